@@ -1,0 +1,215 @@
+package license
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var (
+	errUnknownStatus = errors.New("its status is none that the contract knows")
+	errTooLong       = errors.New("its body is over 64 KiB")
+	errNotJSON       = errors.New("its body is not a JSON object")
+	errNoError       = errors.New("its body is not an error message")
+	errNoValid       = errors.New(`its body has no "valid" that is true or false`)
+	errWrongType     = errors.New("a member of its body has the wrong type")
+)
+
+// readObject reads body, which must be one JSON object and nothing else, and
+// calls member with each name. member reads exactly one value from d. Names
+// that repeat and malformed UTF-8 are errors, as they mean different things to
+// different readers.
+func readObject(body []byte, member func(d *jsontext.Decoder, name string) error) error {
+	if len(body) > MaxBody {
+		return errTooLong
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(body))
+	if d.PeekKind() != '{' {
+		return errNotJSON
+	}
+	if err := readMembers(d, member); err != nil {
+		var syntactic *jsontext.SyntacticError
+		if errors.As(err, &syntactic) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return errNotJSON
+		}
+		return err
+	}
+	if _, err := d.ReadToken(); err != io.EOF {
+		return errNotJSON
+	}
+	return nil
+}
+
+// readMembers reads the object that d stands before.
+func readMembers(d *jsontext.Decoder, member func(d *jsontext.Decoder, name string) error) error {
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		if err := member(d, name.String()); err != nil {
+			return err
+		}
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+// readMembership reads a success: Whop's v2 membership, of which only "valid"
+// must be there. Members that are known must have their type or be null;
+// others may be anything.
+func readMembership(body []byte) (m Membership, valid bool, err error) {
+	hasValid := false
+	err = readObject(body, func(d *jsontext.Decoder, name string) error {
+		if name == "valid" {
+			hasValid = true
+			return readValid(d, &valid)
+		}
+		for _, f := range fields {
+			if f.name == name {
+				value, err := readField(d, f.kind)
+				if value != nil {
+					m = append(m, Member{name, value})
+				}
+				return err
+			}
+		}
+		return d.SkipValue()
+	})
+	if err == nil && !hasValid {
+		err = errNoValid
+	}
+	return m, valid, err
+}
+
+func readValid(d *jsontext.Decoder, valid *bool) error {
+	kind := d.PeekKind()
+	if kind != 't' && kind != 'f' {
+		return errNoValid
+	}
+	*valid = kind == 't'
+	return d.SkipValue()
+}
+
+// readField reads a value of the given kind. Null is nil, but for a time, where
+// it says that there is none.
+func readField(d *jsontext.Decoder, want kind) (jsontext.Value, error) {
+	if want == kindID && d.PeekKind() == '{' {
+		return readExpanded(d)
+	}
+	raw, err := d.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	value := raw.Clone()
+	switch got := value.Kind(); {
+	case got == 'n' && want == kindTime:
+		return value, nil
+	case got == 'n':
+		return nil, nil
+	case want == kindTime:
+		return readTime(value)
+	case want == kindInt && got == '0':
+		return readInt(value)
+	case (want == kindString || want == kindID) && got == '"',
+		want == kindBool && (got == 't' || got == 'f'),
+		want == kindObject && got == '{':
+		return value, nil
+	}
+	return nil, errWrongType
+}
+
+func readExpanded(d *jsontext.Decoder) (id jsontext.Value, err error) {
+	err = readMembers(d, func(d *jsontext.Decoder, name string) (err error) {
+		if name != "id" {
+			return d.SkipValue()
+		}
+		id, err = readField(d, kindString)
+		return err
+	})
+	return id, err
+}
+
+// readInt reads an integer that JavaScript holds exactly, dropping a fraction.
+func readInt(value jsontext.Value) (jsontext.Value, error) {
+	whole, _, _ := strings.Cut(string(value), ".")
+	if _, ok := parseDigits(strings.TrimPrefix(whole, "-")); !ok {
+		return nil, errWrongType
+	}
+	return jsontext.Value(whole), nil
+}
+
+// readTime reads Unix seconds as a number or a string of digits, or an RFC 3339
+// time, into Unix seconds.
+func readTime(value jsontext.Value) (jsontext.Value, error) {
+	if value.Kind() == '0' {
+		return readInt(value)
+	}
+	text, err := jsontext.AppendUnquote(nil, value)
+	if err != nil {
+		return nil, errWrongType
+	}
+	seconds, ok := parseDigits(string(text))
+	if !ok {
+		seconds, ok = parseISO(string(text))
+	}
+	if !ok {
+		return nil, errWrongType
+	}
+	return strconv.AppendInt(nil, seconds, 10), nil
+}
+
+// problem is what an error body says.
+type problem struct{ code, message string }
+
+// readProblem reads an error body in any of the shapes that Whop sends:
+// {"error":{"code":…,"type":…,"message":…}}, {"error":"…"} and {"message":"…"}.
+func readProblem(body []byte) (p problem, err error) {
+	found := false
+	err = readObject(body, func(d *jsontext.Decoder, name string) error {
+		kind := d.PeekKind()
+		switch {
+		case name == "error" && kind == '{':
+			found = true
+			return readMembers(d, func(d *jsontext.Decoder, name string) error {
+				switch name {
+				case "code":
+					return readText(d, &p.code)
+				case "message":
+					return readText(d, &p.message)
+				}
+				return d.SkipValue()
+			})
+		case (name == "error" || name == "message") && kind == '"':
+			found = true
+			return readText(d, &p.message)
+		}
+		return d.SkipValue()
+	})
+	if err == nil && !found {
+		err = errNoError
+	}
+	if err != nil {
+		return problem{}, err
+	}
+	return p, nil
+}
+
+// readText reads a string, and passes over a value of another type.
+func readText(d *jsontext.Decoder, dst *string) error {
+	if d.PeekKind() != '"' {
+		return d.SkipValue()
+	}
+	token, err := d.ReadToken()
+	if err == nil {
+		*dst = token.String()
+	}
+	return err
+}

@@ -1,0 +1,189 @@
+package license
+
+// The defaults and bounds of a check.
+const (
+	DefaultTimeoutMs = 15_000
+	// MaxTimeoutMs is the longest a timer can run in JavaScript.
+	MaxTimeoutMs = 1<<31 - 1
+	// MaxAttempts is how many times one check asks at most, and by default.
+	MaxAttempts = 3
+)
+
+// The waits between attempts are random between zero and a bound that doubles
+// from the base to the cap ("full jitter", AWS Architecture Blog, Exponential
+// Backoff And Jitter), so that clients which failed together don't return
+// together.
+const (
+	backoffBaseMs = 300
+	backoffCapMs  = 5_000
+)
+
+// Context is the part of [context.Context] that a check needs.
+type Context interface {
+	Done() <-chan struct{}
+	Err() error
+}
+
+// Transport sends requests.
+type Transport interface {
+	// Send sends one request and returns the whole answer, whatever its status.
+	// It follows no redirect, sends no cookies, and stops when ctx is done. An
+	// error means that there was no complete answer.
+	Send(ctx Context, r *Request) (*Response, error)
+}
+
+// Clock tells the time and waits.
+type Clock interface {
+	// NowMs returns the present in milliseconds since the epoch.
+	NowMs() int64
+	// After returns a channel that is closed when ms milliseconds have passed,
+	// and a function that releases the timer.
+	After(ms int64) (done <-chan struct{}, release func())
+}
+
+// Client asks a server about licences. Its fields must be set before the first
+// use and not changed after it; a Client may be used concurrently.
+type Client struct {
+	Transport Transport
+	Clock     Clock
+	// Random returns a number in [0, 1).
+	Random func() float64
+}
+
+// Limits bound one check. A zero field takes its default.
+type Limits struct {
+	TimeoutMs int64 // for all attempts together; [DefaultTimeoutMs]
+	Attempts  int   // at most; [MaxAttempts]
+}
+
+// Validate asks whether a licence may be used on a machine. It returns a
+// [Verdict], or an [*Error] where none was reached. [Unavailable] and
+// [RateLimited] are tried again within the limits; where the wait that the
+// server asks for does not fit, they are returned at once.
+func (c *Client) Validate(ctx Context, q Query, limits Limits) (*Verdict, error) {
+	request, err := NewRequest(q)
+	if err != nil {
+		return nil, err
+	}
+	if limits.TimeoutMs == 0 {
+		limits.TimeoutMs = DefaultTimeoutMs
+	}
+	if limits.Attempts == 0 {
+		limits.Attempts = MaxAttempts
+	}
+	deadline := c.Clock.NowMs() + limits.TimeoutMs
+	call, release := newCall(ctx, c.Clock, limits.TimeoutMs)
+	defer release()
+
+	for attempt := 1; ; attempt++ {
+		verdict, err := c.attempt(call, q, request)
+		if err == nil || attempt >= limits.Attempts || err.Code != Unavailable && err.Code != RateLimited {
+			return verdict, err.orNil()
+		}
+		wait := c.backoffMs(attempt, err.RetryAfterMs)
+		if wait >= deadline-c.Clock.NowMs() {
+			return nil, err
+		}
+		if aborted := c.sleep(call, wait); aborted != nil {
+			if aborted.Code == Timeout {
+				return nil, err
+			}
+			return nil, aborted
+		}
+	}
+}
+
+func (c *Client) attempt(call *call, q Query, request *Request) (*Verdict, *Error) {
+	if err := call.failure(); err != nil {
+		return nil, err
+	}
+	response, err := c.Transport.Send(call, request)
+	if err != nil {
+		if ended := call.failure(); ended != nil {
+			return nil, ended
+		}
+		failure := newError(Unavailable, 0, "The licence server can't be reached. Check the connection and try again; this says nothing about the licence.")
+		failure.Cause = err
+		return nil, failure
+	}
+	verdict, err := ReadResponse(q, response, c.Clock.NowMs())
+	if err != nil {
+		return nil, err.(*Error)
+	}
+	return verdict, nil
+}
+
+// backoffMs returns the wait after an attempt, the first being 1.
+func (c *Client) backoffMs(attempt int, retryAfterMs int64) int64 {
+	bound := min(int64(backoffBaseMs)<<(attempt-1), backoffCapMs)
+	jitter := int64(c.Random() * float64(bound))
+	return max(retryAfterMs, 0) + jitter
+}
+
+func (c *Client) sleep(call *call, ms int64) *Error {
+	done, release := c.Clock.After(ms)
+	defer release()
+	select {
+	case <-done:
+	case <-call.done:
+	}
+	return call.failure()
+}
+
+// call is the Context of one check: the caller's, with a time limit.
+type call struct {
+	done chan struct{}
+	err  *Error // set before done is closed
+}
+
+// newCall starts a call that ends after timeoutMs, with ctx, or when released.
+func newCall(ctx Context, clock Clock, timeoutMs int64) (*call, func()) {
+	c := &call{done: make(chan struct{})}
+	if ctx.Err() != nil {
+		c.end(ctx)
+		return c, func() {}
+	}
+	timer, releaseTimer := clock.After(timeoutMs)
+	released := make(chan struct{})
+	go func() {
+		defer releaseTimer()
+		select {
+		case <-ctx.Done():
+			c.end(ctx)
+		case <-timer:
+			c.err = newError(Timeout, 0, "The licence server gave no answer in time. Try again; this says nothing about the licence.")
+			close(c.done)
+		case <-released:
+		}
+	}()
+	return c, func() { close(released) }
+}
+
+func (c *call) end(ctx Context) {
+	c.err = newError(Aborted, 0, "The check was withdrawn by the caller.")
+	c.err.Cause = ctx.Err()
+	close(c.done)
+}
+
+// Done is closed when the call has ended.
+func (c *call) Done() <-chan struct{} { return c.done }
+
+// Err returns why the call ended, or nil while it goes on.
+func (c *call) Err() error { return c.failure().orNil() }
+
+func (c *call) failure() *Error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// orNil keeps a nil *Error from becoming an error that is not nil.
+func (e *Error) orNil() error {
+	if e == nil {
+		return nil
+	}
+	return e
+}

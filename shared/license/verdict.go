@@ -1,0 +1,98 @@
+package license
+
+import (
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// VerdictCode is the stable name of what the server said of a licence.
+type VerdictCode string
+
+// The verdicts.
+const (
+	Valid            VerdictCode = "valid"             // the licence may be used on this machine
+	MetadataMismatch VerdictCode = "metadata_mismatch" // it is bound to another machine; the customer resets the key
+	NotFound         VerdictCode = "not_found"         // no such licence key
+	Inactive         VerdictCode = "inactive"          // cancelled, expired, or otherwise without a right to use
+)
+
+// Verdict is what the server said of a licence.
+type Verdict struct {
+	Code        VerdictCode
+	CheckedAtMs int64 // when the answer came, in milliseconds since the epoch
+	// Membership is what the licence belongs to; set only with [Valid].
+	Membership Membership
+	// Message and Status are the server's words and the HTTP status; set only
+	// with the other verdicts.
+	Message string
+	Status  int
+}
+
+// Membership is the part of Whop's v2 membership that an application needs:
+// some of its members, each at most once. The
+// customer's personal data is left out, also where a server sends it.
+type Membership []Member
+
+// Member is one member of a membership.
+type Member struct {
+	Name  string
+	Value jsontext.Value // JSON; a time is in Unix seconds or null
+}
+
+type kind byte
+
+const (
+	kindString kind = iota
+	kindID          // a string, or an object expanded in its place that holds it as "id"
+	kindBool
+	kindInt
+	kindTime
+	kindObject
+)
+
+type field struct {
+	name string
+	kind kind
+}
+
+// fields are the members of a membership that are passed on. All may be null
+// or absent; "valid" stands apart, as it decides.
+var fields = [...]field{
+	{"id", kindString}, {"product", kindID}, {"plan", kindID}, {"status", kindString},
+	{"license_key", kindString}, {"metadata", kindObject}, {"expires_at", kindTime},
+	{"renewal_period_start", kindTime}, {"renewal_period_end", kindTime}, {"created_at", kindTime},
+	{"cancel_at_period_end", kindBool}, {"quantity", kindInt}, {"manage_url", kindString},
+}
+
+// AppendJSON appends the verdict as the JSON object of the JavaScript API:
+// valid, code, source, checkedAt, and either membership, with the names of
+// Whop's API and times in Unix seconds or null, or message and status.
+func (v *Verdict) AppendJSON(dst []byte) []byte {
+	valid := "false"
+	if v.Code == Valid {
+		valid = "true"
+	}
+	dst = append(append(dst, `{"valid":`...), valid...)
+	for _, s := range [...]struct{ name, value string }{
+		{"code", string(v.Code)}, {"source", "server"}, {"checkedAt", FormatTime(v.CheckedAtMs)}, {"message", v.Message},
+	} {
+		if s.value != "" {
+			dst = appendString(appendName(dst, s.name), s.value)
+		}
+	}
+	if v.Code == Valid {
+		dst = append(appendName(dst, "membership"), `{"valid":true`...)
+		for _, m := range v.Membership {
+			dst = append(appendName(dst, m.Name), m.Value...)
+		}
+		dst = append(dst, '}')
+	} else {
+		dst = strconv.AppendInt(appendName(dst, "status"), int64(v.Status), 10)
+	}
+	return append(dst, '}')
+}
+
+func appendName(dst []byte, name string) []byte {
+	return append(append(append(dst, ',', '"'), name...), '"', ':')
+}

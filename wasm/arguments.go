@@ -1,0 +1,212 @@
+//go:build js
+
+package main
+
+import (
+	"strconv"
+	"syscall/js"
+
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+// maxString bounds what is copied from a caller's string, in UTF-16 units. It
+// is far above what any argument may hold, so the rules give the exact error.
+const maxString = 16 << 10
+
+// call is one call's arguments, read once.
+type call struct {
+	query  license.Query
+	limits license.Limits
+	signal js.Value // an AbortSignal, or undefined
+}
+
+// reader reads a caller's values, which may be anything.
+type reader struct {
+	*realm
+	argument string // being read, for the error
+}
+
+// readCall reads the arguments of validateLicense. A getter that throws or a
+// proxy that misbehaves is an [license.InvalidArgument] like any other.
+func (m *module) readCall(args []js.Value) (c *call, err error) {
+	r := &reader{realm: m.realm}
+	defer func() {
+		if p := recover(); p != nil {
+			invalid := r.invalid("can't be read").(*license.Error)
+			if thrown, ok := p.(js.Error); ok {
+				invalid.Cause = thrown
+			}
+			c, err = nil, invalid
+		}
+	}()
+	argument := func(i int) js.Value {
+		if i < len(args) {
+			return args[i]
+		}
+		return js.Undefined()
+	}
+	c = &call{query: license.Query{Endpoint: m.endpoint}}
+	r.argument = "licenseKey"
+	if c.query.LicenseKey, err = r.text(argument(0)); err != nil {
+		return nil, err
+	}
+	r.argument = "hwid"
+	if c.query.Metadata, err = r.metadata(argument(1)); err != nil {
+		return nil, err
+	}
+	r.argument = "options"
+	return c, r.options(argument(2), c)
+}
+
+func (r *reader) invalid(problem string) error { return license.Invalid(r.argument, problem) }
+
+// text reads a string. A lone surrogate would become U+FFFD on the way into Go,
+// and so stand for another string than the caller's.
+func (r *reader) text(v js.Value) (string, error) {
+	if v.Type() != js.TypeString {
+		return "", r.invalid("must be a string, not " + describe(v))
+	}
+	if r.object.Invoke(v).Get("length").Int() > maxString {
+		return "", r.invalid("is too long")
+	}
+	s := v.String()
+	if !js.ValueOf(s).Equal(v) {
+		return "", r.invalid("is not well-formed Unicode")
+	}
+	return s, nil
+}
+
+// metadata reads the machine id, as a string that Whop knows as HWID, or as an
+// object of strings.
+func (r *reader) metadata(v js.Value) (map[string]string, error) {
+	switch v.Type() {
+	case js.TypeUndefined:
+		return nil, nil
+	case js.TypeString:
+		s, err := r.text(v)
+		return map[string]string{"HWID": s}, err
+	}
+	metadata := map[string]string{}
+	err := r.members(v, license.MaxMetadataKeys, func(name string, value js.Value) (err error) {
+		metadata[name], err = r.text(value)
+		return err
+	})
+	return metadata, err
+}
+
+// members calls f with each own member of a plain object. What a prototype
+// holds is not the caller's word, so an object with one of its own is refused.
+func (r *reader) members(v js.Value, most int, f func(name string, value js.Value) error) error {
+	if v.Type() != js.TypeObject || r.isArray.Invoke(v).Bool() || !r.isPlain(v) {
+		return r.invalid("must be a plain object, not " + describe(v))
+	}
+	keys := r.ownKeys.Invoke(v)
+	if keys.Length() > most {
+		return r.invalid("has too many members")
+	}
+	for i := range keys.Length() {
+		key := keys.Index(i)
+		name, err := r.text(key)
+		if err != nil {
+			return r.invalid("has a member whose name is not a well-formed string")
+		}
+		if err := f(name, r.get.Invoke(v, key)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) isPlain(v js.Value) bool {
+	proto := r.getPrototypeOf.Invoke(v)
+	return proto.IsNull() || r.getPrototypeOf.Invoke(proto).IsNull()
+}
+
+// maxOptions is above the number of options there are, and bounds the reading
+// of an object that has nothing to do with them.
+const maxOptions = 20
+
+func (r *reader) options(v js.Value, c *call) error {
+	if v.IsUndefined() {
+		return nil
+	}
+	dangerouslyAllowBrowser := false
+	err := r.members(v, maxOptions, func(name string, value js.Value) (err error) {
+		if value.IsUndefined() {
+			return nil
+		}
+		r.argument = name
+		switch name {
+		case "endpoint":
+			c.query.Endpoint, err = r.text(value)
+		case "apiKey":
+			if c.query.APIKey, err = r.text(value); c.query.APIKey == "" && err == nil {
+				err = r.invalid("is empty; leave it out where a gateway holds the API key")
+			}
+		case "dangerouslyAllowBrowser":
+			if value.Type() != js.TypeBoolean {
+				return r.invalid("must be true or false, not " + describe(value))
+			}
+			dangerouslyAllowBrowser = value.Bool()
+		case "timeoutMs":
+			c.limits.TimeoutMs, err = r.number(value, license.MaxTimeoutMs)
+		case "maxAttempts":
+			var n int64
+			n, err = r.number(value, license.MaxAttempts)
+			c.limits.Attempts = int(n)
+		case "signal":
+			c.signal, err = value, r.abortSignal(value)
+		case "publicKey", "lease", "clock":
+			err = r.invalid("is not supported by this version")
+		default:
+			r.argument = "options"
+			err = r.invalid("has a member that is no option: " + shown(name))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.query.APIKey != "" && !dangerouslyAllowBrowser && r.isBrowser() {
+		return license.Invalid("apiKey", "would be readable by every customer here, and can change every membership of the business; leave it out and use a licence gateway as the endpoint, or set dangerouslyAllowBrowser where nobody else gets this page")
+	}
+	return nil
+}
+
+// number reads a whole number from 1 to most.
+func (r *reader) number(v js.Value, most int) (int64, error) {
+	if v.Type() == js.TypeNumber {
+		if f := v.Float(); f >= 1 && f <= float64(most) && f == float64(int64(f)) {
+			return int64(f), nil
+		}
+	}
+	return 0, r.invalid("must be a whole number from 1 to " + strconv.Itoa(most))
+}
+
+func (r *reader) abortSignal(v js.Value) error {
+	if v.Type() == js.TypeObject &&
+		r.get.Invoke(v, "aborted").Type() == js.TypeBoolean &&
+		r.get.Invoke(v, "addEventListener").Type() == js.TypeFunction &&
+		r.get.Invoke(v, "removeEventListener").Type() == js.TypeFunction {
+		return nil
+	}
+	return r.invalid("must be an AbortSignal, not " + describe(v))
+}
+
+func describe(v js.Value) string {
+	switch v.Type() {
+	case js.TypeUndefined, js.TypeNull:
+		return v.Type().String()
+	case js.TypeObject:
+		return "an object of another kind"
+	}
+	return "a " + v.Type().String()
+}
+
+// shown keeps a caller's text short in an error.
+func shown(s string) string {
+	if r := []rune(s); len(r) > 40 {
+		return string(r[:40]) + "…"
+	}
+	return s
+}

@@ -1,0 +1,110 @@
+//go:build js
+
+package main
+
+import (
+	"syscall/js"
+
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+// realm holds the page's built-in functions as they were when the module
+// started, so that what a page does to its prototypes later changes no rule.
+//
+// They are called by Invoke, which turns a JavaScript exception into a Go panic
+// that can be recovered; Get and Set on a caller's object would let a getter's
+// exception through the Go runtime and end it.
+type realm struct {
+	global         js.Value
+	object         js.Value
+	create         js.Value
+	defineProperty js.Value
+	getPrototypeOf js.Value
+	isArray        js.Value
+	ownKeys        js.Value
+	get            js.Value
+	parse          js.Value
+	errorClass     js.Value
+	promise        js.Value
+	uint8Array     js.Value
+}
+
+func newRealm(global js.Value) *realm {
+	object, reflect := global.Get("Object"), global.Get("Reflect")
+	return &realm{
+		global:         global,
+		object:         object,
+		create:         object.Get("create"),
+		defineProperty: object.Get("defineProperty"),
+		getPrototypeOf: object.Get("getPrototypeOf"),
+		isArray:        global.Get("Array").Get("isArray"),
+		ownKeys:        reflect.Get("ownKeys"),
+		get:            reflect.Get("get"),
+		parse:          global.Get("JSON").Get("parse"),
+		errorClass:     global.Get("Error"),
+		promise:        global.Get("Promise"),
+		uint8Array:     global.Get("Uint8Array"),
+	}
+}
+
+// dict returns an object with the given names and values in turn. It has no
+// prototype, so that it has no members but those even where Object.prototype
+// was added to.
+func (r *realm) dict(members ...any) js.Value {
+	o := r.create.Invoke(js.Null())
+	for i := 0; i < len(members); i += 2 {
+		o.Set(members[i].(string), members[i+1])
+	}
+	return o
+}
+
+// isBrowser reports whether code that strangers can read runs here: a page, a
+// worker of one, or an Electron renderer.
+func (r *realm) isBrowser() bool {
+	for _, name := range []string{"window", "document", "WorkerGlobalScope"} {
+		if !r.global.Get(name).IsUndefined() {
+			return true
+		}
+	}
+	return false
+}
+
+// newPromise returns a promise and the functions that settle it.
+func (r *realm) newPromise() (promise, resolve, reject js.Value) {
+	executor := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		resolve, reject = args[0], args[1]
+		return nil
+	})
+	defer executor.Release()
+	promise = r.promise.New(executor)
+	return promise, resolve, reject
+}
+
+// errorValue returns err as a JavaScript Error named LicenseError.
+func (r *realm) errorValue(err error) js.Value {
+	e, ok := err.(*license.Error)
+	if !ok {
+		e = &license.Error{Code: loadFailed, Message: err.Error(), RetryAfterMs: -1}
+	}
+	members := []any{"name", "LicenseError", "code", string(e.Code), "retryable", e.Retryable()}
+	if e.Status != 0 {
+		members = append(members, "status", e.Status)
+	}
+	if e.RetryAfterMs >= 0 {
+		members = append(members, "retryAfterMs", float64(e.RetryAfterMs))
+	}
+	if cause, ok := e.Cause.(js.Error); ok {
+		members = append(members, "cause", cause.Value)
+	}
+	value := r.errorClass.New(e.Message)
+	for i := 0; i < len(members); i += 2 {
+		// Defined, not set: a setter on a prototype can't stand in the way.
+		hidden := members[i] == "name" || members[i] == "cause"
+		r.defineProperty.Invoke(value, members[i], r.dict(
+			"value", members[i+1], "writable", true, "configurable", true, "enumerable", !hidden))
+	}
+	return value
+}
+
+// loadFailed is the code where the module itself does not work.
+const loadFailed license.ErrorCode = "load_failed"

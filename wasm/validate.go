@@ -1,0 +1,124 @@
+//go:build js
+
+package main
+
+import (
+	"syscall/js"
+
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+// module is the state of the running module; it does not change after start.
+type module struct {
+	*realm
+	endpoint string
+}
+
+// validateLicense reads the arguments at once, so that a caller may change its
+// objects after the call, and returns a promise for the rest.
+func (m *module) validateLicense(args []js.Value) any {
+	promise, resolve, reject := m.newPromise()
+	c, err := m.readCall(args)
+	if err != nil {
+		reject.Invoke(m.errorValue(err))
+		return promise
+	}
+	go func() {
+		verdict, err := m.run(c)
+		if err != nil {
+			reject.Invoke(m.errorValue(err))
+			return
+		}
+		resolve.Invoke(m.parse.Invoke(string(verdict.AppendJSON(nil))))
+	}()
+	return promise
+}
+
+// run answers one call. Whatever goes wrong in it ends here, and not the other
+// calls that are in flight.
+func (m *module) run(c *call) (verdict *license.Verdict, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			failure := &license.Error{Code: loadFailed, RetryAfterMs: -1,
+				Message: "The licence module failed inside. Please report this; it says nothing about the licence."}
+			if thrown, ok := p.(error); ok {
+				failure.Cause = thrown
+			}
+			verdict, err = nil, failure
+		}
+	}()
+	ctx, release := newSignalContext(m.realm, c.signal)
+	defer release()
+	client := license.Client{
+		Transport: &fetchTransport{m.realm},
+		Clock:     &clock{m.realm},
+		Random:    func() float64 { return m.global.Get("Math").Call("random").Float() },
+	}
+	return client.Validate(ctx, c.query, c.limits)
+}
+
+// signalContext is an AbortSignal as a license.Context.
+type signalContext struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+func newSignalContext(r *realm, signal js.Value) (*signalContext, func()) {
+	c := &signalContext{done: make(chan struct{})}
+	if signal.IsUndefined() {
+		return c, func() {}
+	}
+	end := func() {
+		if c.err == nil {
+			c.err = js.Error{Value: r.get.Invoke(signal, "reason")}
+			close(c.done)
+		}
+	}
+	if r.get.Invoke(signal, "aborted").Truthy() {
+		end()
+		return c, func() {}
+	}
+	listener := js.FuncOf(func(js.Value, []js.Value) any {
+		defer ignorePanic()
+		end()
+		return nil
+	})
+	signal.Call("addEventListener", "abort", listener)
+	return c, func() {
+		defer listener.Release()
+		defer ignorePanic()
+		signal.Call("removeEventListener", "abort", listener)
+	}
+}
+
+// ignorePanic stands where a caller's object can throw and nothing is lost.
+func ignorePanic() { _ = recover() }
+
+func (c *signalContext) Done() <-chan struct{} { return c.done }
+
+func (c *signalContext) Err() error {
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return nil
+	}
+}
+
+// clock is the page's time.
+type clock struct{ *realm }
+
+func (c *clock) NowMs() int64 { return int64(c.global.Get("Date").Call("now").Float()) }
+
+func (c *clock) After(ms int64) (<-chan struct{}, func()) {
+	done := make(chan struct{})
+	fired := js.FuncOf(func(js.Value, []js.Value) any {
+		close(done)
+		return nil
+	})
+	timer := c.global.Get("setTimeout").Invoke(fired, float64(ms))
+	return done, func() {
+		c.global.Get("clearTimeout").Invoke(timer)
+		fired.Release()
+	}
+}
