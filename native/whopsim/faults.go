@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+)
+
+const (
+	// maxHold bounds every wait that a fault or the latency imposes.
+	maxHold = time.Minute
+	// hugeBytes is far over any limit that a client should have on a body.
+	hugeBytes = 1 << 20
+)
+
+// A fault is one way to misbehave. Most set one of its functions.
+type fault struct {
+	// on lists the operations it concerns; none means all.
+	on []operation
+	// instead answers without any effect on the membership.
+	instead func(c *call, m *membership) answer
+	// when tells whether a call that took place is concerned; nil means all
+	// that succeeded.
+	when func(r result) bool
+	// then changes the membership after the call.
+	then func(m *membership)
+	// edit changes the members of a success.
+	edit func(op operation, m *membership, fields map[string]any)
+	// raw changes the bytes of a success.
+	raw func(op operation, good []byte) []byte
+	// send replaces the ordinary way of writing an answer.
+	send func(c *call, a answer, delay time.Duration)
+	// status replaces that of a success.
+	status int
+}
+
+func faultNames() []string { return slices.Sorted(maps.Keys(faults)) }
+
+var (
+	onV2    = []operation{opValidate}
+	onV1    = []operation{opGet, opPatch}
+	onPatch = []operation{opPatch}
+	onWrite = []operation{opValidate, opPatch}
+)
+
+// faults is the whole list, read only. README.md describes each.
+var faults = map[string]fault{
+	// No answer, or part of one.
+	"timeout":      {instead: nothing, send: hold},
+	"reset":        {instead: nothing, send: reset},
+	"close":        {instead: nothing, send: hangUp},
+	"truncated":    {send: truncate},
+	"stalled-body": {send: stall},
+	"slow":         {send: late},
+	"slow-body":    {send: drip},
+
+	// Other statuses.
+	"200":        {status: http.StatusOK},
+	"202":        {status: http.StatusAccepted},
+	"204":        {instead: func(*call, *membership) answer { return answer{status: http.StatusNoContent} }},
+	"304":        {instead: func(*call, *membership) answer { return answer{status: http.StatusNotModified} }},
+	"400":        refusal(http.StatusBadRequest, "Bad request"),
+	"401":        refusal(http.StatusUnauthorized, "The API key is not valid"),
+	"403":        refusal(http.StatusForbidden, "The API key lacks a permission"),
+	"408":        refusal(http.StatusRequestTimeout, "Request timeout"),
+	"418":        refusal(http.StatusTeapot, "I'm a teapot"),
+	"429":        {instead: limited},
+	"500":        refusal(http.StatusInternalServerError, "Internal server error"),
+	"502":        page(http.StatusBadGateway),
+	"503":        {instead: unavailable},
+	"504":        page(http.StatusGatewayTimeout),
+	"random-500": refusal(http.StatusInternalServerError, "Internal server error, at random"),
+
+	// Bodies that are not a membership.
+	"garbage":   body("application/json", "\x00\x9f\x92\x96 not JSON"),
+	"html":      page(0),
+	"html-404":  page(http.StatusNotFound),
+	"empty":     body("application/json", ""),
+	"array":     {raw: func(_ operation, good []byte) []byte { return slices.Concat([]byte("["), good, []byte("]")) }},
+	"null":      body("application/json", "null"),
+	"empty-404": {instead: func(*call, *membership) answer { return answer{status: http.StatusNotFound} }},
+
+	// Bodies that are nearly one.
+	"huge":            {raw: pad},
+	"duplicate-names": {raw: duplicateNames},
+	"trailing-data":   {raw: func(_ operation, good []byte) []byte { return slices.Concat(good, good) }},
+	"invalid-utf8":    {raw: breakUTF8},
+	"wrong-types":     {edit: wrongTypes},
+	"valid-missing":   {on: onV2, edit: without("valid")},
+	"valid-false":     {on: onV2, edit: member("valid", false)},
+	"valid-null":      {on: onV2, edit: member("valid", nil)},
+	"valid-number":    {on: onV2, edit: member("valid", 1)},
+	"valid-string":    {on: onV2, edit: member("valid", "true")},
+	"status-missing":  {on: onV1, edit: without("status")},
+	"status-unknown":  {edit: member("status", "hibernating")},
+	"key-null":        {on: onV1, edit: member("license_key", nil)},
+
+	// Elsewhere.
+	"redirect":     {instead: redirect(http.StatusFound)},
+	"redirect-307": {instead: redirect(http.StatusTemporaryRedirect)},
+
+	// Writes and reads that are not what they seem.
+	"lost-write":     {on: onWrite, when: wrote, send: reset},
+	"lost-write-500": {on: onWrite, when: wrote, status: http.StatusInternalServerError, raw: internalError},
+	"failed-write":   {on: onPatch, instead: refusal(http.StatusInternalServerError, "Internal server error, nothing was written").instead},
+	"ignored-write":  {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = m.previous }},
+	"overwritten":    {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = map[string]any{"HWID": "another-machine"} }},
+	"stale-read": {on: []operation{opGet}, when: func(r result) bool { return r.membership.written },
+		edit: func(_ operation, m *membership, f map[string]any) { f["metadata"] = m.previous }},
+}
+
+// concerns tells whether the membership's fault is to be considered for op.
+func (f fault) concerns(op operation, only []operation) bool {
+	return (len(f.on) == 0 || slices.Contains(f.on, op)) && (len(only) == 0 || slices.Contains(only, op))
+}
+
+func refusal(status int, message string) fault {
+	return fault{instead: func(c *call, _ *membership) answer {
+		return refuse(c.op, status, "simulated_fault", message)
+	}}
+}
+
+// page is what a proxy in between would send; status 0 stands for success.
+func page(status int) fault {
+	return fault{instead: func(c *call, _ *membership) answer {
+		code := status
+		if code == 0 {
+			code = c.op.success()
+		}
+		return answer{status: code, contentType: "text/html; charset=utf-8",
+			body: fmt.Appendf(nil, "<!doctype html><title>%d</title><h1>%[1]d %s</h1>\n", code, http.StatusText(code))}
+	}}
+}
+
+func body(contentType, content string) fault {
+	return fault{instead: func(c *call, _ *membership) answer {
+		return answer{status: c.op.success(), contentType: contentType, body: []byte(content)}
+	}}
+}
+
+func nothing(*call, *membership) answer { return answer{} }
+
+func limited(c *call, m *membership) answer {
+	a := answer{status: http.StatusTooManyRequests, retryAfter: m.faultRetryAfter}
+	a.body = errorBody(c.op, a.status, "rate_limit_exceeded", "Try again in 12 seconds.")
+	if c.op == opValidate {
+		a.body = []byte(`{"message":"You are being rate limited"}`)
+	}
+	return a
+}
+
+func unavailable(c *call, m *membership) answer {
+	a := refuse(c.op, http.StatusServiceUnavailable, "unavailable", "Service unavailable")
+	a.retryAfter = m.faultRetryAfter
+	return a
+}
+
+// redirect points to a URL that answers as if all were well.
+func redirect(status int) func(*call, *membership) answer {
+	return func(c *call, m *membership) answer {
+		return answer{status: status, location: "/api/redirected/" + string(c.op) + "/" + m.id}
+	}
+}
+
+// duplicateNames puts a contradicting member before every one that decides.
+func duplicateNames(_ operation, good []byte) []byte {
+	return append([]byte(`{"valid":false,"status":"expired","metadata":{},`), good[1:]...)
+}
+
+func pad(_ operation, good []byte) []byte {
+	return slices.Concat(good[:len(good)-1], []byte(`,"padding":"`), bytes.Repeat([]byte("x"), hugeBytes), []byte(`"}`))
+}
+
+func breakUTF8(_ operation, good []byte) []byte {
+	return bytes.Replace(good, []byte(`"id":"`), []byte("\"id\":\"\xff"), 1)
+}
+
+func internalError(op operation, _ []byte) []byte {
+	return errorBody(op, http.StatusInternalServerError, "internal_error", "Internal server error")
+}
+
+func wrote(r result) bool { return r.wrote }
+
+func member(name string, value any) func(operation, *membership, map[string]any) {
+	return func(_ operation, _ *membership, fields map[string]any) { fields[name] = value }
+}
+
+func without(name string) func(operation, *membership, map[string]any) {
+	return func(_ operation, _ *membership, fields map[string]any) { delete(fields, name) }
+}
+
+func wrongTypes(op operation, _ *membership, fields map[string]any) {
+	for name, value := range map[string]any{
+		"id": 7, "license_key": []int{1}, "status": map[string]any{}, "metadata": "HWID", "product": true,
+		"created_at": []string{}, "expires_at": map[string]any{}, "cancel_at_period_end": "no",
+	} {
+		if _, ok := fields[name]; ok {
+			fields[name] = value
+		}
+	}
+}
+
+// The ways of sending. An aborted handler makes net/http cut the connection
+// without completing the answer.
+
+func abort() { panic(http.ErrAbortHandler) }
+
+func hold(c *call, _ answer, _ time.Duration) {
+	c.wait(maxHold)
+	abort()
+}
+
+func hangUp(*call, answer, time.Duration) { abort() }
+
+// reset makes the connection end with RST, not FIN.
+func reset(c *call, _ answer, _ time.Duration) {
+	conn, _, err := http.NewResponseController(c.w).Hijack()
+	if err != nil {
+		abort()
+	}
+	c.w.cut = true
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+func late(c *call, a answer, delay time.Duration) {
+	if !c.wait(delay) {
+		abort()
+	}
+	c.write(a)
+}
+
+// begin sends the head with the full length, and the first half of the body.
+func begin(c *call, a answer) {
+	c.head(a)
+	_, _ = c.w.Write(a.body[:len(a.body)/2])
+	_ = http.NewResponseController(c.w).Flush()
+	c.w.cut = true
+}
+
+func truncate(c *call, a answer, _ time.Duration) {
+	begin(c, a)
+	abort()
+}
+
+func stall(c *call, a answer, _ time.Duration) {
+	begin(c, a)
+	c.wait(maxHold)
+	abort()
+}
+
+// drip spreads the body over the delay.
+func drip(c *call, a answer, delay time.Duration) {
+	const pieces = 20
+	c.head(a)
+	controller := http.NewResponseController(c.w)
+	for i := range pieces {
+		if !c.wait(delay / pieces) {
+			c.w.cut = true
+			abort()
+		}
+		_, _ = c.w.Write(a.body[i*len(a.body)/pieces : (i+1)*len(a.body)/pieces])
+		_ = controller.Flush()
+	}
+}

@@ -1,0 +1,353 @@
+package main
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/cors"
+)
+
+// maxBody bounds a request's body.
+const maxBody = 64 << 10
+
+// An operation is what a request asks of Whop's API; it is also how faults,
+// rate limits and statistics tell requests apart.
+type operation string
+
+const (
+	opValidate   operation = "v2.validate"
+	opGet        operation = "v1.get"
+	opPatch      operation = "v1.patch"
+	opRedirected operation = "redirected" // a client followed a redirect
+	opPreflight  operation = "preflight"
+	opUnknown    operation = "unknown" // no such route
+)
+
+// success is the status of an answer that went well.
+func (op operation) success() int {
+	if op == opValidate {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+type simulator struct {
+	cfg      config
+	apiKey   [sha256.Size]byte
+	now      func() time.Time
+	webhooks *webhooks
+	journal  *journal
+
+	mu         sync.Mutex
+	store      store
+	random     *rand.Rand
+	limits     map[operation]*limit
+	idempotent idempotency
+	outage     string // the name of a fault, or empty
+	latency    time.Duration
+	jitter     time.Duration
+}
+
+func newSimulator(cfg config) (*simulator, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	hooks, err := newWebhooks(cfg.WebhookURL, cfg.WebhookSecret)
+	if err != nil {
+		return nil, err
+	}
+	s := &simulator{
+		cfg:      cfg,
+		apiKey:   sha256.Sum256([]byte(cfg.APIKey)),
+		now:      time.Now,
+		webhooks: hooks,
+		journal:  newJournal(),
+		store:    newStore(),
+		random:   rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
+		limits: map[operation]*limit{
+			opValidate: {max: cfg.RateLimit, window: 10 * time.Second, coolDown: time.Minute},
+			opGet:      {max: cfg.RateLimitV1, window: time.Minute},
+			opPatch:    {max: cfg.RateLimitV1, window: time.Minute},
+		},
+		idempotent: newIdempotency(),
+		latency:    cfg.Latency,
+		jitter:     cfg.LatencyJitter,
+	}
+	if cfg.Memberships == "" {
+		return s, nil
+	}
+	list, err := loadMemberships(cfg.Memberships)
+	if err != nil {
+		return nil, fmt.Errorf("--memberships: %w", err)
+	}
+	for i := range list {
+		if err := s.store.add(&list[i]); err != nil {
+			return nil, fmt.Errorf("--memberships: %s: [%d].%w", cfg.Memberships, i, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *simulator) handler() http.Handler {
+	mux := http.NewServeMux()
+	crossOrigin := func(h http.Handler) http.Handler { return h }
+	if len(s.cfg.CORSOrigin) > 0 {
+		crossOrigin = cors.New(cors.Options{
+			AllowedOrigins: s.cfg.CORSOrigin,
+			AllowedMethods: []string{http.MethodGet, http.MethodPost},
+			AllowedHeaders: []string{"Authorization", "Content-Type", "Accept"},
+			ExposedHeaders: []string{"Retry-After"},
+			MaxAge:         600,
+		}).Handler
+	}
+	api := func(pattern string, op operation, process func(*call) answer) {
+		mux.Handle(pattern, s.record(op, func(c *call) {
+			crossOrigin(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { s.serve(c, process) })).ServeHTTP(c.w, c.r)
+		}))
+	}
+	api("POST /api/v2/memberships/{key}/validate_license", opValidate, s.process)
+	api("GET /api/v1/memberships/{key}", opGet, s.process)
+	api("PATCH /api/v1/memberships/{key}", opPatch, s.process)
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch} {
+		api(method+" /api/redirected/{op}/{key}", opRedirected, s.redirected)
+	}
+	api("OPTIONS /api/", opPreflight, notAllowed)
+	api("/api/", opUnknown, unknownRoute)
+	s.control(mux)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusNotFound, map[string]any{"error": "no such route; the README lists them"})
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The mux would redirect to the clean path, which Whop is not known to do.
+		if p := r.URL.EscapedPath(); p != path.Clean("/"+p) {
+			s.record(opUnknown, func(c *call) { c.write(unknownRoute(c)) }).ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// A call is one API request being answered.
+type call struct {
+	op    operation
+	w     *recorder
+	r     *http.Request
+	entry *entry
+	body  []byte
+	fault fault // the fault to apply to the answer
+	delay time.Duration
+}
+
+func (c *call) key() string { return c.r.PathValue("key") }
+
+// serve reads the request, lets time pass, and answers.
+func (s *simulator) serve(c *call, process func(*call) answer) {
+	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	if err != nil {
+		a := refuse(c.op, http.StatusBadRequest, "invalid_request", "The body could not be read")
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			a = refuse(c.op, http.StatusRequestEntityTooLarge, "invalid_request", "The body is too large")
+		}
+		c.write(a)
+		return
+	}
+	c.body = data
+	s.journal.setBody(c.entry, data)
+
+	s.mu.Lock()
+	latency, outage := s.latency, s.outage
+	if s.jitter > 0 {
+		latency += time.Duration(s.random.Int64N(int64(s.jitter)))
+	}
+	s.mu.Unlock()
+	if !c.wait(latency) {
+		abort()
+	}
+	var a answer
+	if outage != "" {
+		c.fault = faults[outage]
+		s.journal.setFault(c.entry, outage)
+		a = c.fault.instead(c, &membership{id: "mem_outage", faultRetryAfter: "1"})
+	} else {
+		a = process(c)
+	}
+	if c.fault.send != nil {
+		c.fault.send(c, a, c.delay)
+		return
+	}
+	c.write(a)
+}
+
+// A result is the outcome of an operation on a membership.
+type result struct {
+	refused    *answer
+	membership membership // as it is after the call
+	wrote      bool
+	replayed   *answer // what an earlier call with the same idempotency key was answered
+}
+
+// process is the part that all operations share: who asks, how often, about
+// which membership, and whether that one is to misbehave.
+func (s *simulator) process(c *call) answer {
+	if c.op == opValidate && s.cfg.RetireV2 {
+		return refuse(c.op, http.StatusGone, "", "API v2 was retired. Use https://api.whop.com/api/v1.")
+	}
+	if a, ok := s.admit(c); !ok {
+		return a
+	}
+	shape, err := shapeFor(c)
+	if err != nil {
+		return refuse(c.op, http.StatusBadRequest, "invalid_request", err.Error())
+	}
+	if c.op != opGet && !isJSON(c.r) {
+		return refuse(c.op, http.StatusUnsupportedMediaType, "invalid_request", "Content-Type must be application/json")
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.store.find(c.key())
+	if m == nil || c.op == opPatch && m.id != c.key() {
+		return notFound(c)
+	}
+	f, armed := s.armed(c.op, m)
+	if armed && f.instead != nil {
+		s.fire(c, f, m)
+		return f.instead(c, m)
+	}
+
+	var r result
+	switch c.op {
+	case opValidate:
+		r = s.validate(c, m)
+	case opPatch:
+		r = s.patch(c, m)
+	default:
+		r = result{membership: *m}
+	}
+	if r.refused != nil {
+		return *r.refused
+	}
+	if r.replayed != nil {
+		return *r.replayed
+	}
+	a := answer{status: c.op.success()}
+	fields := shape(&r.membership)
+	good := answer{status: a.status, body: encode(fields)}
+	if r.wrote && c.op == opPatch {
+		s.idempotent.keep(c, good)
+	}
+	if !armed || f.when != nil && !f.when(r) {
+		return good
+	}
+	s.fire(c, f, m)
+	if f.then != nil {
+		f.then(m)
+	}
+	if f.edit != nil {
+		f.edit(c.op, &r.membership, fields)
+	}
+	a.body = encode(fields)
+	if f.raw != nil {
+		a.body = f.raw(c.op, a.body)
+	}
+	a.status = cmp.Or(f.status, a.status)
+	return a
+}
+
+// admit checks the API key, its permissions and the rate limit.
+func (s *simulator) admit(c *call) (answer, bool) {
+	if !s.authorized(c.r) {
+		return refuse(c.op, http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid"), false
+	}
+	s.journal.setAuthorized(c.entry)
+	needed := []string{permBasicRead, permEmailRead, permManage}
+	switch c.op {
+	case opGet:
+		needed = needed[:2]
+	case opPatch:
+		needed = needed[2:]
+	}
+	for _, p := range needed {
+		if !slices.Contains(s.cfg.Permissions, p) {
+			return refuse(c.op, http.StatusForbidden, "forbidden", "The API key lacks the permission "+p), false
+		}
+	}
+	s.mu.Lock()
+	wait, ok := s.limits[c.op].take(s.now())
+	s.mu.Unlock()
+	if ok {
+		return answer{}, true
+	}
+	seconds := int64((wait + time.Second - 1) / time.Second)
+	a := refuse(c.op, http.StatusTooManyRequests, "rate_limit_exceeded", fmt.Sprintf("Try again in %d seconds.", seconds))
+	if c.op == opValidate {
+		a.body = []byte(`{"message":"You are being rate limited"}`)
+	}
+	if s.cfg.RetryAfter {
+		a.retryAfter = fmt.Sprint(seconds)
+	}
+	return a, false
+}
+
+func (s *simulator) authorized(r *http.Request) bool {
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	sum := sha256.Sum256([]byte(key))
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], s.apiKey[:]) == 1
+}
+
+// armed gives the fault that the membership has for op, if it is not used up
+// and chance does not spare the call.
+func (s *simulator) armed(op operation, m *membership) (fault, bool) {
+	f := faults[m.fault]
+	if m.fault == "" || !f.concerns(op, m.faultOn) || m.faultTimes > 0 && m.fired >= m.faultTimes {
+		return fault{}, false
+	}
+	return f, m.faultProbability >= 1 || s.random.Float64() < m.faultProbability
+}
+
+func (s *simulator) fire(c *call, f fault, m *membership) {
+	m.fired++
+	c.fault, c.delay = f, m.faultDelay
+	s.journal.setFault(c.entry, m.fault)
+}
+
+func notFound(c *call) answer {
+	return refuse(c.op, http.StatusNotFound, "not_found", "No such Membership found with the provided ID: "+c.key())
+}
+
+func unknownRoute(c *call) answer {
+	return refuse(c.op, http.StatusNotFound, "not_found", "No such route: "+c.r.Method+" "+c.r.URL.Path)
+}
+
+// notAllowed answers a preflight when no origin may call.
+func notAllowed(c *call) answer {
+	return refuse(c.op, http.StatusMethodNotAllowed, "method_not_allowed", "OPTIONS is not allowed")
+}
+
+// redirected is what a client gets that follows a redirect: a membership that
+// looks entitled to everything.
+func (s *simulator) redirected(c *call) answer {
+	yes := true
+	m := membership{id: c.key(), status: "active", metadata: map[string]any{}}
+	s.mu.Lock()
+	if found := s.store.find(c.key()); found != nil {
+		m = *found
+	}
+	s.mu.Unlock()
+	m.status, m.valid = "active", &yes
+	if c.r.PathValue("op") == string(opValidate) {
+		return answer{status: http.StatusOK, body: encode(shapeV2(&m))}
+	}
+	return answer{status: http.StatusOK, body: encode(shapeUnpinned(&m))}
+}
