@@ -1,0 +1,198 @@
+package license
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"io/fs"
+	"path"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/shared/testdata"
+)
+
+const (
+	testKey   = "A1B2C3-D4E5F6-G7H8I9"
+	testNowMs = int64(1_795_392_000_123) // 2026-11-23T00:00:00.123Z
+)
+
+type wantError struct {
+	Code         ErrorCode
+	Argument     string
+	Retryable    bool
+	Status       int
+	RetryAfterMs *int64
+}
+
+type responseVector struct {
+	Query    struct{ LicenseKey string }
+	Response struct {
+		Status     int
+		Headers    map[string]string
+		Body       string
+		BodyBase64 []byte
+		BodyRepeat *struct {
+			Before, Text, After string
+			Times               int
+		}
+	}
+	Want struct {
+		Verdict json.RawMessage
+		Error   *wantError
+	}
+}
+
+func (v *responseVector) response(t testing.TB) *Response {
+	t.Helper()
+	r := &Response{Status: v.Response.Status, RetryAfter: v.Response.Headers["Retry-After"]}
+	switch {
+	case v.Response.BodyRepeat != nil:
+		b := v.Response.BodyRepeat
+		r.Body = []byte(b.Before + strings.Repeat(b.Text, b.Times) + b.After)
+	case v.Response.BodyBase64 != nil:
+		r.Body = v.Response.BodyBase64
+	default:
+		r.Body = []byte(v.Response.Body)
+	}
+	r.Body = r.Body[:min(len(r.Body), MaxBody+1)]
+	return r
+}
+
+// eachVector calls f with each file of a folder of vectors.
+func eachVector(t testing.TB, folder string, f func(name string, data []byte)) {
+	t.Helper()
+	files, err := fs.Glob(testdata.Files, folder+"/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		data, err := testdata.Files.ReadFile(file)
+		require.NoError(t, err)
+		f(strings.TrimSuffix(path.Base(file), ".json"), data)
+	}
+}
+
+func TestReadResponseVectors(t *testing.T) {
+	eachVector(t, "license", func(name string, data []byte) {
+		t.Run(name, func(t *testing.T) {
+			var v responseVector
+			require.NoError(t, json.Unmarshal(data, &v))
+			query := Query{LicenseKey: testKey}
+			if v.Query.LicenseKey != "" {
+				query.LicenseKey = v.Query.LicenseKey
+			}
+			verdict, err := ReadResponse(query, v.response(t), testNowMs)
+			if want := v.Want.Error; want != nil {
+				require.Nil(t, verdict)
+				assertError(t, want, err)
+				return
+			}
+			require.NoError(t, err)
+			require.NotEmpty(t, v.Want.Verdict)
+			var got map[string]json.RawMessage
+			require.NoError(t, json.Unmarshal(verdict.AppendJSON(nil), &got))
+			assert.Equal(t, `"2026-11-23T00:00:00.123Z"`, string(got["checkedAt"]))
+			delete(got, "checkedAt")
+			rest, err := json.Marshal(got)
+			require.NoError(t, err)
+			assert.JSONEq(t, string(v.Want.Verdict), string(rest))
+		})
+	})
+}
+
+func assertError(t *testing.T, want *wantError, err error) {
+	t.Helper()
+	var e *Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, want.Code, e.Code)
+	assert.Equal(t, want.Retryable, e.Retryable())
+	assert.Equal(t, want.Status, e.Status)
+	assert.NotEmpty(t, e.Message)
+	if want.Argument != "" {
+		assert.True(t, strings.HasPrefix(e.Message, want.Argument+": "), "%q does not name %s", e.Message, want.Argument)
+	}
+	if want.RetryAfterMs == nil {
+		assert.Negative(t, e.RetryAfterMs)
+	} else {
+		assert.Equal(t, *want.RetryAfterMs, e.RetryAfterMs)
+	}
+}
+
+type requestVector struct {
+	Query struct {
+		Endpoint, LicenseKey, APIKey string
+		Hwid                         map[string]string
+	}
+	Want struct {
+		URL   string
+		Body  string
+		Error *wantError
+	}
+}
+
+func TestNewRequestVectors(t *testing.T) {
+	eachVector(t, "request", func(name string, data []byte) {
+		t.Run(name, func(t *testing.T) {
+			var v requestVector
+			require.NoError(t, json.Unmarshal(data, &v))
+			r, err := NewRequest(Query{
+				Endpoint: v.Query.Endpoint, LicenseKey: v.Query.LicenseKey, Metadata: v.Query.Hwid, APIKey: v.Query.APIKey,
+			})
+			if v.Want.Error != nil {
+				require.Nil(t, r)
+				assertError(t, v.Want.Error, err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, "POST", r.Method)
+			assert.Equal(t, v.Want.URL, r.URL)
+			assert.Equal(t, v.Want.Body, string(r.Body))
+			header := [][2]string{{"Content-Type", "application/json"}, {"Accept", "application/json"}}
+			if v.Query.APIKey != "" {
+				header = append(header, [2]string{"Authorization", "Bearer " + v.Query.APIKey})
+			}
+			assert.Equal(t, header, r.Header)
+		})
+	})
+}
+
+func TestNewRequestNonce(t *testing.T) {
+	nonce := base64.RawURLEncoding.EncodeToString([]byte("0123456789abcdef"))
+	r, err := NewRequest(Query{Endpoint: "https://a.example", LicenseKey: "k", Nonce: nonce})
+	require.NoError(t, err)
+	assert.Equal(t, `{"metadata":{},"nonce":"`+nonce+`"}`, string(r.Body))
+}
+
+func TestMalformedUnicodeIsRefused(t *testing.T) {
+	_, err := ParseKey("a\xffb")
+	assertError(t, &wantError{Code: InvalidArgument, Argument: "licenseKey"}, err)
+	for _, metadata := range []map[string]string{{"HWID": "\xff"}, {"\xff": "m1"}} {
+		assertError(t, &wantError{Code: InvalidArgument, Argument: "hwid"}, CheckMetadata(metadata))
+	}
+}
+
+func TestShortenKey(t *testing.T) {
+	for key, want := range map[string]string{
+		"":                             "…",
+		"ABCDEFGHIJK":                  "…",
+		"ABCDEFGHIJKL":                 "ABCD…IJKL",
+		testKey:                        "A1B2…H8I9",
+		"ééééxxxxxxxxüüüü":             "éééé…üüüü",
+		"BETA-18DCE6-E146E733-5C8655W": "BETA…655W",
+	} {
+		assert.Equal(t, want, ShortenKey(key), key)
+	}
+}
+
+func TestServerMessageHoldsNoSecret(t *testing.T) {
+	query := Query{LicenseKey: testKey, APIKey: "apik_0123456789"}
+	verdict, err := ReadResponse(query, &Response{Status: 400,
+		Body: []byte(`{"message":"apik_0123456789 may not ask for ` + testKey + `"}`)}, testNowMs)
+	require.NoError(t, err)
+	assert.Equal(t, "apik…6789 may not ask for A1B2…H8I9", verdict.Message)
+	_, err = ReadResponse(query, &Response{Status: 400,
+		Body: []byte(`{"error":{"code":"invalid_request","message":"odd: ` + testKey + `"}}`)}, testNowMs)
+	assert.EqualError(t, err, "odd: A1B2…H8I9")
+}
