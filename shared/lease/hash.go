@@ -1,0 +1,70 @@
+package lease
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/whop-license/whop-license/shared/lease/internal/sha2"
+)
+
+// HashLicenseKey returns the claim "lic": the SHA-256 of the licence key's
+// UTF-8, in lowercase hex. The key is as it was sent, without white space
+// around it.
+func HashLicenseKey(key string) string { return hexSum([]byte(key)) }
+
+// HashMetadata returns the claim "hwm": the SHA-256 of [CanonicalMetadata], in
+// lowercase hex.
+func HashMetadata(metadata map[string]string) string { return hexSum(CanonicalMetadata(metadata)) }
+
+// CanonicalMetadata returns metadata as JSON in the one spelling of RFC 8785:
+// no white space, names in the order of their UTF-16 code units, and only the
+// characters escaped that JSON requires, as JavaScript's JSON.stringify does.
+// Names and values must be well-formed UTF-8; a byte that is not is written as
+// U+FFFD.
+func CanonicalMetadata(metadata map[string]string) []byte {
+	names := make([]string, 0, len(metadata))
+	for name := range metadata {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, compareUTF16)
+	out := []byte{'{'}
+	for i, name := range names {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		// The error only reports ill-formed UTF-8, which is replaced.
+		out, _ = jsontext.AppendQuote(out, name)
+		out = append(out, ':')
+		out, _ = jsontext.AppendQuote(out, metadata[name])
+	}
+	return append(out, '}')
+}
+
+// compareUTF16 orders as JavaScript does. That differs from UTF-8's order only
+// in that U+E000 to U+FFFF come after what needs a surrogate pair.
+func compareUTF16(a, b string) int {
+	for a != "" && b != "" {
+		ra, na := utf8.DecodeRuneInString(a)
+		rb, nb := utf8.DecodeRuneInString(b)
+		if ra != rb {
+			if (ra > 0xFFFF) != (rb > 0xFFFF) && min(ra, rb) >= 0xE000 {
+				return int(rb - ra)
+			}
+			return int(ra - rb)
+		}
+		a, b = a[na:], b[nb:]
+	}
+	return len(a) - len(b)
+}
+
+func hexSum(data []byte) string {
+	const digits = "0123456789abcdef"
+	sum := sha2.Sum256(data)
+	out := make([]byte, 0, 64)
+	for _, b := range sum {
+		out = append(out, digits[b>>4], digits[b&15])
+	}
+	return string(out)
+}
