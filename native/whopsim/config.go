@@ -44,7 +44,7 @@ func (c *config) check() error {
 		return errors.New("--api-key: must not be empty or contain white space")
 	}
 	for _, origin := range c.CORSOrigin {
-		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
+		if u, err := url.Parse(origin); origin != "*" && origin != "null" && (err != nil || u.Scheme == "" || u.Host == "" || origin != u.Scheme+"://"+u.Host) {
 			return fmt.Errorf("--cors-origin: %q is not an origin such as http://127.0.0.1:8080", origin)
 		}
 	}
@@ -68,14 +68,14 @@ func (c *config) check() error {
 	if u, err := url.Parse(c.WebhookURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return fmt.Errorf("--webhook-url: %q is not an http or https URL", c.WebhookURL)
 	}
-	if c.WebhookSecret == "" {
+	if strings.TrimPrefix(c.WebhookSecret, "whsec_") == "" {
 		return errors.New("--webhook-url needs --webhook-secret")
 	}
 	return nil
 }
 
 func checkLatency(base, jitter time.Duration) error {
-	if base < 0 || jitter < 0 || base+jitter > maxHold || base > maxHold {
+	if base < 0 || jitter < 0 || base > maxHold || jitter > maxHold-base {
 		return fmt.Errorf("latency and jitter must not be negative, and together at most %s", maxHold)
 	}
 	return nil

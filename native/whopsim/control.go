@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -211,7 +210,7 @@ func (s *simulator) setLatency(w http.ResponseWriter, r *http.Request) {
 
 // controlBody reads a control request's JSON object.
 func controlBody(w http.ResponseWriter, r *http.Request) (map[string]json.RawMessage, bool) {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	data, err := readBody(w, r)
 	if err != nil {
 		problem(w, http.StatusBadRequest, "the body could not be read: "+err.Error())
 		return nil, false

@@ -77,7 +77,7 @@ var faults = map[string]fault{
 
 	// Bodies that are not a membership.
 	"garbage":   body("application/json", "\x00\x9f\x92\x96 not JSON"),
-	"html":      page(0),
+	"html":      page(http.StatusOK),
 	"html-404":  page(http.StatusNotFound),
 	"empty":     body("application/json", ""),
 	"array":     {raw: func(_ operation, good []byte) []byte { return slices.Concat([]byte("["), good, []byte("]")) }},
@@ -98,6 +98,7 @@ var faults = map[string]fault{
 	"status-missing":  {on: onV1, edit: without("status")},
 	"status-unknown":  {edit: member("status", "hibernating")},
 	"key-null":        {on: onV1, edit: member("license_key", nil)},
+	"key-other":       {edit: member("license_key", "SOMEBODY-ELSES-KEY")},
 
 	// Elsewhere.
 	"redirect":     {instead: redirect(http.StatusFound)},
@@ -124,15 +125,11 @@ func refusal(status int, message string) fault {
 	}}
 }
 
-// page is what a proxy in between would send; status 0 stands for success.
+// page is what a proxy in between would send.
 func page(status int) fault {
-	return fault{instead: func(c *call, _ *membership) answer {
-		code := status
-		if code == 0 {
-			code = c.op.success()
-		}
-		return answer{status: code, contentType: "text/html; charset=utf-8",
-			body: fmt.Appendf(nil, "<!doctype html><title>%d</title><h1>%[1]d %s</h1>\n", code, http.StatusText(code))}
+	return fault{instead: func(*call, *membership) answer {
+		return answer{status: status, contentType: "text/html; charset=utf-8",
+			body: fmt.Appendf(nil, "<!doctype html><title>%d</title><h1>%[1]d %s</h1>\n", status, http.StatusText(status))}
 	}}
 }
 

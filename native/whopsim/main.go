@@ -66,7 +66,6 @@ func run(ctx context.Context, cfg config, out, log io.Writer) error {
 		Handler:           sim.handler(),
 		BaseContext:       func(net.Listener) context.Context { return held },
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      3 * maxHold,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,

@@ -166,7 +166,9 @@ func (m *membership) fields() map[string]any {
 	}
 	if m.fault != "" {
 		f["fault"] = m.fault
-		f["fault_on"] = m.faultOn
+		if m.faultOn != nil {
+			f["fault_on"] = m.faultOn
+		}
 		f["fault_times"] = m.faultTimes
 		f["fault_delay"] = m.faultDelay.String()
 		f["fault_probability"] = m.faultProbability

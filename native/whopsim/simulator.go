@@ -3,15 +3,12 @@ package main
 import (
 	"cmp"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"path"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -45,7 +42,6 @@ func (op operation) success() int {
 type simulator struct {
 	cfg      config
 	apiKey   [sha256.Size]byte
-	now      func() time.Time
 	webhooks *webhooks
 	journal  *journal
 
@@ -70,7 +66,6 @@ func newSimulator(cfg config) (*simulator, error) {
 	s := &simulator{
 		cfg:      cfg,
 		apiKey:   sha256.Sum256([]byte(cfg.APIKey)),
-		now:      time.Now,
 		webhooks: hooks,
 		journal:  newJournal(),
 		store:    newStore(),
@@ -153,7 +148,7 @@ func (c *call) key() string { return c.r.PathValue("key") }
 
 // serve reads the request, lets time pass, and answers.
 func (s *simulator) serve(c *call, process func(*call) answer) {
-	data, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	data, err := readBody(c.w, c.r)
 	if err != nil {
 		a := refuse(c.op, http.StatusBadRequest, "invalid_request", "The body could not be read")
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
@@ -175,7 +170,7 @@ func (s *simulator) serve(c *call, process func(*call) answer) {
 		abort()
 	}
 	var a answer
-	if outage != "" {
+	if outage != "" && c.op != opRedirected {
 		c.fault = faults[outage]
 		s.journal.setFault(c.entry, outage)
 		a = c.fault.instead(c, &membership{id: "mem_outage", faultRetryAfter: "1"})
@@ -187,6 +182,20 @@ func (s *simulator) serve(c *call, process func(*call) answer) {
 		return
 	}
 	c.write(a)
+}
+
+// readBody bounds a body's size, and the time it takes to come. The server's own
+// ReadTimeout is not used since it would also end a request that is being held.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	controller := http.NewResponseController(w)
+	if err := controller.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, err
+	}
+	return data, controller.SetReadDeadline(time.Time{})
 }
 
 // A result is the outcome of an operation on a membership.
@@ -263,47 +272,6 @@ func (s *simulator) process(c *call) answer {
 	}
 	a.status = cmp.Or(f.status, a.status)
 	return a
-}
-
-// admit checks the API key, its permissions and the rate limit.
-func (s *simulator) admit(c *call) (answer, bool) {
-	if !s.authorized(c.r) {
-		return refuse(c.op, http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid"), false
-	}
-	s.journal.setAuthorized(c.entry)
-	needed := []string{permBasicRead, permEmailRead, permManage}
-	switch c.op {
-	case opGet:
-		needed = needed[:2]
-	case opPatch:
-		needed = needed[2:]
-	}
-	for _, p := range needed {
-		if !slices.Contains(s.cfg.Permissions, p) {
-			return refuse(c.op, http.StatusForbidden, "forbidden", "The API key lacks the permission "+p), false
-		}
-	}
-	s.mu.Lock()
-	wait, ok := s.limits[c.op].take(s.now())
-	s.mu.Unlock()
-	if ok {
-		return answer{}, true
-	}
-	seconds := int64((wait + time.Second - 1) / time.Second)
-	a := refuse(c.op, http.StatusTooManyRequests, "rate_limit_exceeded", fmt.Sprintf("Try again in %d seconds.", seconds))
-	if c.op == opValidate {
-		a.body = []byte(`{"message":"You are being rate limited"}`)
-	}
-	if s.cfg.RetryAfter {
-		a.retryAfter = fmt.Sprint(seconds)
-	}
-	return a, false
-}
-
-func (s *simulator) authorized(r *http.Request) bool {
-	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	sum := sha256.Sum256([]byte(key))
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], s.apiKey[:]) == 1
 }
 
 // armed gives the fault that the membership has for op, if it is not used up

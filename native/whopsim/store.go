@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 )
 
 // A store finds memberships by id and by licence key, in the order they came.
@@ -44,38 +42,4 @@ func (s *store) remake(m *membership) {
 		}
 	}
 	s.index[m.licenseKey] = m
-}
-
-// A limit refuses more than max calls in any window. With a cool-down, it then
-// refuses all until that has passed.
-type limit struct {
-	max              int // 0: no limit
-	window, coolDown time.Duration
-	calls            []time.Time
-	closedUntil      time.Time
-}
-
-// take counts a call, or says how long to wait.
-func (l *limit) take(now time.Time) (time.Duration, bool) {
-	if l.max == 0 {
-		return 0, true
-	}
-	if now.Before(l.closedUntil) {
-		return l.closedUntil.Sub(now), false
-	}
-	old := 0
-	for old < len(l.calls) && now.Sub(l.calls[old]) >= l.window {
-		old++
-	}
-	l.calls = slices.Delete(l.calls, 0, old)
-	if len(l.calls) < l.max {
-		l.calls = append(l.calls, now)
-		return 0, true
-	}
-	if l.coolDown > 0 {
-		l.closedUntil = now.Add(l.coolDown)
-		l.calls = l.calls[:0]
-		return l.coolDown, false
-	}
-	return l.window - now.Sub(l.calls[0]), false
 }

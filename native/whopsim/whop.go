@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"reflect"
@@ -64,22 +65,16 @@ func (s *simulator) patch(c *call, m *membership) result {
 	if sent == nil {
 		return result{membership: *m}
 	}
+	next := map[string]any{}
 	if s.cfg.PatchSemantics == "merge" && len(sent) > 0 {
-		merged := map[string]any{}
-		for _, part := range []map[string]any{m.metadata, sent} {
-			for name, value := range part {
-				merged[name] = value
-				if value == nil {
-					delete(merged, name)
-				}
-			}
-		}
-		sent = merged
-		if len(sent) > maxMetadataKeys {
-			return refused(c, http.StatusBadRequest, fmt.Sprintf("metadata may have at most %d keys", maxMetadataKeys))
-		}
+		maps.Copy(next, m.metadata)
 	}
-	m.write(sent)
+	maps.Copy(next, sent)
+	maps.DeleteFunc(next, func(_ string, value any) bool { return value == nil })
+	if err := checkMetadata(next); err != nil {
+		return refused(c, http.StatusBadRequest, err.Error())
+	}
+	m.write(next)
 	return result{membership: *m, wrote: true}
 }
 

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const full = `[{"license_key":"K","id":"mem_1","product":"prod_1","product_title":"P","plan":"plan_1","company":"biz_1","company_title":"C",
+	"user":"user_1","username":"u","name":"N","email":"a@example.com","status":"trialing","manage_url":"https://example.com/m",
+	"metadata":null,"created_at":1700000000,"renewal_period_end":1893553445},{"license_key":"bare"}]`
+
+func TestV1Shapes(t *testing.T) {
+	sim := start(t, full)
+	both := func(more map[string]any) map[string]any {
+		m := map[string]any{
+			"id": "mem_1", "status": "trialing", "license_key": "K", "metadata": nil,
+			"user":       map[string]any{"id": "user_1", "username": "u", "name": "N", "email": "a@example.com"},
+			"manage_url": "https://example.com/m", "cancel_at_period_end": false, "created_at": "2023-11-14T22:13:20.000Z",
+		}
+		for name, value := range more {
+			m[name] = value
+		}
+		return m
+	}
+	unpinned := both(map[string]any{
+		"product": map[string]any{"id": "prod_1", "title": "P"}, "plan": map[string]any{"id": "plan_1"},
+		"company": map[string]any{"id": "biz_1", "title": "C"}, "renewal_period_end": "2030-01-02T03:04:05.000Z",
+	})
+	pinned := both(map[string]any{
+		"product_id": "prod_1", "plan_id": "plan_1",
+		"account": map[string]any{"id": "biz_1", "title": "C"}, "current_period_end": "2030-01-02T03:04:05.000Z",
+	})
+	for _, key := range []string{"K", "mem_1"} {
+		assert.Equal(t, unpinned, sim.get(key).json(t))
+		assert.Equal(t, unpinned, sim.get(key, "Api-Version-Date: 2025-01-01").json(t))
+		assert.Equal(t, pinned, sim.get(key, "Api-Version-Date: 2026-07-20").json(t))
+	}
+	assert.Equal(t, pinned, sim.patch("mem_1", `{}`, "Api-Version-Date: 2026-01-31").json(t))
+	bare := sim.get("bare").json(t)
+	assert.Nil(t, bare["renewal_period_end"])
+	assert.Equal(t, map[string]any{}, bare["metadata"])
+	assert.NotContains(t, bare, "valid")
+}
+
+func TestV1VersionDates(t *testing.T) {
+	sim := start(t, full)
+	for _, date := range []string{"", "2024-06-01", "2025-06-01", "2027-01-01", "2026-02-30", "2026-1-1", "20260101", "latest", "2026-01-01T00:00:00Z", "2026-01-01, 2026-01-01"} {
+		o := sim.get("K", "Api-Version-Date: "+date)
+		assert.Equal(t, 400, o.status, date)
+		assert.Equal(t, "invalid_request", o.json(t)["error"].(map[string]any)["type"])
+		assert.Equal(t, 400, sim.patch("mem_1", `{"metadata":{"a":"b"}}`, "Api-Version-Date: "+date).status, date)
+	}
+	assert.Nil(t, sim.stored("K")["metadata"])
+	assert.Equal(t, 201, sim.call("POST", validatePath("K"), `{"metadata":{}}`, "Api-Version-Date: nonsense").status, "v2 knows no such header")
+}
+
+func TestV1NotFound(t *testing.T) {
+	sim := start(t, full)
+	for _, o := range []observation{
+		sim.get("nope"),
+		sim.patch("mem_none", `{"metadata":{}}`),
+		sim.patch("K", `{"metadata":{}}`), // PATCH takes ids only
+	} {
+		assert.Equal(t, 404, o.status)
+		assert.Equal(t, "not_found", o.json(t)["error"].(map[string]any)["type"])
+		assert.Contains(t, o.message(t), "No such Membership")
+	}
+}
+
+func TestV1PatchSemantics(t *testing.T) {
+	steps := []struct{ body, merge, replace string }{
+		{`{"metadata":{"HWID":"1"}}`, `{"HWID":"1"}`, `{"HWID":"1"}`},
+		{`{"metadata":{"note":"n","nested":{"a":[1,2.50]}}}`, `{"HWID":"1","note":"n","nested":{"a":[1,2.50]}}`, `{"note":"n","nested":{"a":[1,2.50]}}`},
+		{`{"metadata":{"note":null}}`, `{"HWID":"1","nested":{"a":[1,2.50]}}`, `{}`},
+		{`{"other":1}`, `{"HWID":"1","nested":{"a":[1,2.50]}}`, `{}`},
+		{`{"metadata":{"HWID":"2"}}`, `{"HWID":"2","nested":{"a":[1,2.50]}}`, `{"HWID":"2"}`},
+		{`{"metadata":{}}`, `{}`, `{}`},
+	}
+	for _, mode := range []string{"merge", "replace"} {
+		t.Run(mode, func(t *testing.T) {
+			sim := start(t, full, "--patch-semantics", mode)
+			for _, step := range steps {
+				want := step.merge
+				if mode == "replace" {
+					want = step.replace
+				}
+				o := sim.patch("mem_1", step.body)
+				require.Equal(t, 200, o.status, "%s: %s", step.body, o.body)
+				for _, seen := range []observation{o, sim.get("K")} {
+					var m struct{ Metadata json.RawMessage }
+					require.NoError(t, json.Unmarshal(seen.body, &m))
+					assert.JSONEq(t, want, string(m.Metadata), step.body)
+				}
+			}
+		})
+	}
+}
+
+func TestV1PatchRefusals(t *testing.T) {
+	sim := start(t, full)
+	keys := func(n int) string {
+		var pairs []string
+		for i := range n {
+			pairs = append(pairs, fmt.Sprintf(`"k%d":"v"`, i))
+		}
+		return `{"metadata":{` + strings.Join(pairs, ",") + `}}`
+	}
+	long := func(name, value int) string {
+		return fmt.Sprintf(`{"metadata":{%q:%q}}`, strings.Repeat("é", name), strings.Repeat("é", value))
+	}
+	for name, body := range map[string]string{
+		"no body": ``, "not JSON": `x`, "null": `{"metadata":null}`, "a string": `{"metadata":"x"}`,
+		"51 keys": keys(51), "long name": long(101, 1), "long value": long(1, 501),
+	} {
+		o := sim.patch("mem_1", body)
+		assert.Equal(t, 400, o.status, name)
+		assert.Equal(t, "invalid_request", o.json(t)["error"].(map[string]any)["type"])
+	}
+	assert.Nil(t, sim.stored("K")["metadata"], "nothing was written")
+	assert.Equal(t, 415, sim.bare("PATCH", "/api/v1/memberships/mem_1", `{"metadata":{}}`, credentials[0]).status)
+	assert.Equal(t, 200, sim.patch("mem_1", long(100, 500)).status)
+	assert.Equal(t, 400, sim.patch("mem_1", keys(50)).status, "merged they are 51")
+	assert.Equal(t, 200, sim.patch("mem_1", `{"metadata":{}}`).status)
+	assert.Equal(t, 200, sim.patch("mem_1", keys(50)).status)
+}
+
+func TestV1IdempotencyKey(t *testing.T) {
+	sim := start(t, full)
+	first := sim.patch("mem_1", `{"metadata":{"HWID":"1"}}`, "Idempotency-Key: a")
+	require.Equal(t, 200, first.status)
+	sim.sim(200, "POST", "/sim/reset/K", "")
+
+	again := sim.patch("mem_1", `{"metadata":{"HWID":"1"}}`, "Idempotency-Key: a")
+	assert.Equal(t, first.body, again.body, "the same answer")
+	assert.Empty(t, sim.stored("K")["metadata"], "and not written again")
+
+	assert.Equal(t, 400, sim.patch("mem_1", `{"metadata":{"HWID":"2"}}`, "Idempotency-Key: a").status)
+	assert.Equal(t, 200, sim.patch("mem_1", `{"metadata":{"HWID":"2"}}`, "Idempotency-Key: b").status)
+	assert.Equal(t, map[string]any{"HWID": "2"}, sim.stored("K")["metadata"])
+	assert.Equal(t, 200, sim.patch("mem_1", `{}`, "Idempotency-Key: "+strings.Repeat("k", 255)).status)
+	assert.Equal(t, 400, sim.patch("mem_1", `{}`, "Idempotency-Key: "+strings.Repeat("k", 256)).status)
+}
+
+func TestIdempotencyKeysAreForgottenInTime(t *testing.T) {
+	kept := newIdempotency()
+	call := func(i int) *call { return newTestCall(t, fmt.Sprintf("key-%d", i)) }
+	for i := range maxIdempotencyKeys + 1 {
+		kept.keep(call(i), answer{status: 200})
+	}
+	assert.Len(t, kept.kept, maxIdempotencyKeys)
+	_, found, err := kept.find(call(0))
+	assert.NoError(t, err)
+	assert.False(t, found)
+	_, found, err = kept.find(call(maxIdempotencyKeys))
+	assert.NoError(t, err)
+	assert.True(t, found)
+}
+
+func TestPermissions(t *testing.T) {
+	for granted, want := range map[string]struct{ v2, get, patch int }{
+		"member:basic:read,member:email:read,member:manage": {201, 200, 200},
+		"member:basic:read,member:email:read":               {403, 200, 403},
+		"member:basic:read,member:manage":                   {403, 403, 200},
+		"member:email:read":                                 {403, 403, 403},
+		"none":                                              {403, 403, 403},
+	} {
+		t.Run(granted, func(t *testing.T) {
+			sim := start(t, full, "--permissions", granted)
+			v2 := sim.validate("K", `{"metadata":{"HWID":"1"}}`)
+			get := sim.get("K")
+			assert.Equal(t, want.v2, v2.status)
+			assert.Equal(t, want.get, get.status)
+			assert.Equal(t, want.patch, sim.patch("mem_1", `{"metadata":{"HWID":"1"}}`).status)
+			if want.get == 403 {
+				assert.Contains(t, get.message(t), "member:", "it says which one is missing")
+				assert.Equal(t, "forbidden", get.json(t)["error"].(map[string]any)["type"])
+			}
+			if want.v2 == 403 {
+				assert.Equal(t, 403.0, v2.json(t)["error"].(map[string]any)["status"])
+			}
+		})
+	}
+}
