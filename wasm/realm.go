@@ -20,30 +20,36 @@ type realm struct {
 	create         js.Value
 	defineProperty js.Value
 	getPrototypeOf js.Value
+	array          js.Value
 	isArray        js.Value
+	push           js.Value
+	bind           js.Value
+	apply          js.Value
 	ownKeys        js.Value
 	get            js.Value
 	parse          js.Value
 	errorClass     js.Value
 	promise        js.Value
-	uint8Array     js.Value
 }
 
 func newRealm(global js.Value) *realm {
-	object, reflect := global.Get("Object"), global.Get("Reflect")
+	object, array, reflect := global.Get("Object"), global.Get("Array"), global.Get("Reflect")
 	return &realm{
 		global:         global,
 		object:         object,
 		create:         object.Get("create"),
 		defineProperty: object.Get("defineProperty"),
 		getPrototypeOf: object.Get("getPrototypeOf"),
-		isArray:        global.Get("Array").Get("isArray"),
+		array:          array,
+		isArray:        array.Get("isArray"),
+		push:           array.Get("prototype").Get("push"),
+		bind:           array.Get("bind"),
+		apply:          reflect.Get("apply"),
 		ownKeys:        reflect.Get("ownKeys"),
 		get:            reflect.Get("get"),
 		parse:          global.Get("JSON").Get("parse"),
 		errorClass:     global.Get("Error"),
 		promise:        global.Get("Promise"),
-		uint8Array:     global.Get("Uint8Array"),
 	}
 }
 
@@ -69,15 +75,14 @@ func (r *realm) isBrowser() bool {
 	return false
 }
 
-// newPromise returns a promise and the functions that settle it.
+// newPromise returns a promise and the functions that settle it. The executor
+// is Array.prototype.push, bound to a list that then holds both: a Go function
+// in its place would be run inside the call that waits for it, and with it
+// whatever else can run, one on top of the other.
 func (r *realm) newPromise() (promise, resolve, reject js.Value) {
-	executor := js.FuncOf(func(_ js.Value, args []js.Value) any {
-		resolve, reject = args[0], args[1]
-		return nil
-	})
-	defer executor.Release()
-	promise = r.promise.New(executor)
-	return promise, resolve, reject
+	settlers := r.array.New()
+	promise = r.promise.New(r.apply.Invoke(r.bind, r.push, js.ValueOf([]any{settlers})))
+	return promise, settlers.Index(0), settlers.Index(1)
 }
 
 // errorValue returns err as a JavaScript Error named LicenseError.
