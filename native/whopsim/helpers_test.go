@@ -190,7 +190,7 @@ func (tg *target) last() entry {
 		require.NotEmpty(tg.t, list)
 		e = list[len(list)-1]
 		return e.Outcome != "pending"
-	}, 10*time.Second, time.Millisecond)
+	}, waitFor, tick)
 	return e
 }
 
@@ -209,3 +209,9 @@ func newTestCall(t testing.TB, idempotencyKey string) *call {
 	r.Header.Set("Idempotency-Key", idempotencyKey)
 	return &call{op: opPatch, r: r}
 }
+
+// How long a test polls for what must come, and how often.
+const (
+	waitFor = 10 * time.Second
+	tick    = time.Millisecond
+)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ type membership struct {
 	faultTimes                      int64 // 0: always
 	faultDelay                      time.Duration
 	faultProbability                float64
+	chance                          *rand.Rand     // of the fault; nil until it is needed
 	fired                           int64          // how often the fault has fired
 	previous                        map[string]any // metadata before the last write
 	written                         bool           // whether there was a write

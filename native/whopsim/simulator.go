@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -281,7 +282,12 @@ func (s *simulator) armed(op operation, m *membership) (fault, bool) {
 	if m.fault == "" || !f.concerns(op, m.faultOn) || m.faultTimes > 0 && m.fired >= m.faultTimes {
 		return fault{}, false
 	}
-	return f, m.faultProbability >= 1 || s.random.Float64() < m.faultProbability
+	if m.chance == nil {
+		// One for each membership, so that its fate does not depend on other traffic.
+		sum := sha256.Sum256([]byte(m.id))
+		m.chance = rand.New(rand.NewPCG(s.cfg.Seed, binary.BigEndian.Uint64(sum[:])))
+	}
+	return f, m.chance.Float64() < m.faultProbability
 }
 
 func (s *simulator) fire(c *call, f fault, m *membership) {
