@@ -1,0 +1,78 @@
+/**
+ * Why no verdict, no module or no machine id was to be had.
+ *
+ * - `invalid_argument`: the caller's input; the message names the argument.
+ * - `unauthorized`: the server refused the vendor's credentials. It says nothing about the customer's licence.
+ * - `rate_limited`: too many requests; `retryAfterMs` says when to come back, where the server said so.
+ * - `unavailable`: no connection, or the server is failing.
+ * - `timeout`: no answer in time.
+ * - `aborted`: the caller's signal, or `close()`.
+ * - `bad_response`: an answer that the contract doesn't know, such as a captive portal's page.
+ * - `untrusted_response`: an answer whose signature doesn't hold.
+ * - `no_machine_id`: this machine has no id, or the sidecar could not tell it.
+ * - `load_failed`: the WebAssembly module or the sidecar could not be started, or has stopped.
+ */
+export type LicenseErrorCode =
+  | "invalid_argument"
+  | "unauthorized"
+  | "rate_limited"
+  | "unavailable"
+  | "timeout"
+  | "aborted"
+  | "bad_response"
+  | "untrusted_response"
+  | "no_machine_id"
+  | "load_failed";
+
+/** What may be known of a failure beside its code and message. */
+export interface LicenseErrorDetails {
+  retryable?: boolean | undefined;
+  status?: number | undefined;
+  retryAfterMs?: number | undefined;
+  cause?: unknown;
+}
+
+/**
+ * The one error of this package. Its message says what happened and what to do
+ * next, for the developer; its `code` is stable and is what a program should
+ * look at. It is never a statement about the licence.
+ */
+export class LicenseError extends Error {
+  declare readonly name: "LicenseError";
+  readonly code: LicenseErrorCode;
+  /** Whether the same call may succeed later without any change. */
+  readonly retryable: boolean;
+  /** The HTTP status of the answer, where there was one. */
+  declare readonly status?: number;
+  /** How long the server asked to be left alone, in milliseconds, where it said so. */
+  declare readonly retryAfterMs?: number;
+
+  static {
+    Object.defineProperty(LicenseError.prototype, "name", {
+      value: "LicenseError",
+      configurable: true,
+      writable: true,
+    });
+  }
+
+  constructor(code: LicenseErrorCode, message: string, details: LicenseErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.retryable = details.retryable ?? false;
+    if (details.status !== undefined) this.status = details.status;
+    if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+export function invalid(argument: string, problem: string, cause?: unknown): LicenseError {
+  return new LicenseError("invalid_argument", `${argument}: ${problem}`, { cause });
+}
+
+export function loadFailed(message: string, details?: LicenseErrorDetails): LicenseError {
+  return new LicenseError("load_failed", message, details);
+}
+
+/** The text of whatever was thrown, for a message. */
+export function textOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,33 @@
+/** The greatest length of a frame from the sidecar, in bytes. */
+const MAX_FRAME = 1024 * 1024;
+
+/** A message as a frame: a 32-bit little-endian length and that many bytes of UTF-8 JSON. */
+export function encodeFrame(message: object): Buffer {
+  const payload = Buffer.from(JSON.stringify(message), "utf8");
+  const frame = Buffer.alloc(4 + payload.length);
+  frame.writeUInt32LE(payload.length);
+  payload.copy(frame, 4);
+  return frame;
+}
+
+/**
+ * Returns a function that takes what a pipe gives, however it was cut, and
+ * returns the messages that are complete. It throws on a frame that is too
+ * long or isn't UTF-8 JSON; nothing can be read after that.
+ */
+export function frameReader(): (chunk: Buffer) => unknown[] {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  let rest: Buffer = Buffer.alloc(0);
+  return (chunk) => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const messages: unknown[] = [];
+    while (rest.length >= 4) {
+      const length = rest.readUInt32LE();
+      if (length > MAX_FRAME) throw new Error(`a frame of ${length} bytes is too long`);
+      if (rest.length < 4 + length) break;
+      messages.push(JSON.parse(decoder.decode(rest.subarray(4, 4 + length))));
+      rest = rest.subarray(4 + length);
+    }
+    return messages;
+  };
+}

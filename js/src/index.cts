@@ -1,0 +1,12 @@
+/** whop-license for Node, and so for Electron's main process, as CommonJS. */
+import { readFile } from "node:fs/promises";
+import { pathToFileURL } from "node:url";
+import { createLoader, type LoadValidator } from "./load.js";
+
+export * from "./api.js";
+
+/** Loads and starts the WebAssembly module; see {@link LoadValidator}. */
+export const loadValidator: LoadValidator = createLoader(
+  () => new URL("../whop-license.wasm", pathToFileURL(__filename)),
+  readFile,
+);

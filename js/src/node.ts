@@ -1,0 +1,11 @@
+/** whop-license for Node, and so for Electron's main process, as an ES module. */
+import { readFile } from "node:fs/promises";
+import { createLoader, type LoadValidator } from "./load.js";
+
+export * from "./api.js";
+
+/** Loads and starts the WebAssembly module; see {@link LoadValidator}. */
+export const loadValidator: LoadValidator = /* @__PURE__ */ createLoader(
+  () => new URL("./whop-license.wasm", import.meta.url),
+  readFile,
+);

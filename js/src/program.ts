@@ -1,0 +1,144 @@
+import { LicenseError, loadFailed, textOf } from "./errors.js";
+import { defineGo, type Go } from "./go-runtime.js";
+import type { ValidateLicense, Verdict } from "./verdict.js";
+import { VERSION } from "./version.js";
+
+/** A loaded module. */
+export interface Validator {
+  readonly validateLicense: ValidateLicense;
+  /** The version of the module, and of this package. */
+  readonly version: string;
+}
+
+/** Starts the Go program of a compiled module. `onStop` is called once, when it can't answer any more. */
+export async function start(
+  module: WebAssembly.Module,
+  endpoint: string,
+  onStop: () => void,
+): Promise<Validator> {
+  const scope: object = shadowGlobal();
+  defineGo(scope);
+  scope.fs.writeSync = toConsole();
+  const go = new scope.Go();
+  go.env = { WHOP_LICENSE_ENDPOINT: endpoint };
+  const instance = await instantiate(module, go);
+
+  const inFlight = new Set<(reason: unknown) => void>();
+  let stopped: { cause?: unknown } | undefined;
+  const stop = (details: { cause?: unknown } = {}) => {
+    if (stopped) return;
+    stopped = details;
+    for (const timer of go._scheduledTimeouts.values()) clearTimeout(timer);
+    go._scheduledTimeouts.clear();
+    for (const reject of inFlight) reject(hasStopped(details));
+    onStop();
+  };
+  go.exit = () => stop();
+  // Go's own version throws into whatever event comes after the end, such as
+  // the answer of a fetch, where nobody could catch it.
+  const resume = go._resume;
+  go._resume = () => {
+    if (stopped) return;
+    try {
+      resume.call(go);
+    } catch (cause) {
+      stop({ cause });
+    }
+  };
+
+  const ran = go.run(instance).then(
+    () => stop(),
+    (cause: unknown) => stop({ cause }),
+  );
+  const validate = scope.validateLicense;
+  if (typeof validate !== "function" || stopped) {
+    // A start that failed is known one turn later.
+    await Promise.race([ran, Promise.resolve()]);
+    throw loadFailed(
+      "The WebAssembly module is not whop-license's. Check the address in the `wasm` option.",
+      stopped,
+    );
+  }
+  const version: unknown = Reflect.get(validate, "version");
+  if (version !== VERSION) {
+    throw loadFailed(
+      `The WebAssembly module is version ${String(version)}, but this package is version ${VERSION}. ` +
+        "Serve the whop-license.wasm of the installed package, and look for a stale copy or cache.",
+    );
+  }
+
+  const validateLicense = async (...args: unknown[]): Promise<Verdict> => {
+    if (stopped) throw hasStopped(stopped);
+    let reject: (reason: unknown) => void = () => {};
+    try {
+      return await new Promise<Verdict>((resolve, rejected) => {
+        reject = rejected;
+        inFlight.add(reject);
+        Reflect.apply(validate, undefined, args).then(resolve, reject);
+      });
+    } catch (thrown) {
+      throw stopped ? hasStopped(stopped) : typed(thrown);
+    } finally {
+      inFlight.delete(reject);
+    }
+  };
+  return Object.freeze({ validateLicense: validateLicense as ValidateLicense, version });
+}
+
+async function instantiate(module: WebAssembly.Module, go: Go): Promise<WebAssembly.Instance> {
+  try {
+    return await WebAssembly.instantiate(module, go.importObject);
+  } catch (cause) {
+    throw loadFailed(`The WebAssembly module can't be started: ${textOf(cause)}`, { cause });
+  }
+}
+
+function hasStopped(details: { cause?: unknown }): LicenseError {
+  return loadFailed(
+    "The licence module has stopped, which says nothing about the licence. " +
+      "Call loadValidator again; the console may say more.",
+    { ...details, retryable: true },
+  );
+}
+
+/** The module's own errors, as instances of this package's class. */
+function typed(thrown: unknown): LicenseError {
+  if (thrown instanceof Error && thrown.name === "LicenseError") {
+    const { code, message } = thrown as LicenseError;
+    return new LicenseError(code, message, thrown);
+  }
+  return loadFailed("The licence module failed inside. Please report this.", { cause: thrown });
+}
+
+// What the module and Go's support code look up by name. They are read from the
+// real global object whenever they are asked for, so that a fetch which is
+// replaced later counts, and from there, as a browser's refuse another `this`.
+const LOOKED_UP = [
+  ...["Object", "Array", "String", "Reflect", "Promise", "Error", "Uint8Array", "JSON", "Date"],
+  ...["Math", "fetch", "AbortController", "setTimeout", "clearTimeout", "window", "document"],
+  ...["WorkerGlobalScope", "crypto", "performance", "TextEncoder", "TextDecoder"],
+];
+
+/** An object that stands in for the global one, so that nothing the Go program sets is seen outside. */
+function shadowGlobal(): object {
+  const scope = Object.create(null);
+  for (const name of LOOKED_UP) {
+    Object.defineProperty(scope, name, { get: () => Reflect.get(globalThis, name) });
+  }
+  return scope;
+}
+
+/** Shows the Go runtime's last words, when it panics, where they can't be mistaken for a program's output. */
+function toConsole(): (fd: number, bytes: Uint8Array) => number {
+  const decoder = new TextDecoder();
+  let text = "";
+  return (_fd, bytes) => {
+    text += decoder.decode(bytes, { stream: true });
+    const end = text.lastIndexOf("\n");
+    if (end >= 0) {
+      console.error(text.slice(0, end));
+      text = text.slice(end + 1);
+    }
+    return bytes.length;
+  };
+}

@@ -1,0 +1,201 @@
+import { join } from "node:path";
+import { invalid, LicenseError, loadFailed } from "./errors.js";
+import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
+import { RpcError, SidecarProcess } from "./sidecar-process.js";
+
+/**
+ * How the id is made.
+ *
+ * - `node-machine-id`, the default: the bytes of npm's `node-machine-id`, `machineIdSync()`.
+ * - `python-platform-node`: SHA-256 of the host name, for apps that bound customers with it. Host names repeat and change.
+ * - `app-scoped`, advised for new apps: differs for each `appId`, so no two apps see the same value.
+ */
+export type MachineIdScheme = "node-machine-id" | "python-platform-node" | "app-scoped";
+
+export interface MachineIdOptions {
+  scheme?: MachineIdScheme;
+  /** The app's own name or id; needed by `app-scoped`, and only there. */
+  appId?: string;
+  /** Aborts the call, which then rejects with `aborted`. */
+  signal?: AbortSignal;
+}
+
+export interface MachineId {
+  /** 64 lowercase hexadecimal digits, the same on every call on this machine. */
+  id: string;
+  scheme: MachineIdScheme;
+  /** Where the system keeps what the id was made from. */
+  source: "dbus" | "etc" | "hostname" | "ioreg" | "registry";
+  /** Why the id may be shared by several machines, in English; mostly empty. */
+  warnings: string[];
+}
+
+export interface SidecarOptions {
+  /**
+   * The program's path. Default: the one in this package for this platform.
+   * The environment variable WHOP_LICENSE_SIDECAR overrides both. In a path
+   * into an Electron archive, `.asar` is read as `.asar.unpacked`.
+   */
+  path?: string;
+  /** How long a call waits for its answer, in milliseconds. Default 5,000. */
+  timeoutMs?: number;
+}
+
+/** The sidecar, started on first use and again after it ended. */
+export interface Sidecar {
+  /**
+   * Reads this machine's id. Calls may overlap. It rejects with a
+   * {@link LicenseError}: `no_machine_id` where the machine has none or the
+   * sidecar broke down, `load_failed` where the sidecar can't be started,
+   * `timeout`, `aborted` or `invalid_argument`. Never replace a missing id by
+   * a fixed value: all such machines would be one.
+   */
+  machineId(options?: MachineIdOptions): Promise<MachineId>;
+  /** Stops the sidecar for good. Calls in flight, and later ones, reject with `aborted`. */
+  close(): void;
+}
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+const MAX_TIMEOUT_MS = 2 ** 31 - 1; // a timer's limit
+
+const MAX_TEXT_LENGTH = 4_096; // far below the sidecar's limit for a frame
+
+const INVALID_PARAMS = -32602;
+const NO_MACHINE_ID = -32001;
+
+/** Makes an entry point's createSidecar from where its package keeps the programs. */
+export function sidecarFactory(folder: () => string): (options?: SidecarOptions) => Sidecar {
+  return (options) => {
+    const { path, timeoutMs = DEFAULT_TIMEOUT_MS } = readOptions(options, ["path", "timeoutMs"]);
+    if (path !== undefined && (typeof path !== "string" || path === "")) {
+      throw invalid("path", "must be a path");
+    }
+    if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
+      throw invalid("timeoutMs", `must be a number from 1 to ${MAX_TIMEOUT_MS}`);
+    }
+    return new Client(() => locate(path, folder), timeoutMs);
+  };
+}
+
+function locate(path: string | undefined, folder: () => string): string {
+  const chosen = process.env.WHOP_LICENSE_SIDECAR || path || packaged(folder);
+  // A program inside Electron's archive can't be started; its unpacked copy can.
+  return chosen.replace(/\.asar(?=[\\/])/, ".asar.unpacked");
+}
+
+function packaged(folder: () => string): string {
+  const program = `whop-license-sidecar${process.platform === "win32" ? ".exe" : ""}`;
+  try {
+    return join(folder(), "sidecar", `${process.platform}-${process.arch}`, program);
+  } catch (cause) {
+    throw loadFailed(
+      "The place of the sidecar is not known here, as in a bundle. Keep whop-license out of the bundle, " +
+        "or give the program's path in the `path` option or in WHOP_LICENSE_SIDECAR.",
+      { cause },
+    );
+  }
+}
+
+class Client implements Sidecar {
+  readonly #path: () => string;
+  readonly #timeoutMs: number;
+  #running: SidecarProcess | undefined;
+  #closed = false;
+
+  constructor(path: () => string, timeoutMs: number) {
+    this.#path = path;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async machineId(options?: MachineIdOptions): Promise<MachineId> {
+    const { scheme, appId, signal } = readOptions(options, ["scheme", "appId", "signal"]);
+    const params = { scheme: readText("scheme", scheme), appId: readText("appId", appId) };
+    const abort = readSignal(signal);
+    if (abort?.aborted) throw aborted(abort);
+    if (this.#closed) throw closed();
+
+    const running = this.#start();
+    let answered = false;
+    const onTimeout = () => {
+      if (!answered) running.stop(timedOut(this.#timeoutMs));
+    };
+    // The timer is also what keeps the host alive. An answer that waits in the
+    // pipe because the host was busy still counts.
+    const timer = setTimeout(() => setImmediate(onTimeout), this.#timeoutMs);
+    const answer = ask(running, params).finally(() => {
+      answered = true;
+      clearTimeout(timer);
+    });
+    try {
+      return await untilAborted(answer, abort);
+    } finally {
+      timer.unref(); // an aborted call still notices a sidecar that hangs
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#running?.stop(closed());
+  }
+
+  #start(): SidecarProcess {
+    const running =
+      this.#running ??
+      new SidecarProcess(this.#path(), () => {
+        this.#running = undefined;
+      });
+    this.#running = running;
+    return running;
+  }
+}
+
+async function ask(sidecar: SidecarProcess, params: object): Promise<MachineId> {
+  try {
+    await sidecar.ready;
+    return readMachineId(await sidecar.request("machineId", params), sidecar);
+  } catch (thrown) {
+    if (!(thrown instanceof RpcError)) throw thrown;
+    switch (thrown.code) {
+      case INVALID_PARAMS:
+        throw new LicenseError("invalid_argument", thrown.message, { cause: thrown });
+      case NO_MACHINE_ID:
+        throw new LicenseError("no_machine_id", thrown.message, { cause: thrown });
+    }
+    const message = `The sidecar could not read this machine's id: ${thrown.message}`;
+    throw new LicenseError("no_machine_id", message, { cause: thrown });
+  }
+}
+
+function readMachineId(result: unknown, sidecar: SidecarProcess): MachineId {
+  const { id, scheme, source, warnings } = (result ?? {}) as Partial<MachineId>;
+  if (
+    typeof id === "string" &&
+    /^[0-9a-f]{64}$/.test(id) &&
+    typeof scheme === "string" &&
+    typeof source === "string" &&
+    Array.isArray(warnings) &&
+    warnings.every((warning) => typeof warning === "string")
+  ) {
+    return { id, scheme, source, warnings };
+  }
+  const broken = new LicenseError("no_machine_id", "The sidecar's answer is not a machine id.");
+  sidecar.stop(broken);
+  throw broken;
+}
+
+function readText(argument: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "string") throw invalid(argument, "must be a string");
+  if (value.length > MAX_TEXT_LENGTH) throw invalid(argument, "is too long");
+  if (/\p{Surrogate}/u.test(value)) throw invalid(argument, "is not well-formed Unicode");
+  return value;
+}
+
+function timedOut(ms: number): LicenseError {
+  const message = `The sidecar did not answer within ${ms} ms and was stopped.`;
+  return new LicenseError("timeout", message, { retryable: true });
+}
+
+function closed(): LicenseError {
+  return new LicenseError("aborted", "The sidecar was closed.");
+}

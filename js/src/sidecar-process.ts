@@ -1,0 +1,148 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
+import { LicenseError, loadFailed, textOf } from "./errors.js";
+import { encodeFrame, frameReader } from "./frames.js";
+import { VERSION } from "./version.js";
+
+const NAME = "whop-license-sidecar";
+const PROTOCOL = 1;
+
+/** An error that the sidecar answered with. */
+export class RpcError extends Error {
+  constructor(
+    readonly code: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+interface Waiting {
+  resolve: (result: unknown) => void;
+  reject: (reason: unknown) => void;
+}
+
+/**
+ * One running sidecar and the requests it owes an answer. It never keeps the
+ * host process alive: whoever waits for an answer holds a timer.
+ */
+export class SidecarProcess {
+  /** Settles when the sidecar has said that it is the right one. */
+  readonly ready: Promise<void>;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #onEnd: () => void;
+  #lastId = 0;
+  #ended: LicenseError | undefined;
+
+  /** Starts the program. `onEnd` is called once, when it can't answer any more. */
+  constructor(path: string, onEnd: () => void) {
+    this.#onEnd = onEnd;
+    try {
+      this.#child = spawn(path, [], { stdio: ["pipe", "pipe", "inherit"], windowsHide: true });
+    } catch (cause) {
+      throw notStarted(path, cause);
+    }
+    const { stdin, stdout } = this.#child;
+    this.#child.unref();
+    for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
+    this.#child.on("error", (cause) => this.stop(notStarted(path, cause)));
+    this.#child.on("close", (code, signal) => this.stop(died(signal ?? `exit code ${code}`)));
+    // A pipe that breaks is followed by "close", which says more.
+    stdin?.on("error", () => {});
+    const read = frameReader();
+    stdout?.on("data", (chunk: Buffer) => {
+      try {
+        for (const message of read(chunk)) this.#receive(message);
+      } catch (cause) {
+        this.stop(
+          new LicenseError("no_machine_id", `The sidecar ${path} sent garbage: ${textOf(cause)}.`, {
+            cause,
+            retryable: true,
+          }),
+        );
+      }
+    });
+    this.ready = this.#handshake(path);
+    this.ready.catch((reason) => this.stop(reason));
+  }
+
+  /** Sends a request and resolves with its result, which may be anything; rejects with an {@link RpcError} or a LicenseError. */
+  request(method: string, params: object): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended);
+      const id = ++this.#lastId;
+      this.#waiting.set(id, { resolve, reject });
+      this.#child.stdin?.write(encodeFrame({ jsonrpc: "2.0", id, method, params }));
+    });
+  }
+
+  /** Ends the program, and rejects what is in flight. */
+  stop(reason: LicenseError): void {
+    if (this.#ended) return;
+    this.#ended = reason;
+    this.#onEnd();
+    this.#child.stdin?.destroy();
+    this.#child.stdout?.destroy();
+    this.#child.kill("SIGKILL");
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
+  }
+
+  #receive(message: unknown): void {
+    if (this.#ended) return;
+    const { jsonrpc, id, result, error } = message as Record<string, unknown>;
+    if (jsonrpc !== "2.0" || typeof id !== "number" || !(id >= 1 && id <= this.#lastId)) {
+      throw new Error("a message that answers no request");
+    }
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (error === undefined) {
+      waiting?.resolve(result);
+      return;
+    }
+    const { code, message: text } = error as Record<string, unknown>;
+    if (typeof code !== "number" || typeof text !== "string") throw new Error("a malformed error");
+    waiting?.reject(new RpcError(code, text));
+  }
+
+  async #handshake(path: string): Promise<void> {
+    let answer: { name?: unknown; version?: unknown; protocol?: unknown } | null | undefined;
+    try {
+      answer = (await this.request("initialize", { protocol: PROTOCOL })) as typeof answer;
+    } catch (cause) {
+      if (!(cause instanceof RpcError)) throw cause;
+      throw loadFailed(`The sidecar ${path} refused to start: ${cause.message}`, { cause });
+    }
+    if (answer?.name !== NAME || answer.protocol !== PROTOCOL) {
+      throw loadFailed(`The program ${path} is not a ${NAME} of protocol ${PROTOCOL}.`);
+    }
+    if (answer.version !== VERSION) {
+      throw loadFailed(
+        `The sidecar ${path} is version ${String(answer.version).slice(0, 40)}, but this package is ` +
+          `version ${VERSION}. Ship the sidecar that comes with the package.`,
+      );
+    }
+  }
+}
+
+function died(how: string): LicenseError {
+  return new LicenseError("no_machine_id", `The sidecar ended before it answered (${how}).`, {
+    retryable: true,
+  });
+}
+
+function notStarted(path: string, cause: unknown): LicenseError {
+  const where = `for ${process.platform}-${process.arch} at ${path}`;
+  const advice =
+    "Give its path in the `path` option or in WHOP_LICENSE_SIDECAR; in an Electron app, list the package in `asarUnpack`.";
+  switch ((cause as NodeJS.ErrnoException | undefined)?.code) {
+    case "ENOENT":
+      return loadFailed(`There is no sidecar ${where}. ${advice}`, { cause });
+    case "EACCES":
+      return loadFailed(`The sidecar ${where} may not be run. Make it executable.`, { cause });
+  }
+  return loadFailed(`The sidecar ${where} can't be started: ${textOf(cause)}. ${advice}`, {
+    cause,
+  });
+}

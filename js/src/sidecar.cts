@@ -1,0 +1,15 @@
+/** This machine's id, from the native sidecar, for Node and Electron's main process, as CommonJS. */
+import { dirname } from "node:path";
+import { type Sidecar, type SidecarOptions, sidecarFactory } from "./sidecar-client.js";
+
+export * from "./sidecar-api.js";
+
+/** Makes a sidecar of one's own. Nothing is started before its first call. */
+export const createSidecar: (options?: SidecarOptions) => Sidecar = sidecarFactory(() =>
+  dirname(__dirname),
+);
+
+const shared = createSidecar();
+
+/** Reads this machine's id through one sidecar for the whole process; see {@link Sidecar.machineId}. */
+export const machineId: Sidecar["machineId"] = (options) => shared.machineId(options);

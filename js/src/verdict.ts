@@ -1,0 +1,96 @@
+/** What a licence belongs to, with the names of Whop's API v2. Members that the server didn't send are absent; the customer's personal data always is. */
+export interface Membership {
+  valid: true;
+  /** The membership's id, `mem_…`. It stays when the customer's licence key is remade. */
+  id?: string;
+  /** The product's id, `prod_…`. Compare it where one seller has several products. */
+  product?: string;
+  /** The plan's id, `plan_…`. */
+  plan?: string;
+  /** Whop's own status, such as `active` or `trialing`; for display only. */
+  status?: string;
+  license_key?: string;
+  /** What the licence is bound to. */
+  metadata?: Record<string, unknown>;
+  /** Where the customer manages the membership, and resets its key. */
+  manage_url?: string;
+  cancel_at_period_end?: boolean;
+  quantity?: number;
+  /** In Unix seconds. */
+  created_at?: number | null;
+  /** In Unix seconds; `null` where it doesn't end. */
+  expires_at?: number | null;
+  /** In Unix seconds. */
+  renewal_period_start?: number | null;
+  /** In Unix seconds. */
+  renewal_period_end?: number | null;
+}
+
+/** The licence may be used on this machine. */
+export interface ValidVerdict {
+  valid: true;
+  code: "valid";
+  /** Who said so. */
+  source: "server" | "lease";
+  /** When, in ISO 8601. */
+  checkedAt: string;
+  membership: Membership;
+}
+
+/**
+ * The server said no.
+ *
+ * - `metadata_mismatch`: the licence is bound to another machine; its owner can reset the key on Whop.
+ * - `not_found`: there is no such licence key.
+ * - `inactive`: the licence is cancelled, expired, or otherwise gives no right to use.
+ */
+export interface InvalidVerdict {
+  valid: false;
+  code: "metadata_mismatch" | "not_found" | "inactive";
+  source: "server";
+  /** When the server said so, in ISO 8601. */
+  checkedAt: string;
+  /** The server's own words, or plain ones where it had none. */
+  message: string;
+  /** The HTTP status of the answer. */
+  status: number;
+}
+
+/** What the server said of a licence. */
+export type Verdict = ValidVerdict | InvalidVerdict;
+
+/** Settings of one call. */
+export interface ValidateOptions {
+  /** The server to ask, in place of the one that the module was loaded with. */
+  endpoint?: string;
+  /**
+   * The vendor's API key, for a program on the vendor's own server. A page, a
+   * worker or an Electron renderer that is handed one refuses: it can change
+   * every membership of the business. Ask a licence gateway instead.
+   */
+  apiKey?: string;
+  /** Lets a page use `apiKey`; only where nobody but the vendor gets the page. */
+  dangerouslyAllowBrowser?: boolean;
+  /** The time for the whole call with its retries, in milliseconds. Default 15,000. */
+  timeoutMs?: number;
+  /** How often to ask at most, where the server is unavailable or limits the rate. Default 3. */
+  maxAttempts?: number;
+  /** Aborts the call, which then rejects with `aborted`. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Asks the server about a licence key on this machine.
+ *
+ * @param licenseKey The customer's licence key. White space around it doesn't matter.
+ * @param hwid This machine's id, sent as `{"HWID": hwid}`, or an object that is
+ *   sent as it is. On first use the licence is bound to it, so it must never
+ *   change on one machine. Nothing sends `{}`.
+ * @returns The verdict. It rejects with a {@link LicenseError} where none was
+ *   reached, which says nothing about the licence.
+ */
+export type ValidateLicense = (
+  licenseKey: string,
+  hwid?: string | Record<string, string>,
+  options?: ValidateOptions,
+) => Promise<Verdict>;
