@@ -1,0 +1,108 @@
+package main
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// success is v2's membership, less everything about the person who bought it.
+type success struct {
+	ID                 string   `json:"id"`
+	Product            string   `json:"product"`
+	Plan               *string  `json:"plan"`
+	Status             string   `json:"status"`
+	Valid              bool     `json:"valid"`
+	LicenseKey         string   `json:"license_key"`
+	Metadata           metadata `json:"metadata"`
+	ExpiresAt          *int64   `json:"expires_at"`
+	RenewalPeriodStart *int64   `json:"renewal_period_start"`
+	RenewalPeriodEnd   *int64   `json:"renewal_period_end"`
+	CreatedAt          *int64   `json:"created_at"`
+	CancelAtPeriodEnd  bool     `json:"cancel_at_period_end"`
+	Quantity           int64    `json:"quantity"`
+	ManageURL          *string  `json:"manage_url"`
+}
+
+// newSuccess answers with the key and the metadata that the app itself sent: it
+// learns neither another key of the membership nor what else is stored there.
+func newSuccess(m *membership, q *query) success {
+	return success{
+		ID:                 m.id,
+		Product:            m.product,
+		Plan:               m.plan,
+		Status:             m.status,
+		Valid:              true,
+		LicenseKey:         q.key,
+		Metadata:           q.sent,
+		ExpiresAt:          m.expiresAt,
+		RenewalPeriodStart: m.periodStart,
+		RenewalPeriodEnd:   m.periodEnd,
+		CreatedAt:          m.createdAt,
+		CancelAtPeriodEnd:  m.cancelAtPeriodEnd,
+		Quantity:           m.quantity,
+		ManageURL:          m.manageURL,
+	}
+}
+
+// failure is every answer that is not a success. Its code is what programs
+// should read, its message what people should.
+type failure struct {
+	Status     int           `json:"status"`
+	Code       string        `json:"code"`
+	Message    string        `json:"message"`
+	retryAfter time.Duration // sent as Retry-After where positive
+}
+
+func refusal(o outcome) failure {
+	switch o {
+	case outcomeMismatch:
+		return failure{Status: http.StatusBadRequest, Code: "metadata_mismatch", Message: "Please reset your key to use on a new machine"}
+	case outcomeInactive:
+		return failure{Status: http.StatusForbidden, Code: "license_inactive", Message: "This licence is not active"}
+	default:
+		return failure{Status: http.StatusNotFound, Code: "not_found", Message: "No such Membership found with the provided ID"}
+	}
+}
+
+func invalidRequest(message string) failure {
+	return failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: message}
+}
+
+func rateLimited(retryAfter time.Duration) failure {
+	return failure{Status: http.StatusTooManyRequests, Code: "rate_limited", Message: "Too many requests; try again later", retryAfter: retryAfter}
+}
+
+// writeJSON answers with a body that no cache may keep.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	b, err := json.Marshal(body, json.Deterministic(true))
+	if err != nil {
+		panic("an answer can be written: " + err.Error())
+	}
+	h := w.Header()
+	h["Content-Type"] = []string{"application/json"}
+	h["Cache-Control"] = []string{"no-store"}
+	h["X-Content-Type-Options"] = []string{"nosniff"}
+	h["Content-Length"] = []string{strconv.Itoa(len(b))}
+	w.WriteHeader(status)
+	_, _ = w.Write(b)
+}
+
+func writeFailure(w http.ResponseWriter, f failure) {
+	if f.retryAfter > 0 {
+		seconds := max(1, int(math.Ceil(f.retryAfter.Seconds())))
+		w.Header()["Retry-After"] = []string{strconv.Itoa(seconds)}
+	}
+	writeJSON(w, f.Status, struct {
+		Error failure `json:"error"`
+	}{f})
+}
+
+// writeNotHere answers for paths that the gateway does not have. It is not
+// JSON, because a 404 in JSON means that a licence does not exist.
+func writeNotHere(w http.ResponseWriter) {
+	http.Error(w, "There is nothing here. Licences are checked at POST /api/v2/memberships/{license key}/validate_license.", http.StatusNotFound)
+}

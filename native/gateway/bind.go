@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+// bindTime returns how long a binding may take from the moment it may begin: a
+// look-up, a write, and a look-up to confirm, with a second to spare.
+func bindTime(upstreamTimeout time.Duration) time.Duration {
+	return 3*upstreamTimeout + time.Second
+}
+
+// lockTime returns how long the right to bind lasts. It outlives [bindTime] by
+// more than Redis may have taken to say that the right was given. It is also how
+// long a licence can't be bound when a gateway dies while it binds it.
+func lockTime(upstreamTimeout time.Duration) time.Duration {
+	return bindTime(upstreamTimeout) + 3*time.Second
+}
+
+// bind gives the licence to the machine that asked, unless another was faster.
+// Whop has no call that compares and writes at once, so one binding at a time
+// looks, writes, and looks again.
+func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
+	release, err := g.local.acquire(ctx, seen.tag)
+	if err != nil {
+		return verdict{}, err
+	}
+	type result struct {
+		v   verdict
+		err error
+	}
+	done := make(chan result, 1)
+	g.work.Add(1)
+	go func() { // to its end, even if the caller leaves: half a binding helps nobody
+		defer g.work.Done()
+		defer release()
+		var r result
+		r.err = guard(func() (err error) {
+			r.v, err = g.bindAlone(q, seen)
+			return err
+		})
+		done <- r
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		return verdict{}, ctx.Err()
+	}
+}
+
+func (g *gate) bindAlone(q *query, seen look) (verdict, error) {
+	// Whoever had the lock before has just looked.
+	if l, ok := g.cache.latest(seen.tag); ok && l.asked.After(seen.asked) {
+		if o, _ := g.judge(l.m, q.sent); o != outcomeFree {
+			return verdict{o, l.m, "whop"}, nil
+		}
+	}
+	held, err := g.exclusion.obtain(g.running, seen.tag)
+	if err != nil {
+		g.metrics.binding("refused")
+		g.log.Warn("a licence can't be bound now", "key", license.ShortenKey(q.key), "error", err.Error(), "cause", errors.Unwrap(err).Error())
+		return verdict{}, err
+	}
+	defer held.release()
+	ctx, cancel := context.WithTimeout(g.running, g.bindTime)
+	defer cancel()
+
+	l, err := g.see(ctx, seen.m.id)
+	if err != nil {
+		return verdict{}, err
+	}
+	// One key for both tries: a write that was carried out although its answer
+	// was lost is not carried out again. It is new for each binding, as the same
+	// machine may bind again after a reset.
+	idempotencyKey := rand.Text()
+	for range 2 {
+		o, whole := g.judge(l.m, q.sent)
+		if o != outcomeFree {
+			g.remember(l, seen)
+			return verdict{o, l.m, "whop"}, nil
+		}
+		if err := held.confirm(ctx); err != nil {
+			return verdict{}, err
+		}
+		written := g.whop.setMetadata(ctx, l.m.id, whole, idempotencyKey)
+		// Only a look tells what is stored now, also when the answer was lost.
+		after, err := g.see(ctx, seen.m.id)
+		if err := g.tell(ctx, seen.tag); err != nil {
+			g.log.Warn("other gateways could not be told of a binding; they learn of it within --cache-ttl", "error", err.Error())
+		}
+		if err != nil {
+			return verdict{}, err
+		}
+		if o, _ := g.judge(after.m, q.sent); o != outcomeFree {
+			g.remember(after, seen)
+			if o == outcomeValid {
+				g.metrics.binding("bound")
+				g.log.Info("bound a licence to a machine", "key", license.ShortenKey(q.key), "membership", license.ShortenKey(seen.m.id))
+			}
+			return verdict{o, after.m, "bound"}, nil
+		}
+		var up *upstreamError
+		if errors.As(written, &up) && !up.passing() {
+			return verdict{}, written
+		}
+		l = after
+	}
+	g.metrics.binding("lost")
+	return verdict{}, unavailable("not_stored", errors.New("the binding was not stored"))
+}
+
+// remember keeps what was seen of a membership.
+func (g *gate) remember(l, seen look) {
+	if l.m != nil {
+		g.cache.putLatest(l)
+	} else {
+		g.cache.drop(seen.tag)
+	}
+}

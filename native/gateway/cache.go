@@ -1,0 +1,154 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+const (
+	// maxCached is how many licence keys, and how many memberships, are held.
+	maxCached = 1 << 16
+	// maxRefusalAge is how long an unknown key, a licence without entitlement or
+	// a mismatch may be repeated without asking Whop.
+	maxRefusalAge = 5 * time.Second
+)
+
+// tag stands for a licence key or a membership in the cache and in Redis, where
+// no key is ever stored. It can't be turned back or guessed at without the
+// seller's API key.
+type tag [16]byte
+
+// tagger makes tags.
+type tagger struct{ secret []byte }
+
+func newTagger(apiKey string) tagger {
+	secret := sha256.Sum256([]byte("whop-license gateway tags\x00" + apiKey))
+	return tagger{secret[:]}
+}
+
+func (t tagger) of(kind string, parts ...[]byte) tag {
+	mac := hmac.New(sha256.New, t.secret)
+	mac.Write([]byte(kind))
+	for _, p := range parts {
+		mac.Write([]byte{0})
+		mac.Write(p)
+	}
+	var sum [sha256.Size]byte
+	mac.Sum(sum[:0])
+	return tag(sum[:len(tag{})])
+}
+
+func (t tag) String() string { return hex.EncodeToString(t[:]) }
+
+// look is what one look-up said. Its time is that of the question: whatever
+// happened after it may be missing from the answer.
+type look struct {
+	asked time.Time
+	m     *membership // nil: there is no such membership
+	tag   tag         // of the membership
+}
+
+// cache holds what was last seen of licence keys and of memberships. Newer
+// questions win over older ones, whatever order the answers come in.
+type cache struct {
+	mu      sync.Mutex
+	keys    *simplelru.LRU[tag, keyEntry]
+	members *simplelru.LRU[tag, memberEntry]
+	floor   time.Time // nothing that was asked before counts
+}
+
+type keyEntry struct {
+	asked  time.Time
+	known  bool
+	member tag
+}
+
+type memberEntry struct {
+	asked time.Time
+	m     *membership // nil: dropped
+}
+
+func newCache() *cache {
+	c := new(cache)
+	c.keys, _ = simplelru.NewLRU[tag, keyEntry](maxCached, nil)
+	c.members, _ = simplelru.NewLRU[tag, memberEntry](maxCached, nil)
+	return c
+}
+
+// get returns what is known of a licence key. Its age counts from the older of
+// two questions: which membership the key belongs to, and how that stands.
+func (c *cache) get(key tag) (look, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.keys.Get(key)
+	if !ok || !k.asked.After(c.floor) {
+		return look{}, false
+	}
+	if !k.known {
+		return look{asked: k.asked}, true
+	}
+	member, ok := c.members.Get(k.member)
+	if !ok || member.m == nil || !member.asked.After(c.floor) {
+		return look{}, false
+	}
+	l := look{asked: member.asked, m: member.m, tag: k.member}
+	if k.asked.Before(l.asked) {
+		l.asked = k.asked
+	}
+	return l, true
+}
+
+// latest returns what was last seen of a membership, by whatever key.
+func (c *cache) latest(member tag) (look, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.members.Get(member)
+	if !ok || e.m == nil || !e.asked.After(c.floor) {
+		return look{}, false
+	}
+	return look{asked: e.asked, m: e.m, tag: member}, true
+}
+
+// put records a look-up by licence key.
+func (c *cache) put(key tag, l look) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old, ok := c.keys.Peek(key); !ok || !old.asked.After(l.asked) {
+		c.keys.Add(key, keyEntry{asked: l.asked, known: l.m != nil, member: l.tag})
+	}
+	if l.m != nil {
+		c.putMember(l)
+	}
+}
+
+// putLatest records a look-up by membership.
+func (c *cache) putLatest(l look) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.putMember(l)
+}
+
+func (c *cache) putMember(l look) {
+	if old, ok := c.members.Peek(l.tag); !ok || !old.asked.After(l.asked) {
+		c.members.Add(l.tag, memberEntry{asked: l.asked, m: l.m})
+	}
+}
+
+// drop forgets a membership, and what is being asked about it at this moment.
+func (c *cache) drop(member tag) {
+	c.putLatest(look{asked: time.Now(), tag: member})
+}
+
+// dropAll forgets everything, and what is being asked at this moment.
+func (c *cache) dropAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.floor = time.Now()
+	c.keys.Purge()
+	c.members.Purge()
+}

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9"
+)
+
+// settings are the gateway's. Each has a flag and an environment variable;
+// secrets have no flag, because others can read a program's arguments.
+type settings struct {
+	Listen          string        `env:"WHOP_LICENSE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one. The URL is the first line of output."`
+	Product         []string      `env:"WHOP_LICENSE_PRODUCT" placeholder:"PROD_ID" help:"Product whose licences are accepted; repeatable. Required: a seller's other products are unknown here."`
+	AllowedOrigin   []string      `env:"WHOP_LICENSE_ALLOWED_ORIGIN" placeholder:"ORIGIN" help:"Origin whose pages may call the gateway, such as https://app.example.com; repeatable. Without it no page may."`
+	EntitledStatus  []string      `env:"WHOP_LICENSE_ENTITLED_STATUS" default:"trialing,active,canceling,completed,past_due" placeholder:"STATUS" help:"Membership status that entitles to use; repeatable."`
+	MaxMachines     int           `env:"WHOP_LICENSE_MAX_MACHINES" default:"1" placeholder:"N" help:"Machines that may use one licence, 1 to 25."`
+	SellerMetadata  []string      `env:"WHOP_LICENSE_SELLER_METADATA" placeholder:"NAME" help:"Name of metadata that the seller stores for other ends and that binds nothing; repeatable."`
+	CacheTTL        time.Duration `env:"WHOP_LICENSE_CACHE_TTL" name:"cache-ttl" default:"5m" placeholder:"DURATION" help:"How long a good licence is not asked about again, at most 1h; 0 asks every time."`
+	RedisURL        string        `env:"WHOP_LICENSE_REDIS_URL" name:"redis-url" placeholder:"URL" help:"Redis that several gateways share: redis://, rediss:// or unix://. A single gateway needs none."`
+	UpstreamURL     string        `env:"WHOP_LICENSE_UPSTREAM_URL" name:"upstream-url" default:"https://api.whop.com/api/v1" placeholder:"URL" help:"Base of Whop's API."`
+	UpstreamTimeout time.Duration `env:"WHOP_LICENSE_UPSTREAM_TIMEOUT" default:"3s" placeholder:"DURATION" help:"Time for one call to Whop, 100ms to 10s."`
+	UpstreamBudget  int           `env:"WHOP_LICENSE_UPSTREAM_BUDGET" default:"600" placeholder:"N" help:"Calls a minute of each kind to Whop, by all gateways together; 0 is no limit."`
+	APIVersionDate  string        `env:"WHOP_LICENSE_API_VERSION_DATE" name:"api-version-date" placeholder:"YYYY-MM-DD" help:"Api-Version-Date to pin. Without it Whop serves its stable default."`
+	ClientLimit     int           `env:"WHOP_LICENSE_CLIENT_LIMIT" default:"300" placeholder:"N" help:"Look-ups a minute that one client address may cause; 0 is no limit. Answers from the cache don't count."`
+	LicenseLimit    int           `env:"WHOP_LICENSE_LICENSE_LIMIT" default:"60" placeholder:"N" help:"Look-ups a minute of one licence key; 0 is no limit."`
+	TrustedProxies  []string      `env:"WHOP_LICENSE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed; repeatable."`
+	MetricsListen   string        `env:"WHOP_LICENSE_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Address for /metrics. Without it there are none."`
+	TLSCert         string        `env:"WHOP_LICENSE_TLS_CERT" name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. Read again when it changes."`
+	TLSKey          string        `env:"WHOP_LICENSE_TLS_KEY" name:"tls-key" type:"path" placeholder:"FILE" help:"Its private key in PEM."`
+	LogLevel        slog.Level    `env:"WHOP_LICENSE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+
+	ConfigCheck bool             `help:"Check the settings, without using the network, and exit."`
+	Version     kong.VersionFlag `help:"Print the version and exit."`
+
+	apiKey        string
+	webhookSecret string
+	upstream      *url.URL
+	redis         *redis.Options
+	trusted       []netip.Prefix
+}
+
+const description = `Answers Whop's retired validate_license call (API v2) from Whop's current API, and keeps the API key to itself.
+
+Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with the name of a file that holds it; WHOP_WEBHOOK_SECRET or WHOP_WEBHOOK_SECRET_FILE to take webhooks.`
+
+// check completes the settings and refuses what could not work or would not be
+// safe. Its errors name the setting and hold no secret.
+func (s *settings) check(getenv func(string) string) error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	var err error
+	if s.apiKey, err = secret(getenv, "WHOP_API_KEY"); err != nil {
+		errs = append(errs, err)
+	} else if s.apiKey == "" {
+		refuse("WHOP_API_KEY: set it to the API key, or WHOP_API_KEY_FILE to a file that holds it")
+	}
+	if s.webhookSecret, err = secret(getenv, "WHOP_WEBHOOK_SECRET"); err != nil {
+		errs = append(errs, err)
+	}
+	checkAddress(refuse, "--listen", s.Listen)
+	if s.MetricsListen != "" {
+		checkAddress(refuse, "--metrics-listen", s.MetricsListen)
+	}
+	if len(s.Product) == 0 {
+		refuse("--product: name at least one product; without it a licence of any product of the seller would do")
+	}
+	for _, p := range s.Product {
+		if p == "" || strings.Trim(p, idCharacters) != "" {
+			refuse("--product: %q is not a product id such as prod_AbCdEf123", p)
+		}
+	}
+	for _, o := range s.AllowedOrigin {
+		if !isOrigin(o) {
+			refuse("--allowed-origin: %q is not an origin such as https://app.example.com; name each origin, as there is no wildcard", o)
+		}
+	}
+	if len(s.EntitledStatus) == 0 || slices.Contains(s.EntitledStatus, "") {
+		refuse("--entitled-status: name at least one status")
+	}
+	if s.MaxMachines < 1 || s.MaxMachines > 25 {
+		refuse("--max-machines: must be 1 to 25, as a licence's metadata has room for 50 values")
+	}
+	if slices.Contains(s.SellerMetadata, "") {
+		refuse("--seller-metadata: a name is empty")
+	}
+	if s.CacheTTL < 0 || s.CacheTTL > time.Hour {
+		refuse("--cache-ttl: must be 0 to 1h")
+	}
+	if s.UpstreamTimeout < 100*time.Millisecond || s.UpstreamTimeout > 10*time.Second {
+		refuse("--upstream-timeout: must be 100ms to 10s")
+	}
+	if s.UpstreamBudget < 0 || (s.UpstreamBudget > 0 && s.UpstreamBudget < 10) {
+		refuse("--upstream-budget: must be at least 10, or 0 for no limit")
+	}
+	if s.ClientLimit < 0 || s.LicenseLimit < 0 {
+		refuse("--client-limit and --license-limit: must not be negative")
+	}
+	if s.APIVersionDate != "" {
+		if _, err := time.Parse(time.DateOnly, s.APIVersionDate); err != nil {
+			refuse("--api-version-date: %q is not a date such as 2026-01-31", s.APIVersionDate)
+		}
+	}
+	if s.upstream, err = parseUpstream(s.UpstreamURL); err != nil {
+		errs = append(errs, err)
+	}
+	if s.RedisURL != "" {
+		if s.redis, err = redis.ParseURL(s.RedisURL); err != nil {
+			refuse("--redis-url: is not a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock") // the URL may hold a password
+		}
+	}
+	for _, text := range s.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if addr, err2 := netip.ParseAddr(text); err != nil && err2 == nil {
+			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			refuse("--trusted-proxies: %q is not an address or a network such as 10.0.0.0/8", text)
+			continue
+		}
+		s.trusted = append(s.trusted, p.Masked())
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		refuse("--tls-cert and --tls-key: give both or neither")
+	} else if s.TLSCert != "" {
+		if _, err := newCertificate(s.TLSCert, s.TLSKey); err != nil {
+			refuse("--tls-cert and --tls-key: %w", err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// secret reads a secret from the environment, or from the file that it names.
+func secret(getenv func(string) string, name string) (string, error) {
+	value, file := getenv(name), getenv(name+"_FILE")
+	if value != "" && file != "" {
+		return "", fmt.Errorf("%s and %s_FILE: give only one", name, name)
+	}
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		if value = string(b); strings.TrimSpace(value) == "" {
+			return "", fmt.Errorf("%s_FILE: the file is empty", name)
+		}
+	}
+	value = strings.TrimSpace(value)
+	for _, c := range []byte(value) {
+		if c <= ' ' || c > '~' {
+			return "", fmt.Errorf("%s: holds white space or a character that can't be in a secret of Whop's", name)
+		}
+	}
+	return value, nil
+}
+
+func checkAddress(refuse func(string, ...any), flag, text string) {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		refuse("%s: %q is not HOST:PORT", flag, text)
+	}
+}
+
+// isOrigin reports whether text is what a browser sends as Origin: a scheme and
+// a host, or "null".
+func isOrigin(text string) bool {
+	if text == "null" || text == "file://" {
+		return true
+	}
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme != "" && u.Host != "" && text == u.Scheme+"://"+u.Host && !strings.ContainsAny(text, "*, ")
+}
+
+// parseUpstream reads the base of Whop's API. Where it has no path, the path of
+// the Current API is meant.
+func parseUpstream(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		return nil, errors.New("--upstream-url: is not a URL such as https://api.whop.com/api/v1")
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return nil, errors.New("--upstream-url: must be https, or http on a loopback address, as the API key is sent there")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	if u.Path == "" {
+		u.Path = "/api/v1"
+	}
+	return u, nil
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
+)
+
+// outcome is what the gateway says of a licence.
+type outcome int
+
+const (
+	outcomeValid outcome = iota
+	outcomeMismatch
+	outcomeInactive
+	outcomeUnknown
+	// outcomeFree is no answer yet: the licence has room for this machine, which
+	// has to be bound first.
+	outcomeFree
+)
+
+func (o outcome) String() string {
+	return [...]string{"valid", "metadata_mismatch", "inactive", "not_found", "unbound"}[o]
+}
+
+// query is one validation that an app asks for.
+type query struct {
+	key     string
+	sent    metadata
+	client  netip.Addr // as limits count it
+	arrived time.Time
+
+	keyTag  tag
+	machine tag // of the licence key and the metadata together
+}
+
+// verdict is the gateway's answer to a query.
+type verdict struct {
+	outcome outcome
+	m       *membership // set where the outcome is valid
+	source  string      // "cache", "whop" or "bound"
+}
+
+// limitedError says that a client or a licence has used up what it may ask.
+type limitedError struct {
+	reason     string
+	retryAfter time.Duration
+}
+
+func (e *limitedError) Error() string { return "too many requests: " + e.reason }
+
+// gate decides who may pass. What it is told of a membership it keeps for a
+// short time; what it could not find out it never keeps.
+type gate struct {
+	whop      *whop
+	tags      tagger
+	rules     bindingRules
+	products  map[string]bool
+	entitled  map[string]bool
+	cacheTTL  time.Duration
+	cache     *cache
+	clients   *limits[netip.Addr]
+	licenses  *limits[tag]
+	local     *localLocks
+	exclusion exclusion
+	bindTime  time.Duration
+	store     *store // nil with a single gateway
+	refused   *lru.Cache[tag, struct{}]
+	flights   singleflight.Group
+	metrics   *metrics
+	log       *slog.Logger
+
+	// What several callers share goes on when one of them leaves. It ends with
+	// the context here, and stop waits for it.
+	running context.Context
+	work    sync.WaitGroup
+}
+
+// licensePatience is how long a look-up may be put off because its licence was
+// looked up too often just before.
+const licensePatience = 2 * time.Second
+
+// validate answers a query. An error is the lack of an answer: an
+// [upstreamError], [limitedError], [busyError], or the context's.
+func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
+	if known, ok := g.cache.get(q.keyTag); ok {
+		if v, ok := g.fromCache(ctx, q, known); ok {
+			g.metrics.cache("hit")
+			return v, nil
+		}
+	}
+	g.metrics.cache("miss")
+	l, err := g.ask(ctx, q)
+	if err != nil {
+		return verdict{}, err
+	}
+	// A look-up that was under way when this query arrived may be older than the
+	// customer's Reset Key, so a refusal by it does not count. A second one can
+	// only have begun after the first had ended.
+	if o, _ := g.judge(l.m, q.sent); o != outcomeValid && l.asked.Before(q.arrived) {
+		if l, err = g.ask(ctx, q); err != nil {
+			return verdict{}, err
+		}
+	}
+	o, _ := g.judge(l.m, q.sent)
+	v := verdict{outcome: o, m: l.m, source: "whop"}
+	if o == outcomeFree {
+		v, err = g.bind(ctx, q, l)
+	}
+	if err == nil && v.outcome == outcomeMismatch {
+		g.markRefused(ctx, q.machine)
+	}
+	return v, err
+}
+
+// fromCache answers from what was seen before, if that is recent enough. A
+// mismatch is repeated to other machines, but never to one that was refused: it
+// asks again because the customer has reset the key.
+func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bool) {
+	o, _ := g.judge(known.m, q.sent)
+	age := time.Since(known.asked)
+	v := verdict{outcome: o, m: known.m, source: "cache"}
+	switch {
+	case o == outcomeFree:
+		return v, false
+	case o == outcomeValid:
+		return v, age < g.cacheTTL
+	case age >= min(maxRefusalAge, g.cacheTTL):
+		return v, false
+	case o != outcomeMismatch:
+		return v, true
+	case g.wasRefused(ctx, q.machine):
+		return v, false
+	}
+	g.markRefused(ctx, q.machine)
+	return v, true
+}
+
+// judge decides what a membership means for a machine. For a licence with room
+// it also returns the whole metadata to store.
+func (g *gate) judge(m *membership, sent metadata) (outcome, metadata) {
+	if m == nil || !g.products[m.product] {
+		return outcomeUnknown, nil
+	}
+	if !g.entitled[m.status] {
+		return outcomeInactive, nil
+	}
+	match, whole := g.rules.compare(m.metadata, sent)
+	switch match {
+	case matches:
+		return outcomeValid, nil
+	case free:
+		return outcomeFree, whole
+	default:
+		return outcomeMismatch, nil
+	}
+}
+
+// ask looks a licence up, together with all others who want to know the same.
+func (g *gate) ask(ctx context.Context, q *query) (look, error) {
+	if wait := g.clients.exhausted(q.client); wait > 0 {
+		return look{}, &limitedError{"client", wait}
+	}
+	flight := g.flights.DoChan(string(q.keyTag[:]), func() (any, error) {
+		g.work.Add(1)
+		defer g.work.Done()
+		var l look
+		err := guard(func() (err error) {
+			l, err = g.lookUp(q)
+			return err
+		})
+		return l, err
+	})
+	select {
+	case r := <-flight:
+		return r.Val.(look), r.Err
+	case <-ctx.Done():
+		return look{}, ctx.Err()
+	}
+}
+
+// lookUp asks Whop about a licence key, at the cost of the client that asked
+// first, and remembers the answer.
+func (g *gate) lookUp(q *query) (look, error) {
+	g.clients.charge(q.client)
+	wait, ok := g.licenses.pace(q.keyTag, licensePatience)
+	if !ok {
+		return look{}, &limitedError{"license", wait}
+	}
+	ctx, cancel := context.WithTimeout(g.running, wait+2*g.whop.timeout+budgetPatience)
+	defer cancel()
+	if err := sleep(ctx, wait); err != nil {
+		return look{}, err
+	}
+	l, err := g.see(ctx, q.key)
+	if err == nil {
+		g.cache.put(q.keyTag, l)
+	}
+	return l, err
+}
+
+// see looks up a licence key or membership id.
+func (g *gate) see(ctx context.Context, id string) (look, error) {
+	l := look{asked: time.Now()}
+	m, err := g.whop.lookUp(ctx, id)
+	if errors.Is(err, errUnknown) {
+		return l, nil
+	}
+	if err != nil {
+		return look{}, err
+	}
+	l.m, l.tag = m, g.tags.of("membership", []byte(m.id))
+	return l, nil
+}
+
+func (g *gate) markRefused(ctx context.Context, machine tag) {
+	if g.store != nil {
+		g.store.markRefused(ctx, machine)
+		return
+	}
+	g.refused.Add(machine, struct{}{})
+}
+
+func (g *gate) wasRefused(ctx context.Context, machine tag) bool {
+	if g.store != nil {
+		return g.store.wasRefused(ctx, machine)
+	}
+	return g.refused.Contains(machine)
+}
+
+// forget empties the cache for a membership on every gateway.
+func (g *gate) forget(ctx context.Context, member tag) error {
+	g.cache.drop(member)
+	return g.tell(ctx, member)
+}
+
+// tell lets the other gateways know that a membership changed.
+func (g *gate) tell(ctx context.Context, member tag) error {
+	if g.store == nil {
+		return nil
+	}
+	return g.store.publish(ctx, member)
+}
+
+// guard turns a panic in work that many callers share, which would end the
+// process, into an error for those callers.
+func guard(work func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return work()
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/rs/cors"
+
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+const (
+	maxBody = 64 << 10
+	// maxInFlight is how many validations may wait for an answer at once.
+	maxInFlight = 1 << 14
+	// answerTime is how long a validation may take. Clients commonly give up
+	// after 15 s.
+	answerTime = 14 * time.Second
+
+	validatePrefix = "/api/v2/memberships/"
+	validateSuffix = "/validate_license"
+)
+
+// api answers the gateway's callers.
+type api struct {
+	gate     *gate
+	trusted  []netip.Prefix
+	webhooks http.Handler // nil: none are taken
+	validate http.Handler // with CORS
+	ready    atomic.Bool
+	inFlight atomic.Int64
+	metrics  *metrics
+	log      *slog.Logger
+}
+
+func newAPI(s *settings, g *gate, m *metrics, log *slog.Logger) *api {
+	a := &api{gate: g, trusted: s.trusted, metrics: m, log: log}
+	if s.webhookSecret != "" {
+		a.webhooks = newWebhooks(s.webhookSecret, g, m, log)
+	}
+	a.validate = cors.New(cors.Options{
+		// A function and not the list: an empty list would allow every origin.
+		AllowOriginFunc: func(origin string) bool { return slices.Contains(s.AllowedOrigin, origin) },
+		AllowedMethods:  []string{http.MethodPost},
+		AllowedHeaders:  []string{"Accept", "Authorization", "Content-Type"},
+		ExposedHeaders:  []string{"Retry-After"},
+		MaxAge:          600,
+	}).Handler(http.HandlerFunc(a.serveValidate))
+	return a
+}
+
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.Error("a request made the gateway panic; this is a bug", "panic", p)
+			writeFailure(w, failure{Status: http.StatusInternalServerError, Code: "internal", Message: "The licence server failed"})
+		}
+	}()
+	path := r.URL.EscapedPath()
+	switch {
+	case strings.HasPrefix(path, validatePrefix) && strings.HasSuffix(path, validateSuffix) && len(path) >= len(validatePrefix)+len(validateSuffix):
+		a.validate.ServeHTTP(w, r)
+	case path == "/webhooks/whop" && a.webhooks != nil:
+		if allow(w, r, http.MethodPost) {
+			a.webhooks.ServeHTTP(w, r)
+		}
+	case path == "/healthz":
+		if allow(w, r, http.MethodGet, http.MethodHead) {
+			writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+		}
+	case path == "/readyz":
+		if allow(w, r, http.MethodGet, http.MethodHead) {
+			a.serveReady(w)
+		}
+	default:
+		writeNotHere(w)
+	}
+}
+
+func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	if slices.Contains(methods, r.Method) {
+		return true
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	writeFailure(w, failure{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: "Use " + strings.Join(methods, " or ")})
+	return false
+}
+
+func (a *api) serveReady(w http.ResponseWriter) {
+	status, text := http.StatusOK, "ready"
+	if !a.ready.Load() {
+		status, text = http.StatusServiceUnavailable, "not ready"
+	}
+	writeJSON(w, status, map[string]string{"status": text})
+}
+
+func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
+	if !allow(w, r, http.MethodPost) {
+		return
+	}
+	if a.inFlight.Add(1) > maxInFlight {
+		a.inFlight.Add(-1)
+		a.fail(w, nil, time.Now(), unavailableFailure(time.Second), nil)
+		return
+	}
+	defer a.inFlight.Add(-1)
+	q := &query{arrived: time.Now()}
+	if err := a.read(w, r, q); err != nil {
+		a.fail(w, q, q.arrived, invalidRequest(err.Error()), nil)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), answerTime)
+	defer cancel()
+	v, err := a.gate.validate(ctx, q)
+	switch {
+	case err != nil && r.Context().Err() != nil:
+		a.metrics.validation("client_gone", time.Since(q.arrived))
+	case err != nil:
+		a.fail(w, q, q.arrived, failureOf(err), err)
+	case v.outcome == outcomeValid:
+		a.metrics.validation("valid", time.Since(q.arrived))
+		a.log.Debug("validated", "outcome", "valid", "source", v.source, "key", license.ShortenKey(q.key))
+		writeJSON(w, http.StatusCreated, newSuccess(v.m, q))
+	default:
+		a.metrics.validation(v.outcome.String(), time.Since(q.arrived))
+		a.log.Info("validated", "outcome", v.outcome.String(), "source", v.source, "key", license.ShortenKey(q.key))
+		writeFailure(w, refusal(v.outcome))
+	}
+}
+
+// fail answers with a failure that is no verdict.
+func (a *api) fail(w http.ResponseWriter, q *query, arrived time.Time, f failure, err error) {
+	a.metrics.validation(f.Code, time.Since(arrived))
+	if err != nil {
+		a.log.Info("no verdict", "code", f.Code, "key", license.ShortenKey(q.key), "error", err.Error())
+	}
+	writeFailure(w, f)
+}
+
+// read takes a query from a request, or returns what is wrong with it.
+func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
+	segment := strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), validatePrefix), validateSuffix)
+	raw, err := url.PathUnescape(segment)
+	if err != nil || strings.Contains(segment, "/") {
+		return errors.New("licence key: is not one percent-encoded path segment")
+	}
+	if q.key, err = license.ParseKey(raw); err != nil {
+		_, problem, _ := strings.Cut(err.Error(), ": ")
+		return errors.New("licence key: " + problem)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return errors.New("body: is over 64 KiB")
+	} else if err != nil {
+		return errors.New("body: could not be read")
+	}
+	var request struct {
+		Metadata metadata `json:"metadata"`
+	}
+	if err := json.Unmarshal(body, &request); err != nil {
+		return errors.New(`body: is not a JSON object such as {"metadata": {"HWID": "…"}}`)
+	}
+	if request.Metadata == nil {
+		return errors.New("metadata: is missing; send {} to name no machine")
+	}
+	if err := a.gate.rules.check(request.Metadata); err != nil {
+		return err
+	}
+	q.sent = request.Metadata
+	q.client = clientOf(clientAddr(r, a.trusted))
+	q.keyTag = a.gate.tags.of("key", []byte(q.key))
+	q.machine = a.gate.tags.of("machine", []byte(q.key), q.sent.canonical())
+	return nil
+}
+
+// failureOf says what a customer is told of an error. The seller's part in it
+// is in the log only.
+func failureOf(err error) failure {
+	var up *upstreamError
+	var limited *limitedError
+	var busy *busyError
+	switch {
+	case errors.As(err, &limited):
+		return rateLimited(limited.retryAfter)
+	case errors.As(err, &busy):
+		return unavailableFailure(busy.retryAfter)
+	case errors.As(err, &up) && up.refused:
+		return failure{Status: http.StatusBadGateway, Code: "upstream_refused", Message: "The licence server can't check licences until its operator has acted; this says nothing about your licence"}
+	case errors.As(err, &up):
+		return unavailableFailure(max(up.retryAfter, 2*time.Second))
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return unavailableFailure(2 * time.Second)
+	default:
+		return failure{Status: http.StatusInternalServerError, Code: "internal", Message: "The licence server failed"}
+	}
+}
+
+func unavailableFailure(retryAfter time.Duration) failure {
+	return failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Licences can't be checked at the moment; try again later", retryAfter: retryAfter}
+}

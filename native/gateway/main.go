@@ -1,0 +1,75 @@
+// Command whop-license-gateway answers Whop's retired validate_license call
+// (API v2) from Whop's Current API. Apps that were written against v2 keep
+// working when their base URL points here, and the seller's API key stays here.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/whop-license/whop-license/shared/version"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run is the program: it returns the exit code, 0 for an orderly end, 1 for a
+// failure, 2 for settings that it can't work with.
+func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
+	var s settings
+	exit := -1
+	parser, err := kong.New(&s,
+		kong.Name("whop-license-gateway"),
+		kong.Description(description),
+		kong.Vars{"version": "whop-license-gateway " + version.Version},
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(errOut, err)
+		return 1
+	}
+	_, err = parser.Parse(args)
+	if exit >= 0 { // --help or --version
+		return exit
+	}
+	if err == nil {
+		err = s.check(getenv)
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "whop-license-gateway: %v\n", err)
+		return 2
+	}
+	if s.ConfigCheck {
+		fmt.Fprintln(out, "The settings are good.")
+		return 0
+	}
+	log := slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: s.LogLevel}))
+	redis.SetLogger(redisLog{log})
+	if err := newGateway(&s, log).run(ctx, out); err != nil && !errors.Is(err, context.Canceled) {
+		log.Error("the gateway ended", "error", err.Error())
+		return 1
+	}
+	return 0
+}
+
+// redisLog puts what the Redis client says of its connections among our own
+// lines.
+type redisLog struct{ log *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis: "+fmt.Sprintf(format, args...))
+}

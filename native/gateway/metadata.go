@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+// value is one metadata value. Apps send strings; some send a number (a network
+// card's address, say), and sellers may store anything, so whatever is not a
+// string is kept as the JSON it came as.
+type value struct {
+	text   string // the string, or the JSON of anything else
+	string bool
+}
+
+// metadata is the object that binds a licence to machines.
+type metadata map[string]value
+
+func (v *value) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() == '"' {
+		v.string = true
+		return json.UnmarshalDecode(dec, &v.text)
+	}
+	raw, err := dec.ReadValue()
+	v.text = string(raw)
+	return err
+}
+
+func (v value) MarshalJSONTo(enc *jsontext.Encoder) error {
+	if v.string {
+		return enc.WriteToken(jsontext.String(v.text))
+	}
+	return enc.WriteValue(jsontext.Value(v.text))
+}
+
+// scalar reports whether an app may send v: a string, a number or a boolean.
+func (v value) scalar() bool {
+	return v.string || (v.text != "null" && v.text[0] != '{' && v.text[0] != '[')
+}
+
+// canonical returns the same bytes for the same metadata.
+func (m metadata) canonical() []byte {
+	b, err := json.Marshal(m, json.Deterministic(true))
+	if err != nil {
+		panic("metadata that was read can be written: " + err.Error())
+	}
+	return b
+}
+
+// slotName returns the name under which the machine in the given slot, from 1,
+// stores what it sends as name: HWID, HWID_2, HWID_3, …
+func slotName(name string, slot int) string {
+	if slot == 1 {
+		return name
+	}
+	return name + "_" + strconv.Itoa(slot)
+}
+
+// bindingRules says what of a membership's metadata binds it to machines.
+type bindingRules struct {
+	maxMachines int
+	sellerNames map[string]bool // the seller's own metadata, which binds nothing
+}
+
+// check refuses metadata that an app may not send.
+func (r bindingRules) check(sent metadata) error {
+	texts := make(map[string]string, len(sent))
+	for name, v := range sent {
+		if !v.scalar() {
+			return errors.New("metadata: a value is not a string, a number or a boolean")
+		}
+		if r.sellerNames[name] {
+			return errors.New("metadata: a name is reserved for the seller")
+		}
+		if utf8.RuneCountInString(slotName(name, r.maxMachines)) > license.MaxMetadataKeyLength {
+			return errors.New("metadata: a name is too long")
+		}
+		texts[name] = v.text
+		for slot := 2; slot <= r.maxMachines; slot++ {
+			if _, clash := sent[slotName(name, slot)]; clash {
+				return fmt.Errorf("metadata: a name and the same name with _%d can't be sent together", slot)
+			}
+		}
+	}
+	if err := license.CheckMetadata(texts); err != nil {
+		_, problem, _ := strings.Cut(err.Error(), ": ")
+		return errors.New("metadata: " + problem)
+	}
+	return nil
+}
+
+// match is how sent metadata stands to what is stored.
+type match int
+
+const (
+	matches match = iota // stored for one of the machines, or nothing was sent
+	differs              // the licence is taken by other machines
+	free                 // there is room for one more machine
+)
+
+// compare decides whether a machine that sent metadata may use a membership
+// that stores metadata, as v2 did: value by value, and only nothing stored is
+// room for something new. With room it also returns the whole metadata to store.
+//
+// Nothing sent names no machine, so it matches and binds nothing.
+func (r bindingRules) compare(stored, sent metadata) (match, metadata) {
+	for slot := 1; slot <= r.maxMachines; slot++ {
+		if slotHolds(stored, sent, slot) {
+			return matches, nil
+		}
+	}
+	// A stored name that no slot of this app could have is a binding by other
+	// means. Taking it for the seller's own would let anyone who chooses other
+	// names bind a licence again.
+	ours := make(map[string]bool, len(sent)*r.maxMachines)
+	for name := range sent {
+		for slot := 1; slot <= r.maxMachines; slot++ {
+			ours[slotName(name, slot)] = true
+		}
+	}
+	for name := range stored {
+		if !ours[name] && !r.sellerNames[name] {
+			return differs, nil
+		}
+	}
+	for slot := 1; slot <= r.maxMachines; slot++ {
+		if slotEmpty(stored, sent, slot) {
+			whole := make(metadata, len(stored)+len(sent))
+			for name, v := range stored {
+				whole[name] = v
+			}
+			for name, v := range sent {
+				whole[slotName(name, slot)] = v
+			}
+			if len(whole) > license.MaxMetadataKeys {
+				return differs, nil
+			}
+			return free, whole
+		}
+	}
+	return differs, nil
+}
+
+func slotHolds(stored, sent metadata, slot int) bool {
+	for name, v := range sent {
+		if held, ok := stored[slotName(name, slot)]; !ok || held != v {
+			return false
+		}
+	}
+	return true
+}
+
+func slotEmpty(stored, sent metadata, slot int) bool {
+	for name := range sent {
+		if _, taken := stored[slotName(name, slot)]; taken {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics counts what the gateway does. No label holds a licence, a machine or
+// a client, so the number of series is fixed.
+type metrics struct {
+	registry    *prometheus.Registry
+	validations *prometheus.CounterVec
+	duration    prometheus.Histogram
+	cacheUse    *prometheus.CounterVec
+	upstreamAsk *prometheus.HistogramVec
+	bindings    *prometheus.CounterVec
+	webhooks    *prometheus.CounterVec
+	circuit     prometheus.Gauge
+	redis       prometheus.Gauge
+}
+
+func newMetrics() *metrics {
+	const ns = "whop_license"
+	m := &metrics{
+		registry:    prometheus.NewRegistry(),
+		validations: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "validations_total", Help: "Validations by outcome: a verdict, or the code of the error."}, []string{"outcome"}),
+		duration:    prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Name: "validation_seconds", Help: "Time to answer a validation.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
+		cacheUse:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "cache_total", Help: "Validations answered from the cache (hit) or not (miss)."}, []string{"result"}),
+		upstreamAsk: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Name: "upstream_seconds", Help: "Calls to Whop by operation and result; calls that were held back take no time.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"operation", "result"}),
+		bindings:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "bindings_total", Help: "First uses: bound, refused (no lock to be had), lost (Whop did not store it)."}, []string{"result"}),
+		webhooks:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "webhooks_total", Help: "Webhooks: applied, ignored, repeated, refused, failed."}, []string{"result"}),
+		circuit:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "circuit_open", Help: "1 while Whop is not asked because it was failing."}),
+		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis answers; absent a Redis, 0."}),
+	}
+	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.circuit, m.redis,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	return mux
+}
+
+func (m *metrics) validation(outcome string, took time.Duration) {
+	m.validations.WithLabelValues(outcome).Inc()
+	m.duration.Observe(took.Seconds())
+}
+
+func (m *metrics) cache(result string) { m.cacheUse.WithLabelValues(result).Inc() }
+
+func (m *metrics) upstream(op operation, result string, took time.Duration) {
+	m.upstreamAsk.WithLabelValues(string(op), result).Observe(took.Seconds())
+}
+
+func (m *metrics) binding(result string) { m.bindings.WithLabelValues(result).Inc() }
+func (m *metrics) webhook(result string) { m.webhooks.WithLabelValues(result).Inc() }
+func (m *metrics) circuitOpen(open bool) { set(m.circuit, open) }
+func (m *metrics) redisUp(up bool)       { set(m.redis, up) }
+
+func set(g prometheus.Gauge, on bool) {
+	if on {
+		g.Set(1)
+	} else {
+		g.Set(0)
+	}
+}

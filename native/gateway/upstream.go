@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/whop-license/whop-license/shared/license"
+	"github.com/whop-license/whop-license/shared/version"
+)
+
+// maxUpstreamBody is far above any membership: 50 metadata values of 500
+// characters are under 64 KiB.
+const maxUpstreamBody = 256 << 10
+
+// operation is a call that Whop limits by itself.
+type operation string
+
+const (
+	opLookUp operation = "look_up"
+	opWrite  operation = "write"
+)
+
+// errUnknown says that Whop has no such membership. It is an answer; every
+// other error of the upstream is the lack of one.
+var errUnknown = errors.New("no such membership")
+
+// upstreamError is the lack of an answer from Whop.
+type upstreamError struct {
+	// refused is the seller's fault (a wrong API key, a missing permission, a
+	// wrong setting): asking again does not help until the seller has acted.
+	refused    bool
+	reason     string        // a short, stable name for metrics
+	retryAfter time.Duration // how long to leave Whop alone, where known
+	err        error
+}
+
+func (e *upstreamError) Error() string { return "whop: " + e.reason + ": " + e.err.Error() }
+func (e *upstreamError) Unwrap() error { return e.err }
+
+// passing reports whether the same call may succeed at once.
+func (e *upstreamError) passing() bool { return !e.refused && e.retryAfter == 0 }
+
+func unavailable(reason string, err error) *upstreamError {
+	return &upstreamError{reason: reason, err: err}
+}
+
+// whop speaks the Current API of Whop with the seller's API key.
+type whop struct {
+	base       *url.URL // ends without a slash
+	apiKey     string
+	apiVersion string // Api-Version-Date, or empty
+	timeout    time.Duration
+	client     *http.Client
+	budget     budget
+	circuit    *circuit
+	pauses     map[operation]*pause
+	metrics    *metrics
+	log        *slog.Logger
+}
+
+func newWhop(s *settings, b budget, m *metrics, log *slog.Logger) *whop {
+	return &whop{
+		base:       s.upstream,
+		apiKey:     s.apiKey,
+		apiVersion: s.APIVersionDate,
+		timeout:    s.UpstreamTimeout,
+		budget:     b,
+		circuit:    newCircuit(m, log),
+		pauses:     map[operation]*pause{opLookUp: {}, opWrite: {}},
+		metrics:    m,
+		log:        log,
+		client: &http.Client{
+			Transport: &http.Transport{
+				Proxy:               http.ProxyFromEnvironment,
+				DialContext:         (&net.Dialer{Timeout: s.UpstreamTimeout}).DialContext,
+				ForceAttemptHTTP2:   true,
+				MaxIdleConnsPerHost: 256,
+				MaxConnsPerHost:     256,
+				IdleConnTimeout:     90 * time.Second,
+				TLSHandshakeTimeout: s.UpstreamTimeout,
+				DisableCompression:  true,
+				// A header this long is no answer of Whop's.
+				MaxResponseHeaderBytes: 64 << 10,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// lookUp returns the membership with the given licence key or mem_ id, or
+// [errUnknown], or an [upstreamError]. A failure that may pass by itself is
+// asked about once more.
+func (w *whop) lookUp(ctx context.Context, id string) (*membership, error) {
+	m, err := w.call(ctx, opLookUp, id, nil, "")
+	var up *upstreamError
+	if !errors.As(err, &up) || !up.passing() {
+		return m, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, err
+	case <-time.After(50*time.Millisecond + rand.N(100*time.Millisecond)):
+		return w.call(ctx, opLookUp, id, nil, "")
+	}
+}
+
+// setMetadata stores the whole metadata of a membership. After an error it may
+// or may not have been stored; only a look-up tells. Repeated with the same
+// idempotency key it is stored once.
+func (w *whop) setMetadata(ctx context.Context, id string, whole metadata, idempotencyKey string) error {
+	body, err := json.Marshal(map[string]metadata{"metadata": whole}, json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	_, err = w.call(ctx, opWrite, id, body, idempotencyKey)
+	return err
+}
+
+// call makes one call within the limits of time, quota and circuit.
+func (w *whop) call(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*membership, error) {
+	pause := w.pauses[op]
+	if wait := pause.remaining(id, time.Now()); wait > 0 {
+		w.metrics.upstream(op, "paused", 0)
+		return nil, &upstreamError{reason: "paused", retryAfter: wait, err: errors.New("asked to be left alone")}
+	}
+	if err := w.budget.take(ctx, op); err != nil {
+		w.metrics.upstream(op, "over_budget", 0)
+		return nil, err
+	}
+	m, err := w.circuit.run(id, func() (*membership, error) {
+		ctx, cancel := context.WithTimeout(ctx, w.timeout)
+		defer cancel()
+		start := time.Now()
+		m, err := w.exchange(ctx, op, id, body, idempotencyKey)
+		w.metrics.upstream(op, resultName(err), time.Since(start))
+		return m, err
+	})
+	var up *upstreamError
+	if errors.As(err, &up) && up.reason == "rate_limited" {
+		pause.begin(id, time.Now(), up.retryAfter)
+	}
+	w.logFailure(ctx, op, id, err)
+	return m, err
+}
+
+// exchange sends one request and reads its answer. A look-up returns the
+// membership; a write's own answer is not read, as a look-up follows.
+func (w *whop) exchange(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*membership, error) {
+	target := *w.base
+	target.Path += "/memberships/" + id
+	target.RawPath = w.base.EscapedPath() + "/memberships/" + url.PathEscape(id)
+	header := http.Header{
+		"Authorization": {"Bearer " + w.apiKey},
+		"Accept":        {"application/json"},
+		"User-Agent":    {"whop-license-gateway/" + version.Version},
+	}
+	if w.apiVersion != "" {
+		header["Api-Version-Date"] = []string{w.apiVersion}
+	}
+	req := (&http.Request{Method: http.MethodGet, URL: &target, Host: target.Host, Header: header, ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+	if op == opWrite {
+		req.Method = http.MethodPatch
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		req.ContentLength = int64(len(body))
+		header["Content-Type"] = []string{"application/json"}
+		header["Idempotency-Key"] = []string{idempotencyKey}
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return nil, unavailable(transportReason(err), scrub(err))
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxUpstreamBody+1))
+	switch {
+	case err != nil:
+		return nil, unavailable(transportReason(err), scrub(err))
+	case len(answer) > maxUpstreamBody:
+		return nil, unavailable("bad_answer", errors.New("the answer is too long"))
+	case resp.StatusCode == http.StatusOK && op == opLookUp:
+		m, err := parseMembership(answer)
+		if err == nil && strings.HasPrefix(id, "mem_") && m.id != id {
+			err = errors.New("another membership than was asked for")
+		}
+		if err != nil {
+			return nil, unavailable("bad_answer", err)
+		}
+		return m, nil
+	case resp.StatusCode/100 == 2 && op == opWrite:
+		return nil, nil
+	}
+	return nil, readFailure(resp, answer)
+}
+
+// readFailure turns an answer that is no success into an error.
+func readFailure(resp *http.Response, body []byte) error {
+	status := fmt.Errorf("status %d", resp.StatusCode)
+	switch {
+	case resp.StatusCode == http.StatusNotFound:
+		if !isErrorObject(body) {
+			return unavailable("bad_answer", errors.New("a 404 that is not Whop's"))
+		}
+		return errUnknown
+	case resp.StatusCode == http.StatusUnauthorized:
+		return &upstreamError{refused: true, reason: "unauthorized", err: status}
+	case resp.StatusCode == http.StatusForbidden:
+		return &upstreamError{refused: true, reason: "forbidden", err: status}
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return &upstreamError{reason: "rate_limited", retryAfter: retryAfter(resp.Header, body), err: status}
+	case resp.StatusCode == http.StatusRequestTimeout:
+		return unavailable("failing", status)
+	case resp.StatusCode/100 == 5:
+		e := unavailable("failing", status)
+		if resp.Header.Get("Retry-After") != "" {
+			e.retryAfter = retryAfter(resp.Header, nil)
+		}
+		return e
+	case resp.StatusCode/100 == 4:
+		return &upstreamError{refused: true, reason: "bad_request", err: status}
+	default:
+		return unavailable("bad_answer", status)
+	}
+}
+
+// isErrorObject reports whether a body is one of the shapes in which Whop gives
+// errors, so that a proxy's 404 page is not taken for an unknown licence.
+func isErrorObject(body []byte) bool {
+	var shape struct {
+		Error   jsontext.Value `json:"error"`
+		Message jsontext.Value `json:"message"`
+	}
+	return json.Unmarshal(body, &shape) == nil && (shape.Error != nil || shape.Message != nil)
+}
+
+var tryAgainIn = regexp.MustCompile(`(?i)try again in (\d{1,4}) ?s`)
+
+// retryAfter reads how long Whop wants to be left alone from its header or from
+// its message ("Try again in 12 seconds."), between 1 s and 2 min.
+func retryAfter(header http.Header, body []byte) time.Duration {
+	wait := 10 * time.Second
+	if text := header.Get("Retry-After"); text != "" {
+		if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+			wait = time.Duration(seconds) * time.Second
+		} else if at, err := http.ParseTime(text); err == nil {
+			wait = time.Until(at)
+		}
+	} else if found := tryAgainIn.FindSubmatch(body); found != nil {
+		seconds, _ := strconv.Atoi(string(found[1]))
+		wait = time.Duration(seconds) * time.Second
+	}
+	return min(max(wait, time.Second), 2*time.Minute)
+}
+
+func transportReason(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return "timeout"
+	}
+	return "unreachable"
+}
+
+// scrub removes the URL, which holds the licence key, from a client's error.
+func scrub(err error) error {
+	var withURL *url.Error
+	if errors.As(err, &withURL) {
+		return withURL.Err
+	}
+	return err
+}
+
+func resultName(err error) string {
+	var up *upstreamError
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, errUnknown):
+		return "unknown"
+	case errors.As(err, &up):
+		return up.reason
+	default:
+		return "error"
+	}
+}
+
+// logFailure says on the seller's side what customers are not told.
+func (w *whop) logFailure(ctx context.Context, op operation, id string, err error) {
+	var up *upstreamError
+	if !errors.As(err, &up) {
+		return
+	}
+	level, msg := slog.LevelWarn, "Whop did not answer"
+	switch {
+	case up.reason == "unauthorized":
+		level, msg = slog.LevelError, "Whop refuses the API key: it is wrong or was revoked; set WHOP_API_KEY to a valid one"
+	case up.reason == "forbidden" && op == opLookUp:
+		level, msg = slog.LevelError, "Whop refuses a look-up: give the API key the permissions member:basic:read and member:email:read"
+	case up.reason == "forbidden":
+		level, msg = slog.LevelError, "Whop refuses to bind a licence: give the API key the permission member:manage"
+	case up.reason == "bad_request":
+		level, msg = slog.LevelError, "Whop refuses the request itself; check --api-version-date and --upstream-url"
+	case up.retryAfter > 0:
+		msg = "Whop is not asked for now"
+	}
+	w.log.Log(ctx, level, msg, "operation", op, "reason", up.reason, "key", license.ShortenKey(id), "error", up.err.Error())
+}

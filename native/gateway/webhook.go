@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	lru "github.com/hashicorp/golang-lru/v2"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+const (
+	maxWebhookBody = 256 << 10
+	webhookTime    = 5 * time.Second
+	// rememberedWebhooks is how many ids are held to know a repetition. A
+	// signature is good for five minutes either way, so this is enough for over a
+	// hundred webhooks a second; what a repetition past it does is harmless.
+	rememberedWebhooks = 1 << 16
+)
+
+// webhooks takes Whop's news of memberships, signed as Standard Webhooks says
+// (https://www.standardwebhooks.com), and empties the cache for them.
+type webhooks struct {
+	gate      *gate
+	verifiers []*standardwebhooks.Webhook
+	seen      *lru.Cache[string, struct{}]
+	metrics   *metrics
+	log       *slog.Logger
+}
+
+// newWebhooks reads the secret in both encodings that are in use: the key
+// itself as text, and "whsec_" before the key in base64.
+func newWebhooks(secret string, g *gate, m *metrics, log *slog.Logger) *webhooks {
+	h := &webhooks{gate: g, metrics: m, log: log}
+	h.seen, _ = lru.New[string, struct{}](rememberedWebhooks)
+	keys := [][]byte{[]byte(secret)}
+	if encoded, ok := strings.CutPrefix(secret, "whsec_"); ok {
+		if key, err := base64.StdEncoding.DecodeString(encoded); err == nil && len(key) > 0 {
+			keys = append(keys, key)
+		}
+	}
+	for _, key := range keys {
+		verifier, _ := standardwebhooks.NewWebhookRaw(key)
+		h.verifiers = append(h.verifiers, verifier)
+	}
+	return h
+}
+
+func (h *webhooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	result, f := h.take(w, r)
+	h.metrics.webhook(result)
+	if f != nil {
+		writeFailure(w, *f)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, f *failure) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhookBody))
+	if err != nil {
+		return "refused", &failure{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
+	}
+	if !h.signed(body, r.Header) {
+		h.log.Warn("a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
+		return "refused", &failure{Status: http.StatusUnauthorized, Code: "bad_signature", Message: "The signature is missing, wrong or too old"}
+	}
+	id := r.Header.Get(standardwebhooks.HeaderWebhookID)
+	if h.seen.Contains(id) {
+		return "repeated", nil
+	}
+	var event struct {
+		Type   string `json:"type"`
+		Action string `json:"action"` // the name of type in older versions
+		Data   struct {
+			ID string `json:"id"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(body, &event); err != nil {
+		return "refused", &failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: "The body is not an event in JSON"}
+	}
+	kind := first(event.Type, event.Action)
+	if !strings.HasPrefix(kind, "membership.") && !strings.HasPrefix(kind, "membership_") {
+		h.seen.Add(id, struct{}{})
+		return "ignored", nil
+	}
+	if event.Data.ID == "" {
+		return "refused", &failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: "The event names no membership"}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), webhookTime)
+	defer cancel()
+	if err := h.gate.forget(ctx, h.gate.tags.of("membership", []byte(event.Data.ID))); err != nil {
+		h.log.Warn("other gateways could not be told of a webhook; Whop is asked to send it again", "error", err.Error())
+		return "failed", &failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Send this again", retryAfter: 5 * time.Second}
+	}
+	h.seen.Add(id, struct{}{})
+	h.log.Info("a membership changed", "membership", license.ShortenKey(event.Data.ID), "type", kind)
+	return "applied", nil
+}
+
+func (h *webhooks) signed(body []byte, header http.Header) bool {
+	for _, v := range h.verifiers {
+		if v.Verify(body, header) == nil {
+			return true
+		}
+	}
+	return false
+}
