@@ -41,9 +41,17 @@ bin/whopsim: $(GO_FILES)
 .PHONY: wasm
 wasm: js/dist/whop-license.wasm js/dist/wasm_exec.js ## Build the WebAssembly module into js/dist/
 
-js/dist/whop-license.wasm: $(GO_FILES)
+# make wasm LICENSE_PUBLIC_KEY=… builds the gateway's public key into the module
+# (several with commas between), so that nothing in a page can replace it.
+LICENSE_PUBLIC_KEY ?=
+
+js/dist/whop-license.wasm: $(GO_FILES) js/dist/.public-key
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags="$(LDFLAGS) -X main.publicKey=$(LICENSE_PUBLIC_KEY)" -o $@ ./wasm
+
+.PHONY: FORCE
+js/dist/.public-key: FORCE
 	@mkdir -p js/dist
-	GOOS=js GOARCH=wasm go build -trimpath -ldflags="$(LDFLAGS)" -o $@ ./wasm
+	@printf '%s' '$(LICENSE_PUBLIC_KEY)' | cmp -s - $@ || printf '%s' '$(LICENSE_PUBLIC_KEY)' > $@
 
 js/dist/wasm_exec.js: go.mod
 	@mkdir -p js/dist

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"syscall/js"
 
+	"github.com/whop-license/whop-license/shared/lease"
 	"github.com/whop-license/whop-license/shared/license"
 )
 
@@ -45,7 +46,7 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 		}
 		return js.Undefined()
 	}
-	c = &call{query: license.Query{Endpoint: m.endpoint}}
+	c = &call{query: license.Query{Endpoint: m.endpoint, Trust: m.trust}}
 	r.argument = "licenseKey"
 	if c.query.LicenseKey, err = r.text(argument(0)); err != nil {
 		return nil, err
@@ -55,7 +56,13 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 		return nil, err
 	}
 	r.argument = "options"
-	return c, r.options(argument(2), c)
+	if err := r.options(argument(2), c); err != nil {
+		return nil, err
+	}
+	if c.query.Trust != nil {
+		c.query.Nonce = r.nonce()
+	}
+	return c, nil
 }
 
 func (r *reader) invalid(problem string) error { return license.Invalid(r.argument, problem) }
@@ -128,9 +135,10 @@ const maxOptions = 20
 
 func (r *reader) options(v js.Value, c *call) error {
 	if v.IsUndefined() {
-		return nil
+		return r.settle(license.Trust{}, c)
 	}
 	dangerouslyAllowBrowser := false
+	var trust license.Trust
 	err := r.members(v, maxOptions, func(name string, value js.Value) (err error) {
 		if value.IsUndefined() {
 			return nil
@@ -140,14 +148,9 @@ func (r *reader) options(v js.Value, c *call) error {
 		case "endpoint":
 			c.query.Endpoint, err = r.text(value)
 		case "apiKey":
-			if c.query.APIKey, err = r.text(value); c.query.APIKey == "" && err == nil {
-				err = r.invalid("is empty; leave it out where a gateway holds the API key")
-			}
+			c.query.APIKey, err = r.filled(value)
 		case "dangerouslyAllowBrowser":
-			if value.Type() != js.TypeBoolean {
-				return r.invalid("must be true or false, not " + describe(value))
-			}
-			dangerouslyAllowBrowser = value.Bool()
+			dangerouslyAllowBrowser, err = r.boolean(value)
 		case "timeoutMs":
 			c.limits.TimeoutMs, err = r.number(value, license.MaxTimeoutMs)
 		case "maxAttempts":
@@ -156,8 +159,18 @@ func (r *reader) options(v js.Value, c *call) error {
 			c.limits.Attempts = int(n)
 		case "signal":
 			c.signal, err = value, r.abortSignal(value)
-		case "publicKey", "lease", "clock":
-			err = r.invalid("is not supported by this version")
+		case "publicKey":
+			trust.Keys, err = r.publicKeys(value)
+		case "issuer":
+			trust.Issuer, err = r.filled(value)
+		case "audience":
+			trust.Audience, err = r.filled(value)
+		case "lease":
+			c.query.Stored.Lease, err = r.text(value)
+		case "preferLease":
+			c.query.Stored.Prefer, err = r.boolean(value)
+		case "clock":
+			c.query.Stored.LastSeenMs, err = r.lastSeen(value)
 		default:
 			r.argument = "options"
 			err = r.invalid("has a member that is no option: " + shown(name))
@@ -167,10 +180,98 @@ func (r *reader) options(v js.Value, c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := r.settle(trust, c); err != nil {
+		return err
+	}
 	if c.query.APIKey != "" && !dangerouslyAllowBrowser && r.isBrowser() {
 		return license.Invalid("apiKey", "would be readable by every customer here, and can change every membership of the business; leave it out and use a licence gateway as the endpoint, or set dangerouslyAllowBrowser where nobody else gets this page")
 	}
 	return nil
+}
+
+// settle puts the trust that the options ask for into the call. A key that was
+// built into the module can't be replaced, and what only a key can check is not
+// taken without one.
+func (r *reader) settle(trust license.Trust, c *call) error {
+	built := c.query.Trust
+	switch {
+	case built != nil && trust.Keys != nil:
+		return license.Invalid("publicKey", "is built into this module and can't be replaced; leave it out")
+	case built != nil:
+		trust.Keys = built.Keys
+	case trust.Keys == nil && (trust.Issuer != "" || trust.Audience != "" || c.query.Stored != license.Stored{}):
+		return license.Invalid("publicKey", "is missing; without it no lease, issuer, audience or clock can be checked")
+	case trust.Keys == nil:
+		return nil
+	}
+	c.query.Trust = &trust
+	return nil
+}
+
+// maxPublicKeys is how many keys may be in use while they are rotated.
+const maxPublicKeys = 10
+
+func (r *reader) publicKeys(v js.Value) ([]lease.PublicKey, error) {
+	list := []js.Value{v}
+	if v.Type() == js.TypeObject && r.isArray.Invoke(v).Bool() {
+		n := r.get.Invoke(v, "length").Int()
+		if n < 1 || n > maxPublicKeys {
+			return nil, r.invalid("must be 1 to 10 keys")
+		}
+		list = nil
+		for i := range n {
+			list = append(list, r.get.Invoke(v, i))
+		}
+	}
+	keys := make([]lease.PublicKey, len(list))
+	for i, item := range list {
+		text, err := r.text(item)
+		if err != nil {
+			return nil, err
+		}
+		if keys[i], err = lease.ParsePublicKey(text); err != nil {
+			return nil, r.invalid(err.Error())
+		}
+	}
+	return keys, nil
+}
+
+// lastSeen reads {lastSeen: milliseconds since the epoch}.
+func (r *reader) lastSeen(v js.Value) (ms int64, err error) {
+	err = r.members(v, 1, func(name string, value js.Value) error {
+		if name != "lastSeen" {
+			return r.invalid("has a member that is not lastSeen: " + shown(name))
+		}
+		f := -1.0
+		if value.Type() == js.TypeNumber {
+			f = value.Float()
+		}
+		if !(f >= 0 && f <= maxDate) {
+			return r.invalid("lastSeen must be a time in milliseconds since the epoch")
+		}
+		ms = int64(f)
+		return nil
+	})
+	return ms, err
+}
+
+// maxDate is the greatest time that a JavaScript Date holds.
+const maxDate = 8.64e15
+
+// filled reads a string that is not empty.
+func (r *reader) filled(v js.Value) (string, error) {
+	s, err := r.text(v)
+	if err == nil && s == "" {
+		err = r.invalid("is empty; leave it out where there is none")
+	}
+	return s, err
+}
+
+func (r *reader) boolean(v js.Value) (bool, error) {
+	if v.Type() != js.TypeBoolean {
+		return false, r.invalid("must be true or false, not " + describe(v))
+	}
+	return v.Bool(), nil
 }
 
 // number reads a whole number from 1 to most.

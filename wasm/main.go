@@ -10,21 +10,43 @@
 package main
 
 import (
+	"strings"
 	"syscall"
-
 	"syscall/js"
 
+	"github.com/whop-license/whop-license/shared/lease"
+	"github.com/whop-license/whop-license/shared/license"
 	"github.com/whop-license/whop-license/shared/version"
 )
 
+// publicKey is set at build time, as "make wasm LICENSE_PUBLIC_KEY=…" does: one
+// or more public keys, separated by commas, that no option can then replace.
+var publicKey string
+
 func main() {
-	export(newModule())
+	m, err := newModule(publicKey)
+	if err != nil {
+		panic(err)
+	}
+	export(m)
 	select {}
 }
 
-func newModule() *module {
+func newModule(publicKey string) (*module, error) {
 	endpoint, _ := syscall.Getenv("WHOP_LICENSE_ENDPOINT")
-	return &module{realm: newRealm(js.Global()), endpoint: endpoint}
+	m := &module{realm: newRealm(js.Global()), endpoint: endpoint}
+	if publicKey == "" {
+		return m, nil
+	}
+	m.trust = new(license.Trust)
+	for _, text := range strings.Split(publicKey, ",") {
+		key, err := lease.ParsePublicKey(text)
+		if err != nil {
+			return nil, err
+		}
+		m.trust.Keys = append(m.trust.Keys, key)
+	}
+	return m, nil
 }
 
 func export(m *module) {

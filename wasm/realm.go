@@ -5,6 +5,7 @@ package main
 import (
 	"syscall/js"
 
+	"github.com/whop-license/whop-license/shared/lease"
 	"github.com/whop-license/whop-license/shared/license"
 )
 
@@ -30,6 +31,7 @@ type realm struct {
 	parse          js.Value
 	errorClass     js.Value
 	promise        js.Value
+	uint8Array     js.Value
 }
 
 func newRealm(global js.Value) *realm {
@@ -50,6 +52,7 @@ func newRealm(global js.Value) *realm {
 		parse:          global.Get("JSON").Get("parse"),
 		errorClass:     global.Get("Error"),
 		promise:        global.Get("Promise"),
+		uint8Array:     global.Get("Uint8Array"),
 	}
 }
 
@@ -83,6 +86,15 @@ func (r *realm) newPromise() (promise, resolve, reject js.Value) {
 	settlers := r.array.New()
 	promise = r.promise.New(r.apply.Invoke(r.bind, r.push, js.ValueOf([]any{settlers})))
 	return promise, settlers.Index(0), settlers.Index(1)
+}
+
+// nonce returns a value that no server can have answered before.
+func (r *realm) nonce() string {
+	array := r.uint8Array.New(16)
+	r.global.Get("crypto").Call("getRandomValues", array)
+	var random [16]byte
+	js.CopyBytesToGo(random[:], array)
+	return lease.Nonce(random)
 }
 
 // errorValue returns err as a JavaScript Error named LicenseError.

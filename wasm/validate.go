@@ -12,6 +12,7 @@ import (
 type module struct {
 	*realm
 	endpoint string
+	trust    *license.Trust // where a public key is built in, else nil
 }
 
 // validateLicense reads the arguments at once, so that a caller may change its

@@ -62,21 +62,36 @@ func readMembers(d *jsontext.Decoder, member func(d *jsontext.Decoder, name stri
 	return err
 }
 
-// readMembership reads a success: Whop's v2 membership, of which only "valid"
-// must be there. Members that are known must have their type or be null;
-// others may be anything.
-func readMembership(body []byte) (m Membership, valid bool, err error) {
+// success is what a 200 or 201 says.
+type success struct {
+	valid      bool
+	membership Membership
+	lease      string
+}
+
+// readSuccess reads Whop's v2 membership, of which only "valid" must be there,
+// and a gateway's lease. Members that are known must have their type or be
+// null; others may be anything.
+func readSuccess(body []byte) (s success, err error) {
 	hasValid := false
 	err = readObject(body, func(d *jsontext.Decoder, name string) error {
-		if name == "valid" {
+		switch name {
+		case "valid":
 			hasValid = true
-			return readValid(d, &valid)
+			return readValid(d, &s.valid)
+		case "lease":
+			value, err := readField(d, kindString)
+			if value != nil {
+				text, _ := jsontext.AppendUnquote(nil, value)
+				s.lease = string(text)
+			}
+			return err
 		}
 		for _, f := range fields {
 			if f.name == name {
 				value, err := readField(d, f.kind)
 				if value != nil {
-					m = append(m, Member{name, value})
+					s.membership = append(s.membership, Member{name, value})
 				}
 				return err
 			}
@@ -86,7 +101,7 @@ func readMembership(body []byte) (m Membership, valid bool, err error) {
 	if err == nil && !hasValid {
 		err = errNoValid
 	}
-	return m, valid, err
+	return s, err
 }
 
 func readValid(d *jsontext.Decoder, valid *bool) error {

@@ -59,12 +59,35 @@ type Limits struct {
 // Validate asks whether a licence may be used on a machine. It returns a
 // [Verdict], or an [*Error] where none was reached. [Unavailable] and
 // [RateLimited] are tried again within the limits; where the wait that the
-// server asks for does not fit, they are returned at once.
+// server asks for does not fit, they end the attempts at once. Where the server
+// can't be asked, a stored lease may stand in for it.
 func (c *Client) Validate(ctx Context, q Query, limits Limits) (*Verdict, error) {
 	request, err := NewRequest(q)
 	if err != nil {
 		return nil, err
 	}
+	if q.Trust != nil && q.Stored.Prefer && ctx.Err() == nil {
+		if verdict, err := q.standIn(c.Clock.NowMs(), true); err == nil {
+			return verdict, nil
+		}
+	}
+	verdict, failure := c.ask(ctx, q, request, limits)
+	if failure == nil {
+		return verdict, nil
+	}
+	if q.Trust != nil && q.Stored.Lease != "" && failure.Retryable() {
+		verdict, err := q.standIn(c.Clock.NowMs(), false)
+		if err == nil {
+			return verdict, nil
+		}
+		failure.Message += " The stored lease can't stand in: " + err.Error() + "."
+	}
+	return nil, failure
+}
+
+// ask sends the request until there is a verdict, an error that is final, or no
+// time or attempt left.
+func (c *Client) ask(ctx Context, q Query, request *Request, limits Limits) (*Verdict, *Error) {
 	if limits.TimeoutMs == 0 {
 		limits.TimeoutMs = DefaultTimeoutMs
 	}
@@ -78,7 +101,7 @@ func (c *Client) Validate(ctx Context, q Query, limits Limits) (*Verdict, error)
 	for attempt := 1; ; attempt++ {
 		verdict, err := c.attempt(call, q, request)
 		if err == nil || attempt >= limits.Attempts || err.Code != Unavailable && err.Code != RateLimited {
-			return verdict, err.orNil()
+			return verdict, err
 		}
 		wait := c.backoffMs(attempt, err.RetryAfterMs)
 		if wait >= deadline-c.Clock.NowMs() {

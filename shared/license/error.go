@@ -12,6 +12,8 @@ const (
 	Timeout         ErrorCode = "timeout"          // no answer within the caller's time
 	Aborted         ErrorCode = "aborted"          // the caller withdrew the call
 	BadResponse     ErrorCode = "bad_response"     // the answer is none that the contract knows
+	// UntrustedResponse is an answer that says valid without a signature to prove it.
+	UntrustedResponse ErrorCode = "untrusted_response"
 )
 
 // Error is a failure to reach a verdict. Its message says what happened and

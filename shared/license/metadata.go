@@ -1,7 +1,6 @@
 package license
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -40,26 +39,6 @@ func CheckMetadata(metadata map[string]string) error {
 		}
 	}
 	return nil
-}
-
-// appendMetadata appends metadata as a JSON object with its names in order, so
-// that the same metadata is always the same bytes.
-func appendMetadata(dst []byte, metadata map[string]string) []byte {
-	names := make([]string, 0, len(metadata))
-	for name := range metadata {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	dst = append(dst, '{')
-	for i, name := range names {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendString(dst, name)
-		dst = append(dst, ':')
-		dst = appendString(dst, metadata[name])
-	}
-	return append(dst, '}')
 }
 
 // appendString appends s as a JSON string. Malformed UTF-8 becomes U+FFFD, as

@@ -1,5 +1,7 @@
 package license
 
+import "github.com/whop-license/whop-license/shared/lease"
+
 // MaxAPIKeyLength is the greatest length of a vendor's API key, in bytes.
 const MaxAPIKeyLength = 500
 
@@ -9,7 +11,9 @@ type Query struct {
 	LicenseKey string            // see [ParseKey]
 	Metadata   map[string]string // see [CheckMetadata]
 	APIKey     string            // the vendor's, or empty where a gateway holds it
-	Nonce      string            // base64url, or empty where no signed answer is asked for
+	Trust      *Trust            // nil where unsigned answers count
+	Nonce      string            // base64url of 16 random bytes; needed with Trust
+	Stored     Stored            // used only with Trust
 }
 
 // Request is an HTTP request, ready to be sent as it is.
@@ -41,7 +45,7 @@ func NewRequest(q Query) (*Request, error) {
 		}
 		header = append(header, [2]string{"Authorization", "Bearer " + q.APIKey})
 	}
-	body := appendMetadata([]byte(`{"metadata":`), q.Metadata)
+	body := append([]byte(`{"metadata":`), lease.CanonicalMetadata(q.Metadata)...)
 	if q.Nonce != "" {
 		body = appendString(append(body, `,"nonce":`...), q.Nonce)
 	}

@@ -24,18 +24,25 @@ type Response struct {
 // The status decides first. The body is asked only where the contract makes
 // the outcome depend on it: a success must be a membership, a 404 must be an
 // error that an API wrote and not a proxy's page, and a 400 or 403 may carry a
-// code that sets it apart.
+// code that sets it apart. With a [Trust], a success must also carry a lease
+// that proves it.
 func ReadResponse(q Query, r *Response, nowMs int64) (*Verdict, error) {
 	switch status := r.Status; {
 	case status == 200 || status == 201:
-		m, valid, err := readMembership(r.Body)
+		s, err := readSuccess(r.Body)
 		if err != nil {
 			return nil, badResponse(status, err)
 		}
-		if !valid {
+		if !s.valid {
 			return refusal(Inactive, status, "", nowMs), nil
 		}
-		return &Verdict{Code: Valid, CheckedAtMs: nowMs, Membership: m}, nil
+		verdict := &Verdict{Code: Valid, CheckedAtMs: nowMs, Membership: s.membership}
+		if q.Trust != nil {
+			if err := q.verify(verdict, s.lease, status); err != nil {
+				return nil, err
+			}
+		}
+		return verdict, nil
 	case status == 400:
 		problem, _ := readProblem(r.Body)
 		if problem.code == "invalid_request" {

@@ -20,7 +20,13 @@ const (
 // Verdict is what the server said of a licence.
 type Verdict struct {
 	Code        VerdictCode
-	CheckedAtMs int64 // when the answer came, in milliseconds since the epoch
+	CheckedAtMs int64 // when the server said so, in milliseconds since the epoch
+	// FromLease reports that a stored lease stood in for the server.
+	FromLease bool
+	// Lease is the signed proof of a valid answer, and LeaseExpiresAtMs the time
+	// until which it may stand in; empty where no [Trust] is set.
+	Lease            string
+	LeaseExpiresAtMs int64
 	// Membership is what the licence belongs to; set only with [Valid].
 	Membership Membership
 	// Message and Status are the server's words and the HTTP status; set only
@@ -33,6 +39,17 @@ type Verdict struct {
 // some of its members, each at most once. The
 // customer's personal data is left out, also where a server sends it.
 type Membership []Member
+
+// text returns the string of the given name, or "".
+func (m Membership) text(name string) string {
+	for _, member := range m {
+		if member.Name == name {
+			text, _ := jsontext.AppendUnquote(nil, member.Value)
+			return string(text)
+		}
+	}
+	return ""
+}
 
 // Member is one member of a membership.
 type Member struct {
@@ -67,15 +84,23 @@ var fields = [...]field{
 
 // AppendJSON appends the verdict as the JSON object of the JavaScript API:
 // valid, code, source, checkedAt, and either membership, with the names of
-// Whop's API and times in Unix seconds or null, or message and status.
+// Whop's API and times in Unix seconds or null, and the lease, or message and
+// status.
 func (v *Verdict) AppendJSON(dst []byte) []byte {
-	valid := "false"
+	valid, source, leaseExpiresAt := "false", "server", ""
 	if v.Code == Valid {
 		valid = "true"
 	}
+	if v.FromLease {
+		source = "lease"
+	}
+	if v.Lease != "" {
+		leaseExpiresAt = FormatTime(v.LeaseExpiresAtMs)
+	}
 	dst = append(append(dst, `{"valid":`...), valid...)
 	for _, s := range [...]struct{ name, value string }{
-		{"code", string(v.Code)}, {"source", "server"}, {"checkedAt", FormatTime(v.CheckedAtMs)}, {"message", v.Message},
+		{"code", string(v.Code)}, {"source", source}, {"checkedAt", FormatTime(v.CheckedAtMs)}, {"message", v.Message},
+		{"lease", v.Lease}, {"leaseExpiresAt", leaseExpiresAt},
 	} {
 		if s.value != "" {
 			dst = appendString(appendName(dst, s.name), s.value)

@@ -1,0 +1,79 @@
+package license
+
+import (
+	"errors"
+
+	"github.com/whop-license/whop-license/shared/lease"
+)
+
+var errExpired = errors.New("the lease has expired")
+
+// Trust is whose word counts. With a Trust, an answer is [Valid] only with a
+// lease that one of the keys signed for this very request.
+type Trust struct {
+	Keys     []lease.PublicKey
+	Issuer   string // the gateway's name; empty for any that holds a key
+	Audience string // the product's id; empty for any
+}
+
+// Stored is a lease that an earlier answer left, with what is known of the time.
+type Stored struct {
+	Lease      string
+	LastSeenMs int64 // the latest time seen, in milliseconds since the epoch; 0 where none is known
+	// Prefer answers from a lease that has not expired without asking the
+	// server. It does not extend to a lease that lives on by its grace.
+	Prefer bool
+}
+
+func (q *Query) expect(subject string) lease.Expect {
+	key, _ := ParseKey(q.LicenseKey)
+	return lease.Expect{
+		LicenseKeyHash: lease.HashLicenseKey(key),
+		MetadataHash:   lease.HashMetadata(q.Metadata),
+		Issuer:         q.Trust.Issuer,
+		Audience:       q.Trust.Audience,
+		Subject:        subject,
+	}
+}
+
+// verify adds the lease of a valid answer to v, or refuses the answer.
+func (q *Query) verify(v *Verdict, token string, status int) error {
+	untrusted := func(reason string, cause error) error {
+		err := newError(UntrustedResponse, status, "The answer is not trusted: "+reason+". Check the endpoint and the public key.")
+		err.Cause = cause
+		return err
+	}
+	if token == "" {
+		return untrusted("it has no lease, so anyone could have written it", nil)
+	}
+	claims, err := lease.Verify(token, q.Trust.Keys, q.expect(v.Membership.text("id")), q.Nonce, v.CheckedAtMs)
+	if err != nil {
+		return untrusted(err.Error(), err)
+	}
+	if product := v.Membership.text("product"); product != "" && product != claims.Audience {
+		return untrusted("its product is not the one that its lease is for", nil)
+	}
+	v.Lease, v.LeaseExpiresAtMs = token, claims.StandsInUntil()*1000
+	return nil
+}
+
+// standIn answers from the stored lease, or says why that can't be. With
+// unexpired, its grace does not count.
+func (q *Query) standIn(nowMs int64, unexpired bool) (*Verdict, error) {
+	clock := lease.Clock{NowMs: nowMs, LastSeenMs: q.Stored.LastSeenMs}
+	claims, err := lease.StandIn(q.Stored.Lease, q.Trust.Keys, q.expect(""), clock)
+	if err != nil {
+		return nil, err
+	}
+	if unexpired && max(clock.NowMs, clock.LastSeenMs) >= claims.ExpiresAt*1000 {
+		return nil, errExpired
+	}
+	return &Verdict{
+		Code:             Valid,
+		FromLease:        true,
+		CheckedAtMs:      claims.IssuedAt * 1000,
+		Membership:       Membership{{"id", appendString(nil, claims.Subject)}, {"product", appendString(nil, claims.Audience)}},
+		Lease:            q.Stored.Lease,
+		LeaseExpiresAtMs: claims.StandsInUntil() * 1000,
+	}, nil
+}
