@@ -6,6 +6,8 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 const dist = new URL("../dist/", import.meta.url);
 const KEPT = ["whop-license.wasm", "wasm_exec.js", "sidecar"]; // the Go builds
 
+// Tests that are gone must not run again.
+rmSync(new URL("../build/", import.meta.url), { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 const present = readdirSync(dist);
 for (const name of ["whop-license.wasm", "wasm_exec.js"]) {

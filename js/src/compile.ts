@@ -18,12 +18,12 @@ export type WasmSource =
 export type WasmModule = object;
 
 /** Reads a file: URL; given where there is a file system. */
-export type ReadFile = (url: URL) => Promise<Uint8Array<ArrayBuffer>>;
+export type ReadFile = (url: URL) => Promise<Uint8Array>;
 
 /** A `wasm` option, told apart. Loads with the same `key` are one. */
 export type Source = { key: string | object } & (
   | { kind: "module"; module: WebAssembly.Module }
-  | { kind: "bytes"; bytes: BufferSource }
+  | { kind: "bytes"; bytes: Uint8Array }
   | { kind: "response"; response: PromiseLike<Response> }
   | { kind: "address"; address: string }
 );
@@ -43,14 +43,17 @@ export function readSource(wasm: unknown): Source {
       case "[object WebAssembly.Module]":
         return { kind: "module", module: wasm as WebAssembly.Module, key: wasm as object };
       case "[object ArrayBuffer]":
-        return { kind: "bytes", bytes: wasm as ArrayBuffer, key: wasm as object };
+        return { kind: "bytes", bytes: new Uint8Array(wasm as ArrayBuffer), key: wasm as object };
       case "[object Response]":
       case "[object Promise]": {
         const response = Promise.resolve(wasm as Response | Promise<Response>);
         return { kind: "response", response, key: wasm as object };
       }
     }
-    if (ArrayBuffer.isView(wasm)) return { kind: "bytes", bytes: wasm as BufferSource, key: wasm };
+    if (ArrayBuffer.isView(wasm)) {
+      const bytes = new Uint8Array(wasm.buffer, wasm.byteOffset, wasm.byteLength);
+      return { kind: "bytes", bytes, key: wasm };
+    }
   } catch (thrown) {
     throw invalid("wasm", "can't be read", thrown);
   }
@@ -89,7 +92,7 @@ function compileAddress(address: string, readFile?: ReadFile): Promise<WebAssemb
 }
 
 async function compileFile(url: URL, readFile: ReadFile): Promise<WebAssembly.Module> {
-  let bytes: Uint8Array<ArrayBuffer>;
+  let bytes: Uint8Array;
   try {
     bytes = await readFile(url);
   } catch (cause) {
@@ -136,9 +139,9 @@ async function compileResponse(
   } catch (cause) {
     throw notCompiled(cause, name);
   }
-  let bytes: ArrayBuffer;
+  let bytes: Uint8Array;
   try {
-    bytes = await response.arrayBuffer();
+    bytes = new Uint8Array(await response.arrayBuffer());
   } catch (cause) {
     throw loadFailed(`The WebAssembly module could not be fetched (${name}): ${textOf(cause)}.`, {
       cause,
@@ -149,13 +152,11 @@ async function compileResponse(
 }
 
 async function compileBytes(
-  bytes: BufferSource,
+  bytes: Uint8Array,
   name: string,
   type?: string,
 ): Promise<WebAssembly.Module> {
-  const start = ArrayBuffer.isView(bytes)
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, 64))
-    : new Uint8Array(bytes, 0, Math.min(bytes.byteLength, 64));
+  const start = bytes.subarray(0, 64);
   const isWasm = [0x00, 0x61, 0x73, 0x6d].every((byte, i) => start[i] === byte);
   if (!isWasm) {
     const looksLikeMarkup = new TextDecoder().decode(start).trimStart().startsWith("<");
@@ -168,7 +169,7 @@ async function compileBytes(
     );
   }
   try {
-    return await WebAssembly.compile(bytes);
+    return await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
   } catch (cause) {
     throw notCompiled(cause, name);
   }

@@ -13,9 +13,9 @@ export interface LoadOptions {
    * Where the WebAssembly module comes from. Default: the package's own
    * `whop-license.wasm`, which bundlers carry along.
    */
-  wasm?: WasmSource;
+  wasm?: WasmSource | undefined;
   /** Stops waiting; the call then rejects with `aborted`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -77,7 +77,7 @@ export function createLoader(defaultWasm: () => URL, readFile?: ReadFile): LoadV
     if (endpoint.includes("\0")) throw invalid("endpoint", "is not a URL");
     const abort = readSignal(signal);
     if (abort?.aborted) throw aborted(abort);
-    const loaded = moduleOf(wasm ?? located(defaultWasm));
+    const loaded = moduleOf(wasm === undefined ? located(defaultWasm) : wasm);
     return untilAborted(validatorOf(loaded, endpoint), abort);
   };
 }

@@ -13,11 +13,11 @@ import { RpcError, SidecarProcess } from "./sidecar-process.js";
 export type MachineIdScheme = "node-machine-id" | "python-platform-node" | "app-scoped";
 
 export interface MachineIdOptions {
-  scheme?: MachineIdScheme;
+  scheme?: MachineIdScheme | undefined;
   /** The app's own name or id; needed by `app-scoped`, and only there. */
-  appId?: string;
+  appId?: string | undefined;
   /** Aborts the call, which then rejects with `aborted`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface MachineId {
@@ -36,9 +36,9 @@ export interface SidecarOptions {
    * The environment variable WHOP_LICENSE_SIDECAR overrides both. In a path
    * into an Electron archive, `.asar` is read as `.asar.unpacked`.
    */
-  path?: string;
+  path?: string | undefined;
   /** How long a call waits for its answer, in milliseconds. Default 5,000. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** The sidecar, started on first use and again after it ended. */

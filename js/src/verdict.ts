@@ -62,21 +62,21 @@ export type Verdict = ValidVerdict | InvalidVerdict;
 /** Settings of one call. */
 export interface ValidateOptions {
   /** The server to ask, in place of the one that the module was loaded with. */
-  endpoint?: string;
+  endpoint?: string | undefined;
   /**
    * The vendor's API key, for a program on the vendor's own server. A page, a
    * worker or an Electron renderer that is handed one refuses: it can change
    * every membership of the business. Ask a licence gateway instead.
    */
-  apiKey?: string;
+  apiKey?: string | undefined;
   /** Lets a page use `apiKey`; only where nobody but the vendor gets the page. */
-  dangerouslyAllowBrowser?: boolean;
+  dangerouslyAllowBrowser?: boolean | undefined;
   /** The time for the whole call with its retries, in milliseconds. Default 15,000. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /** How often to ask at most, where the server is unavailable or limits the rate. Default 3. */
-  maxAttempts?: number;
+  maxAttempts?: number | undefined;
   /** Aborts the call, which then rejects with `aborted`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**

@@ -1,0 +1,256 @@
+// Loading: what may be loaded, what is shared, and why a load fails.
+import assert from "node:assert/strict";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { LicenseError, type LoadOptions, loadValidator } from "whop-license";
+import { packageFolder, rejects, serve, temporaryFolder } from "./support.js";
+
+const endpoint = "https://license.example.com";
+const wasmPath = join(packageFolder, "dist/whop-license.wasm");
+const bytes = readFileSync(wasmPath);
+const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+const folder = temporaryFolder();
+
+const hits = new Map<string, number>();
+
+const site = await serve((request, response) => {
+  const url = request.url ?? "";
+  const path = url.replace(/\?.*/, "");
+  hits.set(url, (hits.get(url) ?? 0) + 1);
+  const send = (type: string, body: Uint8Array | string, status = 200) =>
+    response.writeHead(status, { "content-type": type }).end(body);
+  switch (path) {
+    case "/module.wasm":
+      return send("application/wasm", bytes);
+    case "/parameter.wasm":
+      return send("application/wasm; charset=utf-8", bytes);
+    case "/octets.wasm":
+      return send("application/octet-stream", bytes);
+    case "/fallback.wasm":
+      return send("text/html; charset=utf-8", "\n <!doctype html><title>Home</title>");
+    case "/fallback-typed.wasm":
+      return send("application/wasm", "<!doctype html><title>Home</title>");
+    case "/cut.wasm":
+      return send("application/octet-stream", bytes.subarray(0, 100_000));
+    case "/empty.wasm":
+      return send("application/octet-stream", "");
+    case "/broken.wasm":
+      response.writeHead(200, { "content-length": bytes.length });
+      response.write(bytes.subarray(0, 1000), () => response.destroy());
+      return;
+    case "/flaky.wasm":
+      return hits.get(url) === 1
+        ? send("text/plain", "busy", 503)
+        : send("application/wasm", bytes);
+    default:
+      return send("text/plain", "no such file", 404);
+  }
+});
+
+test("every kind of source", async (t) => {
+  const fetched = () => fetch(`${site}/module.wasm`);
+  const twice = Buffer.concat([bytes, bytes]);
+  const sources: [string, LoadOptions["wasm"]][] = [
+    ["the default", undefined],
+    ["a file URL", pathToFileURL(wasmPath)],
+    ["a file URL as a string", pathToFileURL(wasmPath).href],
+    ["a URL", new URL(`${site}/module.wasm`)],
+    ["a URL as a string", `${site}/module.wasm?string`],
+    ["a type with a parameter", `${site}/parameter.wasm`],
+    ["another type", `${site}/octets.wasm`],
+    ["a Response", await fetched()],
+    ["a promise of a Response", fetched()],
+    ["an ArrayBuffer", buffer],
+    ["a Buffer", bytes],
+    [
+      "a view in the middle",
+      new Uint8Array(twice.buffer, twice.byteOffset + bytes.length, bytes.length),
+    ],
+    ["a DataView", new DataView(buffer)],
+    ["a module", await WebAssembly.compile(buffer)],
+  ];
+  for (const [name, wasm] of sources) {
+    await t.test(name, async () => {
+      const validator = await loadValidator({ endpoint, wasm });
+      await rejects(validator.validateLicense(""), "invalid_argument", /^licenseKey: /);
+      assert.match(validator.version, /^\d+\.\d+\.\d+/);
+    });
+  }
+});
+
+test("one load is shared, also by callers that come later", async () => {
+  const wasm = `${site}/module.wasm?shared`;
+  const loads = Array.from({ length: 20 }, () => loadValidator({ endpoint, wasm }));
+  const validators = new Set(await Promise.all(loads));
+  validators.add(await loadValidator({ endpoint, wasm: new URL(wasm) }));
+  assert.equal(validators.size, 1);
+
+  // Another endpoint is another validator of the same module.
+  const other = await loadValidator({ endpoint: `${endpoint}/other`, wasm });
+  assert.ok(!validators.has(other));
+  assert.equal(hits.get("/module.wasm?shared"), 1);
+
+  const response = await fetch(`${site}/module.wasm?response`);
+  const [first, second] = await Promise.all([
+    loadValidator({ endpoint, wasm: response }),
+    loadValidator({ endpoint, wasm: response }),
+  ]);
+  assert.equal(first, second);
+});
+
+test("a failed load is forgotten", async () => {
+  const wasm = `${site}/flaky.wasm`;
+  const failed = [loadValidator({ endpoint, wasm }), loadValidator({ endpoint, wasm })];
+  for (const load of failed) {
+    const error = await rejects(load, "load_failed", /HTTP status 503/);
+    assert.equal(error.status, 503);
+    assert.equal(error.retryable, true);
+  }
+  await loadValidator({ endpoint, wasm });
+  assert.equal(hits.get("/flaky.wasm"), 2);
+});
+
+test("one caller's abort is its own", async () => {
+  const wasm = `${site}/module.wasm?abort`;
+  const controller = new AbortController();
+  const reason = new Error("changed my mind");
+  const impatient = loadValidator({ endpoint, wasm, signal: controller.signal });
+  const patient = loadValidator({ endpoint, wasm, signal: new AbortController().signal });
+  controller.abort(reason);
+  assert.equal((await rejects(impatient, "aborted")).cause, reason);
+  await patient;
+  await rejects(loadValidator({ endpoint, wasm, signal: controller.signal }), "aborted");
+});
+
+test("why a load fails", async (t) => {
+  const misnamed = join(folder, "page.wasm");
+  writeFileSync(misnamed, "<html>");
+  const file = (name: string) => pathToFileURL(join(folder, name));
+  const offline = Promise.reject(new Error("offline"));
+  offline.catch(() => {});
+  const noise = new Uint8Array(100).fill(7);
+  const otherModule = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  const cases: [string, LoadOptions["wasm"], RegExp][] = [
+    ["a missing file", file("absent.wasm"), /can't be read.*ENOENT/],
+    ["a folder", pathToFileURL(folder), /can't be read.*EISDIR/],
+    ["a page in a file", file("page.wasm"), /an HTML page/],
+    ["HTTP status 404", `${site}/absent.wasm?token=secret`, /absent\.wasm\): HTTP status 404/],
+    ["a fall-back page", `${site}/fallback.wasm`, /an HTML page.*text\/html/],
+    ["a fall-back page of the right type", `${site}/fallback-typed.wasm`, /can't be compiled/],
+    ["a module that is cut off", `${site}/cut.wasm`, /can't be compiled.*cut off/],
+    ["a connection that is lost", `${site}/broken.wasm`, /could not be fetched/],
+    ["nothing", `${site}/empty.wasm`, /0 bytes of something else/],
+    [
+      "nobody listens",
+      "http://127.0.0.1:9/x.wasm",
+      /could not be fetched.*Content Security Policy/,
+    ],
+    ["a promise that rejects", offline, /could not be fetched.*offline/],
+    ["a used Response", await used(), /could not be fetched/],
+    ["other bytes", noise, /100 bytes of something else/],
+    ["another module", otherModule, /not whop-license's/],
+  ];
+  for (const [name, wasm, message] of cases) {
+    await t.test(name, async () => {
+      const error = await rejects(
+        loadValidator({ endpoint, wasm: wasm as string }),
+        "load_failed",
+        message,
+      );
+      assert.ok(error instanceof LicenseError);
+      assert.ok(!error.message.includes("secret"));
+    });
+  }
+
+  async function used(): Promise<Response> {
+    const response = await fetch(`${site}/octets.wasm?used`);
+    await response.arrayBuffer();
+    return response;
+  }
+});
+
+// The words of Chromium, Firefox and Safari.
+for (const [name, message] of [
+  [
+    "CompileError",
+    "WebAssembly.compile(): Compiling or instantiating WebAssembly module violates the following Content Security policy directive because neither 'wasm-eval' nor 'unsafe-eval' is an allowed source of script",
+  ],
+  ["CompileError", "WebAssembly.compile(): Wasm code generation disallowed by embedder"],
+  ["CompileError", "call to WebAssembly.compile() blocked by CSP"],
+  ["EvalError", "Refused to create a WebAssembly object"],
+] as const) {
+  test(`a policy against WebAssembly: ${message.slice(0, 60)}`, async (t) => {
+    t.mock.method(WebAssembly, "compile", async () => {
+      throw Object.assign(new Error(message), { name });
+    });
+    const load = loadValidator({ endpoint, wasm: Uint8Array.from(bytes) });
+    await rejects(load, "load_failed", /Add 'wasm-unsafe-eval' to its script-src/);
+  });
+}
+
+test("a package of another version than the module", async () => {
+  const stale = join(folder, "stale");
+  cpSync(join(packageFolder, "dist"), stale, { recursive: true });
+  writeFileSync(join(stale, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(stale, "version.js"), 'export const VERSION = "9.9.9";');
+  const { loadValidator } = await import(pathToFileURL(join(stale, "node.js")).href);
+  await rejects(loadValidator({ endpoint }), "load_failed", /this package is version 9\.9\.9/);
+});
+
+const throwing = Object.defineProperty({}, "endpoint", {
+  enumerable: true,
+  get() {
+    throw new Error("thrown by the test");
+  },
+});
+
+test("odd options", async (t) => {
+  const cases: [string, unknown, RegExp][] = [
+    ["nothing", undefined, /^endpoint: must be a string/],
+    ["null", null, /^options: /],
+    ["a string", endpoint, /^options: /],
+    ["an array", [endpoint], /^options: /],
+    ["a getter that throws", throwing, /^options: can't be read/],
+    ["a symbol", { endpoint, [Symbol("s")]: 1 }, /^options: has a member that is no option/],
+    ["a misspelt option", { endpoint, wasmUrl: "x" }, /^options: .*wasmUrl/],
+    ["no endpoint", {}, /^endpoint: /],
+    ["a URL object as endpoint", { endpoint: new URL(endpoint) }, /^endpoint: /],
+    ["an endless endpoint", { endpoint: `https://${"a".repeat(10_000_000)}` }, /^endpoint: /],
+    ["an endpoint with NUL", { endpoint: "https://good.example\0.evil" }, /^endpoint: /],
+    ["publicKey", { endpoint, publicKey: "x" }, /^publicKey: is not supported/],
+    ["leases", { endpoint, leases: "memory" }, /^leases: is not supported/],
+    ["a signal that is none", { endpoint, signal: {} }, /^signal: /],
+    ["no source", { endpoint, wasm: "" }, /^wasm: /],
+    ["null as source", { endpoint, wasm: null }, /^wasm: /],
+    ["a number as source", { endpoint, wasm: 1 }, /^wasm: /],
+    ["an object as source", { endpoint, wasm: {} }, /^wasm: /],
+    ["a path as source", { endpoint, wasm: "./x.wasm" }, /^wasm: .*pathToFileURL/],
+    ["a promise of something else", { endpoint, wasm: Promise.resolve(1) }, /^wasm: /],
+    ["a source that throws", { endpoint, wasm: Proxy.revocable({}, {}).proxy }, /^wasm: /],
+  ];
+  for (const [name, options, message] of cases) {
+    await t.test(name, async () => {
+      await rejects(loadValidator(options as LoadOptions), "invalid_argument", message);
+    });
+  }
+});
+
+test("CommonJS has the same", async () => {
+  const require = createRequire(import.meta.url);
+  const common = require("whop-license");
+  assert.deepEqual(Object.keys(common).sort(), ["LicenseError", "loadValidator"]);
+  const { validateLicense } = await common.loadValidator({ endpoint });
+  const error = await rejects(validateLicense(""), "invalid_argument");
+  assert.ok(error instanceof common.LicenseError);
+  assert.equal(common.LicenseError, require("whop-license/sidecar").LicenseError);
+});
+
+test("the version is the one of the Go programs", async () => {
+  const { version } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8"));
+  const source = readFileSync(join(packageFolder, "../shared/version/version.go"), "utf8");
+  assert.equal(/^const Version = "(.*)"$/m.exec(source)?.[1], version);
+  assert.equal((await loadValidator({ endpoint })).version, version);
+});
