@@ -21,7 +21,12 @@ const (
 // maxTime is the last second of the year 9999, where JSON dates end.
 const maxTime = 253402300799
 
-const maxText = 512
+const (
+	maxText = 512 // bytes of any one claim
+	// maxPayload leaves a token room for its header and signature, which are
+	// under 300 characters.
+	maxPayload = (MaxTokenSize - 300) * 3 / 4
+)
 
 // Claims is what a lease says. Instants are in whole Unix seconds.
 type Claims struct {
@@ -49,11 +54,11 @@ func (c Claims) Payload() ([]byte, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	out := []byte{'{'}
+	out, wellFormed := []byte{'{'}, true
 	text := func(name, value string) {
 		out = append(append(append(out, '"'), name...), `":`...)
-		out, _ = jsontext.AppendQuote(out, value)
-		out = append(out, ',')
+		quoted, err := jsontext.AppendQuote(out, value)
+		out, wellFormed = append(quoted, ','), wellFormed && err == nil
 	}
 	number := func(name string, value int64) {
 		out = append(append(append(out, '"'), name...), `":`...)
@@ -70,6 +75,9 @@ func (c Claims) Payload() ([]byte, error) {
 	text("hwm", c.MetadataHash)
 	number("grace", c.Grace)
 	out[len(out)-1] = '}'
+	if !wellFormed || len(out) > maxPayload {
+		return nil, refuse(ReasonMalformed, "the lease's claims are not well-formed Unicode, or too long together")
+	}
 	return out, nil
 }
 

@@ -84,27 +84,29 @@ func readHeader(json []byte) (kid string, err error) {
 }
 
 func readClaims(json []byte) (c Claims, err error) {
-	need := map[string]func(*jsontext.Decoder) bool{
-		"iss":   func(d *jsontext.Decoder) bool { return readText(d, &c.Issuer) },
-		"sub":   func(d *jsontext.Decoder) bool { return readText(d, &c.Subject) },
-		"aud":   func(d *jsontext.Decoder) bool { return readAudience(d, &c.Audience) },
-		"iat":   func(d *jsontext.Decoder) bool { return readInteger(d, &c.IssuedAt) },
-		"nbf":   func(d *jsontext.Decoder) bool { return readInteger(d, &c.NotBefore) },
-		"exp":   func(d *jsontext.Decoder) bool { return readInteger(d, &c.ExpiresAt) },
-		"nonce": func(d *jsontext.Decoder) bool { return readText(d, &c.Nonce) },
-		"lic":   func(d *jsontext.Decoder) bool { return readText(d, &c.LicenseKeyHash) },
-		"hwm":   func(d *jsontext.Decoder) bool { return readText(d, &c.MetadataHash) },
-		"grace": func(d *jsontext.Decoder) bool { return readInteger(d, &c.Grace) },
+	texts := map[string]*string{
+		"iss": &c.Issuer, "sub": &c.Subject, "aud": &c.Audience,
+		"nonce": &c.Nonce, "lic": &c.LicenseKeyHash, "hwm": &c.MetadataHash,
 	}
+	numbers := map[string]*int64{
+		"iat": &c.IssuedAt, "nbf": &c.NotBefore, "exp": &c.ExpiresAt, "grace": &c.Grace,
+	}
+	need := len(texts) + len(numbers)
 	whole := readObject(json, func(d *jsontext.Decoder, name string) bool {
-		read, known := need[name]
-		if !known {
+		text, number := texts[name], numbers[name]
+		if text == nil && number == nil {
 			return d.SkipValue() == nil
 		}
-		delete(need, name)
-		return read(d)
+		need--
+		switch {
+		case number != nil:
+			return readInteger(d, number)
+		case name == "aud":
+			return readAudience(d, text)
+		}
+		return readText(d, text)
 	})
-	if !whole || len(need) > 0 {
+	if !whole || need > 0 {
 		return Claims{}, refuse(ReasonMalformed, "the lease lacks a claim, or has one of the wrong type"+newLease)
 	}
 	if err := c.check(); err != nil {

@@ -1,0 +1,103 @@
+//go:build !js
+
+package lease_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/shared/lease"
+	"github.com/whop-license/whop-license/shared/testdata"
+)
+
+var update = flag.Bool("update", false, "write the vectors that this package makes")
+
+// joseLease signs as a server would, with go-jose.
+func (s signer) joseLease(c lease.Claims) string {
+	key := jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: s.private, KeyID: s.kid()}}
+	made, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(lease.Type))
+	must(err)
+	jws, err := made.Sign([]byte(payload(c)))
+	must(err)
+	token, err := jws.CompactSerialize()
+	must(err)
+	return token
+}
+
+// vectors collects the cases, which differ from one good call.
+type vectors map[string]vector
+
+func (all vectors) add(name, about string, v vector, change ...func(*vector)) {
+	v.About = about
+	for _, f := range change {
+		f(&v)
+	}
+	if _, twice := all[name]; twice {
+		panic("two vectors named " + name)
+	}
+	all[name] = v
+}
+
+func call(name, token string) vector {
+	c := claims()
+	v := vector{
+		Call: name, Token: token, PublicKeys: []string{signer1.public()},
+		LicenseKey: licenseKey, Metadata: metadata, Issuer: c.Issuer, Audience: c.Audience, Subject: c.Subject, NowMs: nowMs,
+	}
+	if name == "verify" {
+		v.Nonce = c.Nonce
+	}
+	return v
+}
+
+func (v vector) refused(reason lease.Reason) vector { v.Want = want{Reason: reason}; return v }
+
+func (v vector) taken(c lease.Claims) vector {
+	v.Want = want{Claims: json.RawMessage(payload(c)), StandsInUntil: c.ExpiresAt + c.Grace}
+	return v
+}
+
+func forged(reason lease.Reason, token string) vector { return call("verify", token).refused(reason) }
+
+func changed(text, from, to string) string {
+	if strings.Count(text, from) != 1 {
+		panic("not there once: " + from)
+	}
+	return strings.Replace(text, from, to, 1)
+}
+
+// TestVectorsAreCurrent makes every vector anew, and finds it committed.
+func TestVectorsAreCurrent(t *testing.T) {
+	all := vectors{}
+	addGood(all)
+	addForms(all)
+	addHeaders(all)
+	addClaims(all)
+	addSignatures(all)
+	addTimes(all)
+	addKeys(all)
+	for name, v := range all {
+		var made bytes.Buffer
+		e := json.NewEncoder(&made)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		require.NoError(t, e.Encode(v))
+		file := name + ".json"
+		if *update {
+			require.NoError(t, os.WriteFile(filepath.Join("..", "testdata", "lease", file), made.Bytes(), 0o644))
+			continue
+		}
+		committed, err := testdata.Files.ReadFile("lease/" + file)
+		require.NoError(t, err)
+		assert.Equal(t, string(committed), made.String(), "run go test ./shared/lease -run TestVectorsAreCurrent -update")
+	}
+}
