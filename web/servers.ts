@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const root = join(import.meta.dirname, "../..");
+
+/** The path of a program that the build put into bin/. */
+export function program(name: string): string {
+  return join(root, "bin", process.platform === "win32" ? `${name}.exe` : name);
+}
+
+/** The memberships that the demo and the launcher start with. */
+export const sampleMemberships = join(root, "web/memberships.json");
+export const sampleProduct = "prod_demo";
+export const sampleKeys = {
+  good: "BETA-18DCE6-E146E733-5C8655W",
+  elsewhere: "BETA-2B7D10-9F04C2AA-71E3D0W",
+  cancelled: "BETA-3C91F5-40B8E6D1-A2C47FW",
+  unknown: "BETA-000000-00000000-000000W",
+};
+
+/** A program that has started and said where it listens. */
+export interface Running {
+  url: string;
+  process: ChildProcess;
+  /** Ends the program and waits until it has gone. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a program whose first line of output is the URL it listens on. It ends
+ * with this process. Fails with what it wrote to stderr if it ends without one.
+ */
+export async function start(
+  name: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<Running> {
+  const child = spawn(program(name), args, {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    windowsHide: true,
+  });
+  const kill = (): boolean => child.kill("SIGKILL");
+  process.once("exit", kill);
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    log = (log + text).slice(-4000);
+  });
+  const ended = new Promise<string>((done) => {
+    child.once("error", (error) => done(error.message));
+    child.once("close", (code, signal) => done(`ended with ${signal ?? code}\n${log}`));
+  });
+  void ended.then(() => process.off("exit", kill));
+  const lines = createInterface(child.stdout);
+  const url = await Promise.race([
+    once(lines, "line").then(([line]: string[]) => line ?? ""),
+    ended.then((reason) => {
+      throw new Error(`${name}: ${reason}`);
+    }),
+  ]);
+  if (!URL.canParse(url)) {
+    kill();
+    throw new Error(`${name}: its first line of output is no URL: ${url}`);
+  }
+  return {
+    url,
+    process: child,
+    stop: async () => {
+      kill();
+      await ended;
+    },
+  };
+}
+
+export interface Servers {
+  /** What a client is given as its endpoint. */
+  endpoint: string;
+  /** The simulator of Whop behind it. */
+  simulator: string;
+  stop(): Promise<void>;
+}
+
+export interface ServersOptions {
+  /** The origin of the page that may call the endpoint. */
+  origin?: string;
+  memberships?: string;
+  /** Further flags of the simulator and of the gateway. */
+  simulatorArgs?: string[];
+  gatewayArgs?: string[];
+}
+
+/** Starts the simulator and, in front of it, the gateway, on free loopback ports. */
+export async function startServers(options: ServersOptions = {}): Promise<Servers> {
+  const apiKey = randomBytes(16).toString("hex");
+  const simulator = await start("whopsim", [
+    "--listen=127.0.0.1:0",
+    `--api-key=${apiKey}`,
+    `--memberships=${options.memberships ?? sampleMemberships}`,
+    ...(options.simulatorArgs ?? []),
+  ]);
+  try {
+    const gateway = await start(
+      "whop-license-gateway",
+      [
+        "--listen=127.0.0.1:0",
+        `--upstream-url=${simulator.url}/api/v1`,
+        `--product=${sampleProduct}`,
+        ...(options.origin ? [`--allowed-origin=${options.origin}`] : []),
+        ...(options.gatewayArgs ?? []),
+      ],
+      { WHOP_API_KEY: apiKey },
+    );
+    return {
+      endpoint: gateway.url,
+      simulator: simulator.url,
+      stop: async () => {
+        await Promise.all([gateway.stop(), simulator.stop()]);
+      },
+    };
+  } catch (error) {
+    await simulator.stop();
+    throw error;
+  }
+}
