@@ -26,49 +26,30 @@ func lockTime(upstreamTimeout time.Duration) time.Duration {
 // Whop has no call that compares and writes at once, so one binding at a time
 // looks, writes, and looks again.
 func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
-	release, err := g.local.acquire(ctx, seen.tag)
+	turn, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	release, err := g.local.acquire(turn, seen.tag)
 	if err != nil {
-		return verdict{}, err
+		return verdict{}, &busyError{"busy", 2 * time.Second, err}
 	}
-	type result struct {
-		v   verdict
-		err error
-	}
-	done := make(chan result, 1)
-	g.work.Add(1)
-	go func() { // to its end, even if the caller leaves: half a binding helps nobody
-		defer g.work.Done()
-		defer release()
-		var r result
-		r.err = guard(func() (err error) {
-			r.v, err = g.bindAlone(q, seen)
-			return err
-		})
-		done <- r
-	}()
-	select {
-	case r := <-done:
-		return r.v, r.err
-	case <-ctx.Done():
-		return verdict{}, ctx.Err()
-	}
-}
-
-func (g *gate) bindAlone(q *query, seen look) (verdict, error) {
+	defer release()
 	// Whoever had the lock before has just looked.
 	if l, ok := g.cache.latest(seen.tag); ok && l.asked.After(seen.asked) {
 		if o, _ := g.judge(l.m, q.sent); o != outcomeFree {
 			return verdict{o, l.m, "whop"}, nil
 		}
 	}
-	held, err := g.exclusion.obtain(g.running, seen.tag)
+	// From here on to the end, even if the caller leaves: half a binding helps
+	// nobody.
+	ctx = context.WithoutCancel(ctx)
+	held, err := g.exclusion.obtain(ctx, seen.tag)
 	if err != nil {
 		g.metrics.binding("refused")
 		g.log.Warn("a licence can't be bound now", "key", license.ShortenKey(q.key), "error", err.Error(), "cause", errors.Unwrap(err).Error())
 		return verdict{}, err
 	}
 	defer held.release()
-	ctx, cancel := context.WithTimeout(g.running, g.bindTime)
+	ctx, cancel = context.WithTimeout(ctx, g.bindTime)
 	defer cancel()
 
 	l, err := g.see(ctx, seen.m.id)

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -37,8 +35,7 @@ type query struct {
 	client  netip.Addr // as limits count it
 	arrived time.Time
 
-	keyTag  tag
-	machine tag // of the licence key and the metadata together
+	keyTag tag
 }
 
 // verdict is the gateway's answer to a query.
@@ -76,11 +73,6 @@ type gate struct {
 	flights   singleflight.Group
 	metrics   *metrics
 	log       *slog.Logger
-
-	// What several callers share goes on when one of them leaves. It ends with
-	// the context here, and stop waits for it.
-	running context.Context
-	work    sync.WaitGroup
 }
 
 // licensePatience is how long a look-up may be put off because its licence was
@@ -92,30 +84,34 @@ const licensePatience = 2 * time.Second
 func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 	if known, ok := g.cache.get(q.keyTag); ok {
 		if v, ok := g.fromCache(ctx, q, known); ok {
-			g.metrics.cache("hit")
+			g.metrics.cache(true)
 			return v, nil
 		}
 	}
-	g.metrics.cache("miss")
-	l, err := g.ask(ctx, q)
+	g.metrics.cache(false)
+	l, err := g.ask(q)
 	if err != nil {
 		return verdict{}, err
 	}
 	// A look-up that was under way when this query arrived may be older than the
 	// customer's Reset Key, so a refusal by it does not count. A second one can
 	// only have begun after the first had ended.
-	if o, _ := g.judge(l.m, q.sent); o != outcomeValid && l.asked.Before(q.arrived) {
-		if l, err = g.ask(ctx, q); err != nil {
+	o, _ := g.judge(l.m, q.sent)
+	if (o == outcomeMismatch || o == outcomeFree) && l.asked.Before(q.arrived) {
+		if l, err = g.ask(q); err != nil {
 			return verdict{}, err
 		}
+		o, _ = g.judge(l.m, q.sent)
 	}
-	o, _ := g.judge(l.m, q.sent)
+	if time.Since(q.arrived) > answerTime {
+		return verdict{}, unavailable("timeout", context.DeadlineExceeded)
+	}
 	v := verdict{outcome: o, m: l.m, source: "whop"}
 	if o == outcomeFree {
 		v, err = g.bind(ctx, q, l)
 	}
 	if err == nil && v.outcome == outcomeMismatch {
-		g.markRefused(ctx, q.machine)
+		g.markRefused(ctx, q)
 	}
 	return v, err
 }
@@ -136,10 +132,10 @@ func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bo
 		return v, false
 	case o != outcomeMismatch:
 		return v, true
-	case g.wasRefused(ctx, q.machine):
+	case g.wasRefused(ctx, q):
 		return v, false
 	}
-	g.markRefused(ctx, q.machine)
+	g.markRefused(ctx, q)
 	return v, true
 }
 
@@ -164,26 +160,15 @@ func (g *gate) judge(m *membership, sent metadata) (outcome, metadata) {
 }
 
 // ask looks a licence up, together with all others who want to know the same.
-func (g *gate) ask(ctx context.Context, q *query) (look, error) {
+// It goes on when its caller leaves, as others may be waiting with it.
+func (g *gate) ask(q *query) (look, error) {
 	if wait := g.clients.exhausted(q.client); wait > 0 {
 		return look{}, &limitedError{"client", wait}
 	}
-	flight := g.flights.DoChan(string(q.keyTag[:]), func() (any, error) {
-		g.work.Add(1)
-		defer g.work.Done()
-		var l look
-		err := guard(func() (err error) {
-			l, err = g.lookUp(q)
-			return err
-		})
-		return l, err
+	l, err, _ := g.flights.Do(string(q.keyTag[:]), func() (any, error) {
+		return g.lookUp(q)
 	})
-	select {
-	case r := <-flight:
-		return r.Val.(look), r.Err
-	case <-ctx.Done():
-		return look{}, ctx.Err()
-	}
+	return l.(look), err
 }
 
 // lookUp asks Whop about a licence key, at the cost of the client that asked
@@ -194,7 +179,7 @@ func (g *gate) lookUp(q *query) (look, error) {
 	if !ok {
 		return look{}, &limitedError{"license", wait}
 	}
-	ctx, cancel := context.WithTimeout(g.running, wait+2*g.whop.timeout+budgetPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), wait+2*g.whop.timeout)
 	defer cancel()
 	if err := sleep(ctx, wait); err != nil {
 		return look{}, err
@@ -220,19 +205,24 @@ func (g *gate) see(ctx context.Context, id string) (look, error) {
 	return l, nil
 }
 
-func (g *gate) markRefused(ctx context.Context, machine tag) {
-	if g.store != nil {
-		g.store.markRefused(ctx, machine)
-		return
-	}
-	g.refused.Add(machine, struct{}{})
+// machine is the tag of one machine with one licence.
+func (g *gate) machine(q *query) tag {
+	return g.tags.of("machine", []byte(q.key+"\x00"+string(q.sent.canonical())))
 }
 
-func (g *gate) wasRefused(ctx context.Context, machine tag) bool {
+func (g *gate) markRefused(ctx context.Context, q *query) {
 	if g.store != nil {
-		return g.store.wasRefused(ctx, machine)
+		g.store.markRefused(ctx, g.machine(q))
+		return
 	}
-	return g.refused.Contains(machine)
+	g.refused.Add(g.machine(q), struct{}{})
+}
+
+func (g *gate) wasRefused(ctx context.Context, q *query) bool {
+	if g.store != nil {
+		return g.store.wasRefused(ctx, g.machine(q))
+	}
+	return g.refused.Contains(g.machine(q))
 }
 
 // forget empties the cache for a membership on every gateway.
@@ -247,15 +237,4 @@ func (g *gate) tell(ctx context.Context, member tag) error {
 		return nil
 	}
 	return g.store.publish(ctx, member)
-}
-
-// guard turns a panic in work that many callers share, which would end the
-// process, into an error for those callers.
-func guard(work func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return work()
 }

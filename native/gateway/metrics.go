@@ -21,6 +21,10 @@ type metrics struct {
 	webhooks    *prometheus.CounterVec
 	circuit     prometheus.Gauge
 	redis       prometheus.Gauge
+
+	// The series of the common cases, so that they need not be looked for.
+	valid, hit, miss prometheus.Counter
+	lookUpOK         prometheus.Observer
 }
 
 func newMetrics() *metrics {
@@ -36,6 +40,9 @@ func newMetrics() *metrics {
 		circuit:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "circuit_open", Help: "1 while Whop is not asked because it was failing."}),
 		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis answers; absent a Redis, 0."}),
 	}
+	m.valid = m.validations.WithLabelValues(outcomeValid.String())
+	m.hit, m.miss = m.cacheUse.WithLabelValues("hit"), m.cacheUse.WithLabelValues("miss")
+	m.lookUpOK = m.upstreamAsk.WithLabelValues(string(opLookUp), "ok")
 	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.circuit, m.redis,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -48,14 +55,28 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) validation(outcome string, took time.Duration) {
-	m.validations.WithLabelValues(outcome).Inc()
+	if outcome == "valid" {
+		m.valid.Inc()
+	} else {
+		m.validations.WithLabelValues(outcome).Inc()
+	}
 	m.duration.Observe(took.Seconds())
 }
 
-func (m *metrics) cache(result string) { m.cacheUse.WithLabelValues(result).Inc() }
+func (m *metrics) cache(hit bool) {
+	if hit {
+		m.hit.Inc()
+	} else {
+		m.miss.Inc()
+	}
+}
 
 func (m *metrics) upstream(op operation, result string, took time.Duration) {
-	m.upstreamAsk.WithLabelValues(string(op), result).Observe(took.Seconds())
+	if op == opLookUp && result == "ok" {
+		m.lookUpOK.Observe(took.Seconds())
+	} else {
+		m.upstreamAsk.WithLabelValues(string(op), result).Observe(took.Seconds())
+	}
 }
 
 func (m *metrics) binding(result string) { m.bindings.WithLabelValues(result).Inc() }

@@ -22,8 +22,8 @@ const (
 	// maxConnections is how many connections are held at once; more wait.
 	maxConnections = 20_000
 	// drainTime is how long a gateway that was told to stop goes on answering
-	// what it was asked: longer than any answer may take.
-	drainTime = 20 * time.Second
+	// what it was asked.
+	drainTime = 30 * time.Second
 )
 
 // gateway is a running whop-license-gateway.
@@ -35,12 +35,10 @@ type gateway struct {
 	api      *api
 	metrics  *metrics
 	log      *slog.Logger
-	stop     context.CancelFunc // ends the work that requests share
 }
 
 func newGateway(s *settings, log *slog.Logger) *gateway {
-	running, stop := context.WithCancel(context.Background())
-	g := &gateway{settings: s, metrics: newMetrics(), log: log, stop: stop}
+	g := &gateway{settings: s, metrics: newMetrics(), log: log}
 	tags := newTagger(s.apiKey)
 	var b budget = unlimited{}
 	if s.UpstreamBudget > 0 {
@@ -60,7 +58,6 @@ func newGateway(s *settings, log *slog.Logger) *gateway {
 		bindTime:  bindTime(s.UpstreamTimeout),
 		metrics:   g.metrics,
 		log:       log,
-		running:   running,
 	}
 	g.gate.refused, _ = lru.New[tag, struct{}](maxCached)
 	if s.redis != nil {
@@ -87,7 +84,6 @@ func setOf(names []string) map[string]bool {
 // run serves until the context ends, then finishes what is under way. The first
 // line that it writes to out is the URL it listens on.
 func (g *gateway) run(ctx context.Context, out io.Writer) error {
-	defer g.stop()
 	listener, err := net.Listen("tcp", g.settings.Listen)
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
@@ -139,7 +135,6 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	err = server.Shutdown(drain)
-	g.gate.work.Wait() // bindings whose callers have left; each is bounded in time
 	if g.store != nil {
 		_ = g.store.rdb.Close()
 	}
@@ -186,7 +181,7 @@ func (g *gateway) server(h http.Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      answerTime + 15*time.Second,
+		WriteTimeout:      answerTime + lockPatience + lockTime(g.settings.UpstreamTimeout),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		// What it reports are clients' broken connections, with their addresses.

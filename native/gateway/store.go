@@ -43,7 +43,7 @@ func newStore(options *redis.Options, tags tagger, m *metrics, log *slog.Logger)
 	options.DisableIdentity = true
 	return &store{
 		rdb:     redis.NewClient(options),
-		prefix:  "whop-license:" + tags.of("namespace").String() + ":",
+		prefix:  "whop-license:" + tags.of("namespace", nil).String() + ":",
 		self:    rand.Text(),
 		metrics: m,
 		log:     log,
