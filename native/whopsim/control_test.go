@@ -32,6 +32,8 @@ func TestControlShowsCreatesAndChanges(t *testing.T) {
 	assert.Equal(t, created, sim.stored("a%2Fb"))
 	sim.sim(409, "POST", "/sim/memberships", `{"license_key":"K"}`)
 	sim.sim(409, "POST", "/sim/memberships", fmt.Sprintf(`{"license_key":"M","id":%q}`, k["id"]))
+	sim.sim(409, "POST", "/sim/memberships", `{"license_key":"N","id":"N"}`)
+	sim.sim(409, "POST", "/sim/memberships", fmt.Sprintf(`{"license_key":%q}`, k["id"]))
 	sim.sim(400, "POST", "/sim/memberships", `{}`)
 
 	changed := sim.sim(200, "POST", "/sim/memberships/K", `{"product":"prod_3","expires_at":5,"metadata":null}`).json(t)
@@ -113,6 +115,7 @@ func TestOutage(t *testing.T) {
 			assert.Equal(t, kind, sim.last().Fault)
 		}
 	}
+	assert.Equal(t, 200, sim.bare("GET", "/api/redirected/v2.validate/K", "").status, "a redirect leads somewhere")
 	sim.sim(200, "POST", "/sim/outage", `{"on":false}`)
 	assert.Equal(t, 200, sim.get("K").status)
 }

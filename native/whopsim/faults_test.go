@@ -341,6 +341,9 @@ func TestStaleRead(t *testing.T) {
 	assert.Empty(t, sim.get("F").json(t)["metadata"], "as before the write")
 	assert.Equal(t, "stale-read", sim.last().Fault)
 	assert.Equal(t, map[string]any{"HWID": "1"}, sim.get("F").json(t)["metadata"], "used up")
+	assert.Equal(t, 200, sim.patch("mem_f", `{"metadata":{"HWID":"2"}}`).status)
+	sim.sim(200, "POST", "/sim/memberships/F", `{"fault":"stale-read","metadata":{}}`)
+	assert.Empty(t, sim.get("F").json(t)["metadata"], "a reset is seen at once")
 }
 
 func TestLostWriteThenRetry(t *testing.T) {

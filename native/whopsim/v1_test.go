@@ -140,6 +140,8 @@ func TestV1IdempotencyKey(t *testing.T) {
 	assert.Empty(t, sim.stored("K")["metadata"], "and not written again")
 
 	assert.Equal(t, 400, sim.patch("mem_1", `{"metadata":{"HWID":"2"}}`, "Idempotency-Key: a").status)
+	bare := sim.stored("bare")["id"].(string)
+	assert.Equal(t, 400, sim.patch(bare, `{"metadata":{"HWID":"1"}}`, "Idempotency-Key: a").status, "another membership")
 	assert.Equal(t, 200, sim.patch("mem_1", `{"metadata":{"HWID":"2"}}`, "Idempotency-Key: b").status)
 	assert.Equal(t, map[string]any{"HWID": "2"}, sim.stored("K")["metadata"])
 	assert.Equal(t, 200, sim.patch("mem_1", `{}`, "Idempotency-Key: "+strings.Repeat("k", 255)).status)
@@ -149,16 +151,16 @@ func TestV1IdempotencyKey(t *testing.T) {
 func TestIdempotencyKeysAreForgottenInTime(t *testing.T) {
 	kept := newIdempotency()
 	call := func(i int) *call { return newTestCall(t, fmt.Sprintf("key-%d", i)) }
-	for i := range maxIdempotencyKeys + 1 {
+	for i := range maxIdempotencyKeys + 2 {
 		kept.keep(call(i), answer{status: 200})
 	}
 	assert.Len(t, kept.kept, maxIdempotencyKeys)
-	_, found, err := kept.find(call(0))
-	assert.NoError(t, err)
-	assert.False(t, found)
-	_, found, err = kept.find(call(maxIdempotencyKeys))
-	assert.NoError(t, err)
-	assert.True(t, found)
+	assert.Len(t, kept.order, maxIdempotencyKeys)
+	for i, want := range map[int]bool{0: false, 1: false, 2: true, maxIdempotencyKeys + 1: true} {
+		_, found, err := kept.find(call(i))
+		assert.NoError(t, err)
+		assert.Equal(t, want, found, i)
+	}
 }
 
 func TestPermissions(t *testing.T) {
