@@ -142,7 +142,7 @@ func TestTheProgram(t *testing.T) {
 	})
 }
 
-func TestWarnsWhenReachableFromOutside(t *testing.T) {
+func TestPrintedAddressCanBeCalled(t *testing.T) {
 	assert.Equal(t, "127.0.0.1:80", printable(&net.TCPAddr{IP: net.IPv4zero, Port: 80}))
 	assert.Equal(t, "[::1]:80", printable(&net.TCPAddr{IP: net.IPv6unspecified, Port: 80}))
 	assert.Equal(t, "192.0.2.1:80", printable(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}))
