@@ -14,7 +14,7 @@ const { id } = await sidecar.machineId();
 sidecar.close();
 
 const page = await listen();
-const servers = await startServers({ origin: page.origin });
+const servers = await startServers({ origins: [page.origin] });
 page.handle(launcherPage(servers.endpoint));
 
 console.log(`${page.origin}/#machine-id=${id}

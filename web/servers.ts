@@ -84,8 +84,8 @@ export interface Servers {
 }
 
 export interface ServersOptions {
-  /** The origin of the page that may call the endpoint. */
-  origin?: string;
+  /** The origins whose pages may call the endpoint. */
+  origins?: string[];
   memberships?: string;
   /** Further flags of the simulator and of the gateway. */
   simulatorArgs?: string[];
@@ -108,7 +108,7 @@ export async function startServers(options: ServersOptions = {}): Promise<Server
         "--listen=127.0.0.1:0",
         `--upstream-url=${simulator.url}/api/v1`,
         `--product=${sampleProduct}`,
-        ...(options.origin ? [`--allowed-origin=${options.origin}`] : []),
+        ...(options.origins ?? []).map((origin) => `--allowed-origin=${origin}`),
         ...(options.gatewayArgs ?? []),
       ],
       { WHOP_API_KEY: apiKey },

@@ -1,0 +1,102 @@
+// The launcher in each of its states, light, dark and small, under axe-core.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, suite, test } from "node:test";
+import type { AxeResults } from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { launcherPage } from "../launcher-page.js";
+import { type LocalServer, listen } from "../static-server.js";
+import { launchBrowser } from "./browser.js";
+import { type Simulator, startSimulator } from "./simulator.js";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+suite("accessibility of the launcher", () => {
+  let browser: Browser;
+  let simulator: Simulator;
+  let server: LocalServer;
+
+  before(async () => {
+    browser = await launchBrowser();
+    simulator = await startSimulator();
+    await simulator.add(
+      { license_key: "A-VALID", expires_at: 1893456000 },
+      { license_key: "A-BOUND", metadata: { HWID: "another" } },
+      { license_key: "A-ENDED", status: "expired" },
+      { license_key: "A-LATER", fault: "429", fault_retry_after: "600" },
+      { license_key: "A-HELD", fault: "timeout" },
+    );
+    server = await listen();
+    server.handle(launcherPage(simulator.url));
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+    await simulator?.stop();
+  });
+
+  async function audit(page: Page, state: string): Promise<void> {
+    const { violations } = (await page.evaluate(`axe.run()`)) as AxeResults;
+    const found = violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`,
+    );
+    assert.deepEqual(found, [], state);
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    assert.equal(overflow, 0, `${state}: it scrolls sideways`);
+  }
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const width of [320, 1280]) {
+      test(`${colorScheme}, ${width} pixels wide`, async () => {
+        const context = await browser.newContext({
+          colorScheme,
+          viewport: { width, height: 800 },
+          extraHTTPHeaders: { Authorization: `Bearer ${simulator.apiKey}` },
+          reducedMotion: "reduce",
+        });
+        const page = await context.newPage();
+        await page.goto(`${server.origin}/#machine-id=one`);
+        await page.evaluate(axe);
+        const background = await page.evaluate(
+          () => getComputedStyle(document.body).backgroundColor,
+        );
+        const [red = 0] = background.match(/\d+/g)?.map(Number) ?? [];
+        assert.equal(red < 128, colorScheme === "dark", background);
+        await audit(page, "start");
+
+        const key = page.getByRole("textbox", { name: "Licence key" });
+        await key.press("Enter");
+        await audit(page, "empty field");
+        await page.getByText("Advanced").click();
+        await audit(page, "advanced");
+        for (const name of ["A-VALID", "A-BOUND", "A-ENDED", "A-UNKNOWN", "A-LATER", "A/B"]) {
+          await key.fill(name);
+          await key.press("Enter");
+          await page.locator("#result").waitFor();
+          await page.getByText("Details for support").click();
+          await audit(page, name);
+        }
+        await key.fill("A-HELD");
+        await key.press("Enter");
+        await page.locator("#cancel").waitFor();
+        assert.equal(await page.locator(".spinner").isVisible(), false, "reduced motion");
+        await audit(page, "busy");
+        await page.keyboard.press("Escape");
+        await page.locator('#result[data-code="aborted"]').waitFor();
+        await audit(page, "aborted");
+        await context.close();
+      });
+    }
+  }
+
+  test("the audit sees what is wrong", async () => {
+    const page = await browser.newPage();
+    await page.goto(server.origin);
+    await page.evaluate(axe);
+    await page.evaluate(() => document.querySelector("label")?.remove());
+    await assert.rejects(audit(page, "no label"));
+  });
+});
