@@ -48,4 +48,9 @@
 // encoding/base64 together added 0.30, crypto/sha256 alone 0.22, and
 // filippo.io/edwards25519 with a plain SHA-2 0.06. The tests hold both against
 // the standard library.
+//
+// In Chromium, [Verify] took as long as crypto/ed25519 compiled the same way,
+// and five times as long as jose, which has the browser check the signature:
+// about a millisecond more. [ParsePublicKey] takes nearly as long as [Verify],
+// so keys are worth keeping.
 package lease

@@ -157,13 +157,16 @@ func TestPayloadRefuses(t *testing.T) {
 		"ill-formed Unicode": func(c *lease.Claims) { c.Issuer = "\xff" },
 		"a licence key":      func(c *lease.Claims) { c.LicenseKeyHash = licenseKey },
 		"no metadata hash":   func(c *lease.Claims) { c.MetadataHash = "" },
-		"negative iat":       func(c *lease.Claims) { c.IssuedAt = -1 },
+		"negative iat":       func(c *lease.Claims) { c.IssuedAt, c.NotBefore, c.ExpiresAt = -1, 0, day },
 		"smallest nbf":       func(c *lease.Claims) { c.NotBefore = math.MinInt64 },
 		"largest exp":        func(c *lease.Claims) { c.ExpiresAt = math.MaxInt64 },
-		"times in ms":        func(c *lease.Claims) { c.IssuedAt, c.ExpiresAt = c.IssuedAt*1000, c.ExpiresAt*1000 },
-		"lifetime":           func(c *lease.Claims) { c.ExpiresAt = c.IssuedAt + lease.MaxLifetime + 1 },
-		"grace":              func(c *lease.Claims) { c.Grace = lease.MaxGrace + 1 },
-		"negative grace":     func(c *lease.Claims) { c.Grace = -1 },
+		"year 10000": func(c *lease.Claims) {
+			c.IssuedAt, c.ExpiresAt = 253402300799, 253402300800
+		},
+		"times in ms":    func(c *lease.Claims) { c.IssuedAt, c.ExpiresAt = c.IssuedAt*1000, c.ExpiresAt*1000 },
+		"lifetime":       func(c *lease.Claims) { c.ExpiresAt = c.IssuedAt + lease.MaxLifetime + 1 },
+		"grace":          func(c *lease.Claims) { c.Grace = lease.MaxGrace + 1 },
+		"negative grace": func(c *lease.Claims) { c.Grace = -1 },
 		"too long together": func(c *lease.Claims) {
 			c.Issuer, c.Subject = strings.Repeat("\x01", 300), strings.Repeat("\x01", 300)
 		},

@@ -165,9 +165,6 @@ func readAudience(d *jsontext.Decoder, dst *string) bool {
 
 // readInteger reads a number that is written in digits alone.
 func readInteger(d *jsontext.Decoder, dst *int64) bool {
-	if d.PeekKind() != '0' {
-		return false
-	}
 	value, err := d.ReadValue()
 	if err != nil || len(value) > 15 {
 		return false
