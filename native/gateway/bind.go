@@ -56,9 +56,9 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	// One key for both tries: a write that was carried out although its answer
-	// was lost is not carried out again. It is new for each binding, as the same
-	// machine may bind again after a reset.
+	// A write whose answer was lost is tried again under the same key, so that it
+	// is carried out once. A key is not used longer than that, as the same machine
+	// may bind again after a reset.
 	idempotencyKey := rand.Text()
 	for range 2 {
 		o, whole := g.judge(l.m, q.sent)
@@ -89,6 +89,9 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 		var up *upstreamError
 		if errors.As(written, &up) && !up.passing() {
 			return verdict{}, written
+		}
+		if written == nil {
+			idempotencyKey = rand.Text()
 		}
 		l = after
 	}

@@ -31,6 +31,7 @@ type membership struct {
 // pinned Api-Version-Date.
 type wireMembership struct {
 	ID                 string    `json:"id"`
+	LicenseKey         string    `json:"license_key"` // null reads as none
 	Status             string    `json:"status"`
 	Metadata           metadata  `json:"metadata"`
 	Product            reference `json:"product"`
@@ -48,15 +49,19 @@ type wireMembership struct {
 	CurrentPeriodEnd   unixTime  `json:"current_period_end"`
 }
 
-// parseMembership reads the body of a look-up that succeeded. An error means
-// that the answer can't be trusted, not that the licence is bad.
-func parseMembership(body []byte) (*membership, error) {
+// parseMembership reads the body of a look-up by licence key or membership id
+// that succeeded. An error means that the answer can't be trusted, not that the
+// licence is bad.
+func parseMembership(body []byte, asked string) (*membership, error) {
 	var w wireMembership
 	if err := json.Unmarshal(body, &w); err != nil {
 		return nil, errors.New("not a membership in JSON") // the cause could quote personal data
 	}
-	if len(w.ID) <= len("mem_") || len(w.ID) > 100 || !strings.HasPrefix(w.ID, "mem_") || strings.Trim(w.ID, idCharacters) != "" {
+	if !isMembershipID(w.ID) || len(w.ID) > 100 || strings.Trim(w.ID, idCharacters) != "" {
 		return nil, errors.New("no membership id")
+	}
+	if isMembershipID(asked) && w.ID != asked || !isMembershipID(asked) && w.LicenseKey != "" && !strings.EqualFold(w.LicenseKey, asked) {
+		return nil, errors.New("another membership than was asked for")
 	}
 	m := &membership{
 		id:                w.ID,
@@ -84,6 +89,12 @@ func parseMembership(body []byte) (*membership, error) {
 		return nil, errors.New("no status")
 	}
 	return m, nil
+}
+
+// isMembershipID reports whether Whop would take text for a membership's id
+// rather than a licence key.
+func isMembershipID(text string) bool {
+	return strings.HasPrefix(text, "mem_") && len(text) > len("mem_")
 }
 
 const idCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"

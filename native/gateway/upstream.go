@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -209,10 +208,7 @@ func (w *whop) exchange(op operation, id string, body []byte, idempotencyKey str
 	status := resp.StatusCode()
 	switch {
 	case status == http.StatusOK && op == opLookUp:
-		m, err := parseMembership(resp.Body())
-		if err == nil && strings.HasPrefix(id, "mem_") && m.id != id {
-			err = errors.New("another membership than was asked for")
-		}
+		m, err := parseMembership(resp.Body(), id)
 		if err != nil {
 			return nil, unavailable("bad_answer", err)
 		}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// race lets each of 50 machines use a licence for the first time, at once, on
+// all gateways, 1,000 times together. It returns the answers of each machine.
+func race(t *testing.T, key string, gateways ...*gw) map[string][]answer {
+	t.Helper()
+	const machines, requests = 50, 1000
+	var mu sync.Mutex
+	answers := map[string][]answer{}
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for n := range requests {
+		wg.Go(func() {
+			<-start
+			hwid := machine(n % machines)
+			a, err := gateways[n/machines%len(gateways)].tryValidate(key, hwid)
+			if err != nil {
+				a = answer{status: -1, body: err.Error()}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[hwid] = append(answers[hwid], a)
+		})
+	}
+	close(start)
+	wg.Wait()
+	return answers
+}
+
+// assertOneWinner asserts that one machine was let in and is the one stored, and
+// that all others were refused; where the test allows, some had no answer.
+func assertOneWinner(t *testing.T, sim *simulator, key string, answers map[string][]answer, allowed ...int) (winner string) {
+	t.Helper()
+	for hwid, all := range answers {
+		for _, a := range all {
+			switch {
+			case a.status == http.StatusCreated && winner == "":
+				winner = hwid
+			case a.status == http.StatusCreated:
+				assert.Equal(t, winner, hwid, "two machines were let in")
+			case a.code() == "metadata_mismatch":
+			default:
+				assert.Contains(t, allowed, a.status, a.body)
+			}
+		}
+	}
+	stored := sim.membership(key).Metadata
+	if winner != "" {
+		assert.Equal(t, map[string]any{"HWID": winner}, stored)
+		for _, a := range answers[winner] {
+			assert.NotEqual(t, "metadata_mismatch", a.code(), "the winner was refused")
+		}
+	}
+	return winner
+}
+
+func TestRaceForFirstUseOnOneGateway(t *testing.T) {
+	key := testKey("race")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim)
+	assert.NotEmpty(t, assertOneWinner(t, sim, key, race(t, key, g)))
+	assert.Equal(t, 1, sim.calls("v1.patch"))
+	assert.Less(t, sim.calls("v1.get"), 100, "requests share look-ups")
+}
+
+func TestRaceWithASlowUpstream(t *testing.T) {
+	key := testKey("slow")
+	sim := startSim(t, []fields{licensed(key)}, "--latency", "150ms", "--latency-jitter", "150ms")
+	g := startGateway(t, sim)
+	assert.NotEmpty(t, assertOneWinner(t, sim, key, race(t, key, g)))
+	assert.Equal(t, 1, sim.calls("v1.patch"))
+}
+
+// With calls failing at random some may stay without an answer, but a wrong one
+// is never given, and those who ask again get theirs.
+func TestRaceWithARandomlyFailingUpstream(t *testing.T) {
+	for _, fault := range []string{"random-500", "lost-write", "truncated", "reset"} {
+		t.Run(fault, func(t *testing.T) {
+			key := testKey("flaky")
+			sim := startSim(t, []fields{licensed(key, fields{"fault": fault, "fault_probability": 0.3})})
+			g := startGateway(t, sim, "--license-limit", "0")
+			answers := race(t, key, g)
+			winner := assertOneWinner(t, sim, key, answers, 503)
+			for n := range 50 {
+				var a answer
+				eventually(t, "an answer", func() bool {
+					a = g.validate(key, machine(n))
+					return a.status != 503
+				})
+				if a.status == 201 && winner == "" {
+					winner = machine(n)
+				}
+				assert.Equal(t, machine(n) == winner, a.status == 201, a.body)
+			}
+		})
+	}
+}
+
+func TestRaceForSeveralMachines(t *testing.T) {
+	key := testKey("several")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim, "--max-machines", "5")
+	in := 0
+	for _, all := range race(t, key, g) {
+		counts := statuses(all)
+		assert.Len(t, counts, 1, "a machine has one answer: %v", counts)
+		in += min(1, counts[201])
+	}
+	assert.Equal(t, 5, in)
+	assert.Len(t, sim.membership(key).Metadata, 5)
+}
+
+func TestLocalLocks(t *testing.T) {
+	locks := newLocalLocks()
+	var wg sync.WaitGroup
+	inside := 0
+	for range 200 {
+		wg.Go(func() {
+			release, err := locks.acquire(context.Background(), tag{1})
+			if assert.NoError(t, err) {
+				inside++ // the race detector sees it where the lock does not hold
+				release()
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, 200, inside)
+	release, err := locks.acquire(t.Context(), tag{1})
+	require.NoError(t, err)
+	other, err := locks.acquire(t.Context(), tag{2})
+	require.NoError(t, err, "another licence waits for nobody")
+	other()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = locks.acquire(gone, tag{1})
+	assert.ErrorIs(t, err, context.Canceled)
+	release()
+	assert.Empty(t, locks.held, "nothing is left behind")
+}
+
+// A holder has stopped writing before its lock can end.
+func TestLocksOutliveBindings(t *testing.T) {
+	for _, timeout := range []time.Duration{100 * time.Millisecond, 3 * time.Second, 10 * time.Second} {
+		assert.Greater(t, lockTime(timeout), bindTime(timeout)+2*redisTimeout)
+		assert.GreaterOrEqual(t, bindTime(timeout), 3*timeout)
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestGoodLicenceIsAskedAboutOnce(t *testing.T) {
+	key := testKey("cached")
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
+	g := startGateway(t, sim)
+	first := g.validate(key, machine(1))
+	for range 5 {
+		again := g.validate(key, machine(1))
+		assert.Equal(t, first.body, again.body)
+	}
+	assert.Equal(t, 1, sim.calls("v1.get"))
+
+	uncached := startGateway(t, sim, "--cache-ttl", "0")
+	for range 3 {
+		assert.Equal(t, 201, uncached.validate(key, machine(1)).status)
+	}
+	assert.Equal(t, 4, sim.calls("v1.get"))
+}
+
+func TestGoodLicenceIsAskedAboutAgainInTime(t *testing.T) {
+	key := testKey("ttl")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim, "--cache-ttl", "200ms")
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	sim.control("POST", "/sim/cancel/"+key, nil)
+	eventually(t, "the cancellation is seen", func() bool { return g.validate(key, machine(1)).status == http.StatusForbidden })
+}
+
+// The customer whose machine was refused presses Reset Key and tries again.
+func TestResetIsSeenAtOnceByTheRefusedMachine(t *testing.T) {
+	key := testKey("reset")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim, "--license-limit", "0")
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	for round := range 5 {
+		old, next := machine(round+1), machine(round+2)
+		require.Equal(t, 400, g.validate(key, next).status)
+		require.Equal(t, 400, g.validate(key, next).status)
+		require.Equal(t, 400, g.validate(key, machine(99)).status)
+		sim.reset(key)
+		require.Equal(t, 201, g.validate(key, next).status)
+		require.Equal(t, 400, g.validate(key, old).status, "the old machine is out as soon as the new one is in")
+	}
+}
+
+// A mismatch is repeated to other machines without asking Whop again.
+func TestMismatchIsCachedForMachinesThatHaveNotAsked(t *testing.T) {
+	key := testKey("others")
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
+	g := startGateway(t, sim)
+	for n := 2; n < 30; n++ {
+		require.Equal(t, 400, g.validate(key, machine(n)).status)
+	}
+	assert.Equal(t, 1, sim.calls("v1.get"))
+	require.Equal(t, 400, g.validate(key, machine(2)).status)
+	assert.Equal(t, 2, sim.calls("v1.get"), "who was refused is looked up again")
+}
+
+func TestUnknownAndInactiveAreCachedBriefly(t *testing.T) {
+	key := testKey("inactive")
+	sim := startSim(t, []fields{licensed(key, fields{"status": "expired"})})
+	g := startGateway(t, sim)
+	for range 10 {
+		assert.Equal(t, 404, g.validate(testKey("nobody"), machine(1)).status)
+		assert.Equal(t, 403, g.validate(key, machine(1)).status)
+	}
+	assert.Equal(t, 2, sim.calls("v1.get"))
+	sim.set(key, fields{"status": "active"})
+	eventually(t, "the renewal is seen", func() bool { return g.validate(key, machine(1)).status == http.StatusCreated })
+}
+
+// Requests in flight share a look-up, and one that leaves takes nobody along.
+func TestRequestsInFlightShareALookUp(t *testing.T) {
+	key := testKey("shared")
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})}, "--latency", "500ms")
+	g := startGateway(t, sim)
+	impatient, err := http.NewRequest(http.MethodPost, g.url+validatePath(key), strings.NewReader(`{"metadata":{"HWID":"`+machine(1)+`"}}`))
+	require.NoError(t, err)
+	left := make(chan error, 1)
+	go func() {
+		hasty := &http.Client{Timeout: 200 * time.Millisecond}
+		_, err := hasty.Do(impatient)
+		left <- err
+	}()
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() { assert.Equal(t, 201, g.validate(key, machine(1)).status) })
+	}
+	wg.Wait()
+	assert.Error(t, <-left)
+	assert.LessOrEqual(t, sim.calls("v1.get"), 2)
+}
+
+// A look-up that began before the customer's reset must not refuse a request
+// that came after it.
+func TestLookUpFromBeforeTheRequestRefusesNobody(t *testing.T) {
+	key := testKey("stale")
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}, "fault": "slow", "fault_delay": "700ms", "fault_on": []string{"v1.get"}, "fault_times": 1})})
+	g := startGateway(t, sim)
+	early := make(chan answer, 1)
+	go func() { a, _ := g.tryValidate(key, machine(3)); early <- a }()
+	eventually(t, "the first look-up is under way", func() bool { return sim.inFlight("v1.get") == 1 })
+	sim.reset(key)
+	assert.Equal(t, 201, g.validate(key, machine(2)).status)
+	assert.Equal(t, 400, (<-early).status)
+}
+
+func TestNewerQuestionsWin(t *testing.T) {
+	tags := newTagger("x")
+	key, id := tags.of("key", []byte("k")), tags.of("membership", []byte("mem_1"))
+	at := func(s int) time.Time { return time.Unix(1_000_000+int64(s), 0) }
+	old, recent := &membership{id: "mem_1", status: "old"}, &membership{id: "mem_1", status: "recent"}
+	status := func(c *cache) string {
+		l, ok := c.get(key)
+		if !ok {
+			return "none"
+		}
+		return l.m.status
+	}
+	c := newCache()
+	c.put(key, look{at(2), recent, id})
+	c.put(key, look{at(1), old, id})
+	assert.Equal(t, "recent", status(c))
+	c.drop(id)
+	assert.Equal(t, "none", status(c))
+	c.put(key, look{time.Now().Add(-time.Second), old, id})
+	assert.Equal(t, "none", status(c), "asked before it was dropped")
+	c.put(key, look{time.Now(), recent, id})
+	assert.Equal(t, "recent", status(c))
+	c.dropAll()
+	assert.Equal(t, "none", status(c))
+	c.put(key, look{time.Now().Add(-time.Second), old, id})
+	assert.Equal(t, "none", status(c), "asked before all was dropped")
+	c.put(key, look{time.Now(), recent, id})
+	assert.Equal(t, "recent", status(c))
+}
+
+func TestAgeIsThatOfTheOlderQuestion(t *testing.T) {
+	tags := newTagger("x")
+	key, id := tags.of("key", []byte("k")), tags.of("membership", []byte("mem_1"))
+	c := newCache()
+	first, second := time.Unix(1000, 0), time.Unix(2000, 0)
+	c.put(key, look{first, &membership{}, id})
+	c.putLatest(look{second, &membership{status: "recent"}, id})
+	l, ok := c.get(key)
+	require.True(t, ok)
+	assert.Equal(t, first, l.asked, "whose key it is was not asked again")
+	assert.Equal(t, "recent", l.m.status)
+}
+
+func TestTagsTellNothing(t *testing.T) {
+	a, b := newTagger("one"), newTagger("two")
+	assert.NotEqual(t, a.of("key", []byte("k")), b.of("key", []byte("k")), "without the API key nobody can guess")
+	assert.NotEqual(t, a.of("key", []byte("k")), a.of("membership", []byte("k")))
+	assert.Equal(t, a.of("key", []byte("k")), newTagger("one").of("key", []byte("k")))
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Every way in which Whop fails to answer a look-up, and what the app sees then.
+func TestFaultsOfALookUpAreNoVerdict(t *testing.T) {
+	faults := map[string]int{
+		"timeout": 503, "reset": 503, "close": 503, "truncated": 503, "stalled-body": 503,
+		"202": 503, "204": 503, "304": 503, "redirect": 503, "redirect-307": 503,
+		"408": 503, "429": 503, "500": 503, "502": 503, "503": 503, "504": 503,
+		"400": 502, "401": 502, "403": 502, "418": 502,
+		"garbage": 503, "html": 503, "html-404": 503, "empty": 503, "empty-404": 503, "null": 503, "array": 503,
+		"huge": 503, "duplicate-names": 503, "trailing-data": 503, "invalid-utf8": 503, "wrong-types": 503,
+		"status-missing": 503, "key-other": 503,
+	}
+	for fault, status := range faults {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			bound, free := testKey("bound"), testKey("free")
+			sim := startSim(t, []fields{
+				licensed(bound, fields{"metadata": fields{"HWID": machine(1)}, "fault": fault}),
+				licensed(free, fields{"fault": fault}),
+			})
+			g := startGateway(t, sim, "--upstream-timeout", "300ms")
+			for _, ask := range []struct {
+				key  string
+				hwid string
+			}{{bound, machine(1)}, {bound, machine(2)}, {free, machine(1)}} {
+				a := g.validate(ask.key, ask.hwid)
+				assert.Equal(t, status, a.status, a.body)
+				if status == 503 {
+					assertRefused(t, a, 503, "unavailable")
+				} else {
+					assertRefused(t, a, 502, "upstream_refused")
+				}
+			}
+			assert.Zero(t, sim.calls("v1.patch"))
+			assert.Zero(t, sim.calls("redirected"))
+			// Nothing was kept from the errors.
+			sim.set(bound, fields{"fault": nil})
+			sim.set(free, fields{"fault": nil})
+			if fault == "429" {
+				return // Whop is left alone for a while
+			}
+			assert.Equal(t, 201, g.validate(bound, machine(1)).status)
+			assert.Equal(t, 400, g.validate(bound, machine(2)).status)
+			assert.Equal(t, 201, g.validate(free, machine(1)).status)
+		})
+	}
+}
+
+func TestFaultsThatAreNoHindrance(t *testing.T) {
+	for _, fault := range []string{"200", "slow", "slow-body", "key-null"} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			key := testKey("fine")
+			sim := startSim(t, []fields{licensed(key, fields{"fault": fault, "fault_delay": "300ms"})})
+			g := startGateway(t, sim)
+			assert.Equal(t, 201, g.validate(key, machine(1)).status)
+			assert.Equal(t, 400, g.validate(key, machine(2)).status)
+		})
+	}
+}
+
+// A cached good licence outlives an outage for as long as it is cached; a
+// refusal is not turned into anything else by one.
+func TestOutage(t *testing.T) {
+	for _, kind := range []string{"timeout", "reset", "500", "401", "429", "html-404", "empty-404"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			key := testKey("outage")
+			sim := startSim(t, []fields{licensed(key)})
+			g := startGateway(t, sim, "--upstream-timeout", "300ms")
+			require.Equal(t, 201, g.validate(key, machine(1)).status)
+			sim.outage(kind)
+			assert.Equal(t, 201, g.validate(key, machine(1)).status, "from the cache")
+			assert.Equal(t, 400, g.validate(key, machine(2)).status, "just looked up")
+			assert.Contains(t, []int{502, 503}, g.validate(key, machine(2)).status, "was refused, so asks anew")
+			assert.Contains(t, []int{502, 503}, g.validate(testKey("nobody"), machine(1)).status)
+			assert.Equal(t, 200, g.get("/readyz").status, "another gateway would fare no better")
+		})
+	}
+}
+
+// Every way in which a write can fail, and what is left stored.
+func TestFaultsOfAWrite(t *testing.T) {
+	cases := []struct {
+		fault  string
+		times  int
+		status int
+		stored any
+	}{
+		{"lost-write", 0, 201, machine(1)},
+		{"lost-write-500", 0, 201, machine(1)},
+		{"truncated", 0, 201, machine(1)},
+		{"garbage", 1, 201, machine(1)},
+		{"reset", 1, 201, machine(1)},
+		{"failed-write", 1, 201, machine(1)},
+		{"ignored-write", 1, 201, machine(1)},
+		{"failed-write", 0, 503, nil},
+		{"ignored-write", 0, 503, nil},
+		{"reset", 0, 503, nil},
+		{"timeout", 0, 503, nil},
+		{"429", 0, 503, nil},
+		{"403", 0, 502, nil},
+		{"401", 0, 502, nil},
+		{"400", 0, 502, nil},
+		{"overwritten", 0, 400, "another-machine"},
+	}
+	for _, c := range cases {
+		t.Run(c.fault, func(t *testing.T) {
+			t.Parallel()
+			key := testKey("write")
+			sim := startSim(t, []fields{licensed(key, fields{"fault": c.fault, "fault_on": []string{"v1.patch"}, "fault_times": c.times})})
+			g := startGateway(t, sim, "--upstream-timeout", "500ms")
+			assert.Equal(t, c.status, g.validate(key, machine(1)).status)
+			assert.Equal(t, c.stored, sim.membership(key).Metadata["HWID"])
+			if c.fault == "403" {
+				assert.True(t, g.logged("member:manage", `"level":"ERROR"`))
+			}
+		})
+	}
+}
+
+func TestMissingPermissionsAreTheSellersFault(t *testing.T) {
+	key := testKey("perm")
+	sim := startSim(t, []fields{licensed(key)}, "--permissions", "none")
+	g := startGateway(t, sim)
+	assertRefused(t, g.validate(key, machine(1)), 502, "upstream_refused")
+	assert.True(t, g.logged("member:basic:read", "member:email:read", `"level":"ERROR"`))
+
+	wrong := startSim(t, []fields{licensed(key)}, "--api-key", "another")
+	g = startGateway(t, wrong)
+	assertRefused(t, g.validate(key, machine(1)), 502, "upstream_refused")
+	assert.True(t, g.logged("WHOP_API_KEY", `"level":"ERROR"`))
+
+	g = startGateway(t, sim, "--api-version-date", "2031-01-01")
+	assert.Equal(t, 502, g.validate(key, machine(1)).status)
+}
+
+func TestCircuitOpensForAnOutageAndClosesAgain(t *testing.T) {
+	key := testKey("circuit")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim)
+	sim.outage("500")
+	for range 2 * circuitTrip {
+		assert.Equal(t, 503, g.validate(testKey("one"), machine(1)).status)
+	}
+	assert.False(t, g.logged("the circuit to Whop changed"), "a single licence's failures open nothing")
+	for n := range circuitTrip {
+		assert.Equal(t, 503, g.validate(testKey(machine(n)), machine(1)).status)
+	}
+	assert.True(t, g.logged("the circuit to Whop changed", "open"))
+	before := sim.calls("v1.get")
+	assertRefused(t, g.validate(key, machine(1)), 503, "unavailable")
+	assert.Equal(t, before, sim.calls("v1.get"), "Whop is left alone")
+	sim.outage("")
+	eventually(t, "the circuit closes", func() bool { return g.validate(key, machine(1)).status == http.StatusCreated })
+}
+
+func TestWhopsRateLimitIsHonoured(t *testing.T) {
+	first, second, third := testKey("first"), testKey("second"), testKey("third")
+	limited := fields{"fault": "429", "fault_retry_after": "3"}
+	sim := startSim(t, []fields{licensed(first, limited), licensed(second, limited), licensed(third)})
+	g := startGateway(t, sim)
+	a := g.validate(first, machine(1))
+	assertRefused(t, a, 503, "unavailable")
+	assert.Equal(t, "3", a.header.Get("Retry-After"))
+	assert.Equal(t, 1, sim.calls("v1.get"), "not asked twice")
+	assert.Equal(t, 503, g.validate(first, machine(1)).status)
+	assert.Equal(t, 1, sim.calls("v1.get"), "left alone")
+	assert.Equal(t, 201, g.validate(third, machine(1)).status, "one licence's 429 holds back that licence")
+	sim.set(third, fields{"metadata": fields{}})
+	assert.Equal(t, 503, g.validate(second, machine(1)).status)
+	before := sim.calls("v1.get")
+	assertRefused(t, g.validate(testKey("fourth"), machine(1)), 503, "unavailable")
+	assert.Equal(t, before, sim.calls("v1.get"), "two licences' 429 hold back all")
+}
+
+func TestRetryAfter(t *testing.T) {
+	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	for _, c := range []struct {
+		header, body string
+		want         time.Duration
+	}{
+		{"", "", 10 * time.Second},
+		{"7", "", 7 * time.Second},
+		{"0", "", time.Second},
+		{"-1", "", 10 * time.Second},
+		{"99999999999999999999", "", 10 * time.Second},
+		{"86400", "", 2 * time.Minute},
+		{"soon", "", 10 * time.Second},
+		{in(-time.Hour), "", time.Second},
+		{in(time.Hour), "", 2 * time.Minute},
+		{"", `{"error":{"type":"rate_limit_exceeded","message":"Try again in 12 seconds."}}`, 12 * time.Second},
+		{"", `try again in 9999 s`, 2 * time.Minute},
+	} {
+		assert.Equal(t, c.want, retryAfter(c.header, []byte(c.body)), "%q %q", c.header, c.body)
+	}
+}
+
+func TestReadFailureTellsAnUnknownLicenceFromAProxysPage(t *testing.T) {
+	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"error":{"status":404,"message":"x"}}`)))
+	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"error":"x"}`)))
+	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"message":"x"}`)))
+	for _, body := range []string{``, `null`, `[]`, `{}`, `"error"`, `<html>`, `{"error":1`, `{"detail":"x"}`} {
+		var up *upstreamError
+		require.ErrorAs(t, readFailure(404, "", []byte(body)), &up, body)
+		assert.False(t, up.refused)
+	}
+}

@@ -1,0 +1,439 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Secrets and personal data in the tests carry these marks, so that what must
+// not be logged or answered can be found whatever happens to it. The middle of a
+// licence key is what a shortened one leaves out.
+const (
+	testAPIKey   = "apikey-PRIVATE-4711"
+	testSecret   = "hook-PRIVATE-secret"
+	keyMark      = "KEYMIDDLE"
+	machineMark  = "machine-mark-"
+	personalMark = "Person-Mark"
+	testProduct  = "prod_sim"
+)
+
+// A licence key, a machine, and a membership as tests use them.
+func testKey(name string) string { return "A1B2-" + name + "-" + keyMark + "-C3D4" }
+func machine(n int) string       { return fmt.Sprintf("%s%04d", machineMark, n) }
+
+type fields map[string]any
+
+func licensed(key string, more ...fields) fields {
+	m := fields{"license_key": key, "email": personalMark + "@example.com", "name": personalMark, "username": personalMark}
+	for _, f := range more {
+		for k, v := range f {
+			m[k] = v
+		}
+	}
+	return m
+}
+
+var whopsimProgram string
+
+// The test binary is the gateway itself where processes of their own are needed.
+const asGateway = "GATEWAY_TEST_RUN_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asGateway) != "" {
+		main()
+	}
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "gateway-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	whopsimProgram = filepath.Join(dir, "whopsim")
+	if runtime.GOOS == "windows" {
+		whopsimProgram += ".exe"
+	}
+	build := exec.Command("go", "build", "-o", whopsimProgram, "../whopsim")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "building whopsim:", err)
+		return 1
+	}
+	code := m.Run()
+	if leaks := said.leaks(); len(leaks) > 0 {
+		fmt.Fprintln(os.Stderr, "--- FAIL: secrets or personal data were logged or answered over the test run:")
+		for _, l := range leaks {
+			fmt.Fprintln(os.Stderr, "    "+l)
+		}
+		return 1
+	}
+	return code
+}
+
+// said is all that gateways logged and answered over the test run.
+var said transcript
+
+type transcript struct {
+	mu      sync.Mutex
+	logs    bytes.Buffer
+	answers []answer
+}
+
+func (s *transcript) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.logs.Write(b)
+}
+
+func (s *transcript) answered(a answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers = append(s.answers, a)
+}
+
+func (s *transcript) leaks() (found []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	never := []string{"PRIVATE", personalMark}
+	for line := range strings.Lines(s.logs.String()) {
+		for _, mark := range append(never, keyMark, machineMark) {
+			if strings.Contains(line, mark) {
+				found = append(found, mark+" in a log line: "+line)
+			}
+		}
+	}
+	for _, a := range s.answers {
+		forbidden := never
+		if a.status != http.StatusCreated {
+			forbidden = append(forbidden, keyMark, machineMark)
+		}
+		for _, mark := range forbidden {
+			if strings.Contains(a.body, mark) {
+				found = append(found, fmt.Sprintf("%s in an answer: %d %s", mark, a.status, a.body))
+			}
+		}
+	}
+	return found
+}
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// simulator is a running whopsim.
+type simulator struct {
+	t   testing.TB
+	url string
+}
+
+func startSim(t testing.TB, memberships []fields, args ...string) *simulator {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "memberships.json")
+	b, err := json.Marshal(append([]fields{}, memberships...))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, b, 0o600))
+	p := startProgram(t, nil, whopsimProgram, append([]string{"--api-key", testAPIKey, "--memberships", file, "--rate-limit-v1", "0"}, args...)...)
+	return &simulator{t, p.url}
+}
+
+// control calls one of the simulator's own routes.
+func (s *simulator) control(method, path string, body any) []byte {
+	s.t.Helper()
+	b, err := json.Marshal(body)
+	require.NoError(s.t, err)
+	req, err := http.NewRequest(method, s.url+path, bytes.NewReader(b))
+	require.NoError(s.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(s.t, err)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	require.NoError(s.t, err)
+	require.Less(s.t, resp.StatusCode, 300, "%s %s: %s", method, path, answer)
+	return answer
+}
+
+func (s *simulator) reset(key string) { s.t.Helper(); s.control("POST", "/sim/reset/"+key, nil) }
+func (s *simulator) set(key string, f fields) {
+	s.t.Helper()
+	s.control("POST", "/sim/memberships/"+key, f)
+}
+
+func (s *simulator) outage(kind string) {
+	s.t.Helper()
+	if kind == "" {
+		s.control("POST", "/sim/outage", fields{"on": false})
+		return
+	}
+	s.control("POST", "/sim/outage", fields{"on": true, "kind": kind})
+}
+
+// membership returns what the simulator stores.
+func (s *simulator) membership(key string) (m struct {
+	ID       string         `json:"id"`
+	Metadata map[string]any `json:"metadata"`
+}) {
+	s.t.Helper()
+	require.NoError(s.t, json.Unmarshal(s.control("GET", "/sim/memberships/"+key, nil), &m))
+	return m
+}
+
+// calls returns how many calls of an operation ("v1.get", "v1.patch") there were.
+func (s *simulator) calls(operation string) int {
+	s.t.Helper()
+	var stats struct {
+		Operations map[string]struct {
+			Requests int `json:"requests"`
+		} `json:"operations"`
+	}
+	require.NoError(s.t, json.Unmarshal(s.control("GET", "/sim/stats", nil), &stats))
+	return stats.Operations[operation].Requests
+}
+
+// inFlight returns how many calls of an operation are not answered yet.
+func (s *simulator) inFlight(operation string) int {
+	s.t.Helper()
+	var stats struct {
+		Operations map[string]struct {
+			InFlight int `json:"in_flight"`
+		} `json:"operations"`
+	}
+	require.NoError(s.t, json.Unmarshal(s.control("GET", "/sim/stats", nil), &stats))
+	return stats.Operations[operation].InFlight
+}
+
+// program is another process; its first line of output is its URL.
+type program struct {
+	cmd  *exec.Cmd
+	url  string
+	logs *buffer
+	done chan struct{}
+}
+
+func startProgram(t testing.TB, env []string, name string, args ...string) *program {
+	t.Helper()
+	p := &program{cmd: exec.Command(name, args...), logs: &buffer{}, done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stderr = p.logs
+	out, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		_ = p.cmd.Wait()
+		require.NoError(t, err, "%s did not start: %s", name, p.logs)
+	}
+	p.url = strings.TrimSpace(line)
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(func() { _ = p.cmd.Process.Kill(); <-p.done })
+	return p
+}
+
+// gw is a running gateway, in this process or in its own.
+type gw struct {
+	t    testing.TB
+	url  string
+	logs *buffer
+	stop func() int // ends it as SIGTERM does, and returns its exit code
+}
+
+func gatewayArgs(sim *simulator, args []string) []string {
+	return append([]string{"--listen", "127.0.0.1:0", "--upstream-url", sim.url, "--product", testProduct}, args...)
+}
+
+func gatewayEnv(name string) string {
+	return map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": testSecret}[name]
+}
+
+// startGateway runs the gateway in this process.
+func startGateway(t testing.TB, sim *simulator, args ...string) *gw {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	out, outWriter := io.Pipe()
+	g := &gw{t: t, logs: &buffer{}}
+	ended := make(chan int, 1)
+	go func() {
+		code := run(ctx, gatewayArgs(sim, args), gatewayEnv, outWriter, io.MultiWriter(g.logs, &said))
+		ended <- code
+		_ = outWriter.Close()
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err, "the gateway did not start: %s", g.logs)
+	go func() { _, _ = io.Copy(io.Discard, out) }()
+	g.url = strings.TrimSpace(line)
+	g.stop = sync.OnceValue(func() int { cancel(); return <-ended })
+	t.Cleanup(func() { g.stop() })
+	return g
+}
+
+// startGatewayProcess runs the gateway in a process of its own.
+func startGatewayProcess(t testing.TB, sim *simulator, args ...string) (*gw, *os.Process) {
+	t.Helper()
+	p := startProgram(t, []string{asGateway + "=1", "WHOP_API_KEY=" + testAPIKey, "WHOP_WEBHOOK_SECRET=" + testSecret}, os.Args[0], gatewayArgs(sim, args)...)
+	t.Cleanup(func() { _, _ = io.WriteString(&said, p.logs.String()) })
+	return &gw{t: t, url: p.url, logs: p.logs, stop: func() int {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		<-p.done
+		return p.cmd.ProcessState.ExitCode()
+	}}, p.cmd.Process
+}
+
+// answer is what a gateway answered.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// code is the code of a failure.
+func (a answer) code() string {
+	var f struct {
+		Error struct {
+			Code string `json:"code"`
+		} `json:"error"`
+	}
+	_ = json.Unmarshal([]byte(a.body), &f)
+	return f.Error.Code
+}
+
+var client = &http.Client{
+	Transport:     &http.Transport{MaxIdleConnsPerHost: 1100},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Timeout:       60 * time.Second,
+}
+
+// tryDo sends a request. The answer must be one that openapi.yaml describes.
+func (g *gw) tryDo(req *http.Request, body []byte) (answer, error) {
+	if body != nil {
+		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{resp.StatusCode, resp.Header, string(b)}
+	said.answered(a)
+	if err := conforms(req, a); err != nil {
+		g.t.Errorf("an answer is not as openapi.yaml says: %v\n%s %s: %d %v %s", err, req.Method, req.URL.Path, a.status, a.header, a.body)
+	}
+	return a, nil
+}
+
+func (g *gw) post(path, body string, header ...string) answer {
+	g.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, g.url+path, nil)
+	require.NoError(g.t, err)
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Add(header[i], header[i+1])
+	}
+	a, err := g.tryDo(req, []byte(body))
+	require.NoError(g.t, err)
+	return a
+}
+
+func (g *gw) get(path string) answer {
+	g.t.Helper()
+	req, err := http.NewRequest(http.MethodGet, g.url+path, nil)
+	require.NoError(g.t, err)
+	a, err := g.tryDo(req, nil)
+	require.NoError(g.t, err)
+	return a
+}
+
+func validatePath(key string) string {
+	return validatePrefix + url.PathEscape(key) + validateSuffix
+}
+
+// validate asks as an app does that names its machine HWID.
+func (g *gw) validate(key, hwid string) answer {
+	g.t.Helper()
+	return g.post(validatePath(key), `{"metadata":{"HWID":"`+hwid+`"}}`)
+}
+
+func (g *gw) tryValidate(key, hwid string) (answer, error) {
+	req, err := http.NewRequest(http.MethodPost, g.url+validatePath(key), nil)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return g.tryDo(req, []byte(`{"metadata":{"HWID":"`+hwid+`"}}`))
+}
+
+// logged reports whether a log line holds all the texts.
+func (g *gw) logged(texts ...string) bool {
+	for line := range strings.Lines(g.logs.String()) {
+		all := true
+		for _, text := range texts {
+			all = all && strings.Contains(line, text)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	require.Eventually(t, ok, 30*time.Second, 10*time.Millisecond, what)
+}
+
+func statuses(answers []answer) map[int]int {
+	counts := map[int]int{}
+	for _, a := range answers {
+		counts[a.status]++
+	}
+	return counts
+}
+
+func assertRefused(t testing.TB, a answer, status int, code string) {
+	t.Helper()
+	assert.Equal(t, status, a.status, a.body)
+	assert.Equal(t, code, a.code(), a.body)
+	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
+		assert.Regexp(t, `^[1-9][0-9]*$`, a.header.Get("Retry-After"))
+	}
+}

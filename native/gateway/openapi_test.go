@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/shared/version"
+)
+
+var described = sync.OnceValues(func() (routers.Router, error) {
+	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
+	if err != nil {
+		return nil, err
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		return nil, err
+	}
+	return gorillamux.NewRouter(doc)
+})
+
+// conforms compares an answer with openapi.yaml.
+func conforms(req *http.Request, a answer) error {
+	router, err := described()
+	if err != nil {
+		return err
+	}
+	plain := req.Clone(req.Context())
+	plain.URL.Scheme, plain.URL.Host, plain.Host = "", "", ""
+	route, params, err := router.FindRoute(plain)
+	if errors.Is(err, routers.ErrMethodNotAllowed) && a.status == http.StatusMethodNotAllowed {
+		return nil
+	}
+	if err != nil {
+		if a.status == http.StatusNotFound && !strings.Contains(a.header.Get("Content-Type"), "json") {
+			return nil // not the gateway's path, and the answer is no verdict
+		}
+		if a.code() == "invalid_request" && strings.HasPrefix(req.URL.Path, validatePrefix) {
+			return nil // no licence key, or one that is several path segments
+		}
+		return err
+	}
+	return openapi3filter.ValidateResponse(req.Context(), &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: plain, PathParams: params, Route: route},
+		Status:                 a.status,
+		Header:                 a.header,
+		Body:                   io.NopCloser(strings.NewReader(a.body)),
+		Options:                &openapi3filter.Options{IncludeResponseStatus: true},
+	})
+}
+
+func TestDescriptionIsValidAndOfThisVersion(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
+	require.NoError(t, err)
+	require.NoError(t, doc.Validate(t.Context()))
+	assert.Equal(t, version.Version, doc.Info.Version)
+}
+
+// A description that accepted anything would make every other test blind.
+func TestDescriptionRefusesWhatIsWrong(t *testing.T) {
+	req, err := http.NewRequest(http.MethodPost, "http://127.0.0.1"+validatePath("K"), nil)
+	require.NoError(t, err)
+	json := http.Header{"Content-Type": {"application/json"}}
+	good := `{"id":"mem_1","product":"p","plan":null,"status":"active","valid":true,"license_key":"K","metadata":{"HWID":"x"},"expires_at":null,"renewal_period_start":null,"renewal_period_end":1,"created_at":1,"cancel_at_period_end":false,"quantity":1,"manage_url":null}`
+	require.NoError(t, conforms(req, answer{201, json, good}))
+	assert.Error(t, conforms(req, answer{201, json, strings.Replace(good, `"plan"`, `"email":"x@example.com","plan"`, 1)}))
+	assert.Error(t, conforms(req, answer{201, json, strings.Replace(good, `"valid":true`, `"valid":false`, 1)}))
+	assert.Error(t, conforms(req, answer{201, json, strings.Replace(good, `"created_at":1`, `"created_at":"2025-01-01"`, 1)}))
+	assert.Error(t, conforms(req, answer{503, json, `{"error":{"status":503,"code":"unavailable","message":"m"}}`}), "no Retry-After")
+	assert.Error(t, conforms(req, answer{400, json, `{"error":{"status":400,"code":"not_found","message":"m"}}`}))
+	assert.Error(t, conforms(req, answer{418, json, `{"error":{"status":418,"code":"not_found","message":"m"}}`}))
+}
