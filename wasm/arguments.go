@@ -23,14 +23,14 @@ type call struct {
 
 // reader reads a caller's values, which may be anything.
 type reader struct {
-	*realm
+	*module
 	argument string // being read, for the error
 }
 
 // readCall reads the arguments of validateLicense. A getter that throws or a
 // proxy that misbehaves is an [license.InvalidArgument] like any other.
 func (m *module) readCall(args []js.Value) (c *call, err error) {
-	r := &reader{realm: m.realm}
+	r := &reader{module: m}
 	defer func() {
 		if p := recover(); p != nil {
 			invalid := r.invalid("can't be read").(*license.Error)
@@ -229,7 +229,7 @@ func (r *reader) publicKeys(v js.Value) ([]lease.PublicKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		if keys[i], err = lease.ParsePublicKey(text); err != nil {
+		if keys[i], err = r.publicKey(text); err != nil {
 			return nil, r.invalid(err.Error())
 		}
 	}

@@ -5,14 +5,33 @@ package main
 import (
 	"syscall/js"
 
+	"github.com/whop-license/whop-license/shared/lease"
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// module is the state of the running module; it does not change after start.
+// module is the running module. Only the cache of keys changes after start.
 type module struct {
 	*realm
 	endpoint string
 	trust    *license.Trust // where a public key is built in, else nil
+	// keys are the public keys that were parsed before: parsing one takes as
+	// long as checking a signature.
+	keys map[string]lease.PublicKey
+}
+
+// publicKey parses a public key, or remembers it.
+func (m *module) publicKey(text string) (lease.PublicKey, error) {
+	if key, ok := m.keys[text]; ok {
+		return key, nil
+	}
+	key, err := lease.ParsePublicKey(text)
+	if err == nil {
+		if m.keys == nil || len(m.keys) >= 2*maxPublicKeys {
+			m.keys = make(map[string]lease.PublicKey)
+		}
+		m.keys[text] = key
+	}
+	return key, err
 }
 
 // validateLicense reads the arguments at once, so that a caller may change its
