@@ -1,10 +1,10 @@
 // Puts into dist/ what the TypeScript compiler doesn't write: Go's support code
-// for WebAssembly as a module, and the package's version. What an older build
-// left there is removed.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// for WebAssembly as a module, the package's version, and the sidecar for this
+// machine. What an older build left there is removed.
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
 const dist = new URL("../dist/", import.meta.url);
-const KEPT = ["whop-license.wasm", "wasm_exec.js", "sidecar"]; // the Go builds
+const KEPT = /^(whop-license\.wasm|wasm_exec\.js|sidecar|\..*)$/; // what make puts there
 
 // Tests that are gone must not run again.
 rmSync(new URL("../build/", import.meta.url), { recursive: true, force: true });
@@ -17,8 +17,14 @@ for (const name of ["whop-license.wasm", "wasm_exec.js"]) {
   }
 }
 for (const name of present) {
-  if (!KEPT.includes(name)) rmSync(new URL(name, dist), { recursive: true });
+  if (!KEPT.test(name)) rmSync(new URL(name, dist), { recursive: true });
 }
+
+const program = `whop-license-sidecar${process.platform === "win32" ? ".exe" : ""}`;
+cpSync(
+  new URL(`../../bin/${program}`, import.meta.url),
+  new URL(`sidecar/${process.platform}-${process.arch}/${program}`, dist),
+);
 
 const goSource = readFileSync(new URL("wasm_exec.js", dist), "utf8");
 for (const relied of [

@@ -149,10 +149,15 @@ class Client implements Sidecar {
   }
 }
 
-async function ask(sidecar: SidecarProcess, params: object): Promise<MachineId> {
+interface Params {
+  scheme: string | undefined;
+  appId: string | undefined;
+}
+
+async function ask(sidecar: SidecarProcess, params: Params): Promise<MachineId> {
   try {
     await sidecar.ready;
-    return readMachineId(await sidecar.request("machineId", params), sidecar);
+    return readMachineId(await sidecar.request("machineId", params), params, sidecar);
   } catch (thrown) {
     if (!(thrown instanceof RpcError)) throw thrown;
     switch (thrown.code) {
@@ -166,12 +171,13 @@ async function ask(sidecar: SidecarProcess, params: object): Promise<MachineId> 
   }
 }
 
-function readMachineId(result: unknown, sidecar: SidecarProcess): MachineId {
+function readMachineId(result: unknown, asked: Params, sidecar: SidecarProcess): MachineId {
   const { id, scheme, source, warnings } = (result ?? {}) as Partial<MachineId>;
   if (
     typeof id === "string" &&
     /^[0-9a-f]{64}$/.test(id) &&
     typeof scheme === "string" &&
+    (asked.scheme === undefined || asked.scheme === scheme) &&
     typeof source === "string" &&
     Array.isArray(warnings) &&
     warnings.every((warning) => typeof warning === "string")

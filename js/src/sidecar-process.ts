@@ -32,11 +32,14 @@ export class SidecarProcess {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, Waiting>();
   readonly #onEnd: () => void;
+  readonly #path: string;
+  #greeted = false;
   #lastId = 0;
   #ended: LicenseError | undefined;
 
   /** Starts the program. `onEnd` is called once, when it can't answer any more. */
   constructor(path: string, onEnd: () => void) {
+    this.#path = path;
     this.#onEnd = onEnd;
     try {
       this.#child = spawn(path, [], { stdio: ["pipe", "pipe", "inherit"], windowsHide: true });
@@ -47,7 +50,9 @@ export class SidecarProcess {
     this.#child.unref();
     for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
     this.#child.on("error", (cause) => this.stop(notStarted(path, cause)));
-    this.#child.on("close", (code, signal) => this.stop(died(signal ?? `exit code ${code}`)));
+    this.#child.on("close", (code, signal) => {
+      this.stop(this.#broken(`ended before it answered (${signal ?? `exit code ${code}`})`));
+    });
     // A pipe that breaks is followed by "close", which says more.
     stdin?.on("error", () => {});
     const read = frameReader();
@@ -55,15 +60,10 @@ export class SidecarProcess {
       try {
         for (const message of read(chunk)) this.#receive(message);
       } catch (cause) {
-        this.stop(
-          new LicenseError("no_machine_id", `The sidecar ${path} sent garbage: ${textOf(cause)}.`, {
-            cause,
-            retryable: true,
-          }),
-        );
+        this.stop(this.#broken(`sent garbage: ${textOf(cause)}`, cause));
       }
     });
-    this.ready = this.#handshake(path);
+    this.ready = this.#handshake();
     this.ready.catch((reason) => this.stop(reason));
   }
 
@@ -89,47 +89,51 @@ export class SidecarProcess {
     this.#waiting.clear();
   }
 
+  /** A program that never said hello is no sidecar; one that did may work when started again. */
+  #broken(how: string, cause?: unknown): LicenseError {
+    const message = `The sidecar ${this.#path} ${how}.`;
+    if (!this.#greeted) return loadFailed(message, { cause });
+    return new LicenseError("no_machine_id", message, { cause, retryable: true });
+  }
+
   #receive(message: unknown): void {
     if (this.#ended) return;
     const { jsonrpc, id, result, error } = message as Record<string, unknown>;
     if (jsonrpc !== "2.0" || typeof id !== "number" || !(id >= 1 && id <= this.#lastId)) {
       throw new Error("a message that answers no request");
     }
+    // Nobody waits for an answer that came too late.
     const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
     if (error === undefined) {
       waiting?.resolve(result);
-      return;
+    } else {
+      const { code, message: text } = error as Record<string, unknown>;
+      if (typeof code !== "number" || typeof text !== "string")
+        throw new Error("a malformed error");
+      waiting?.reject(new RpcError(code, text));
     }
-    const { code, message: text } = error as Record<string, unknown>;
-    if (typeof code !== "number" || typeof text !== "string") throw new Error("a malformed error");
-    waiting?.reject(new RpcError(code, text));
+    this.#waiting.delete(id);
   }
 
-  async #handshake(path: string): Promise<void> {
+  async #handshake(): Promise<void> {
     let answer: { name?: unknown; version?: unknown; protocol?: unknown } | null | undefined;
     try {
       answer = (await this.request("initialize", { protocol: PROTOCOL })) as typeof answer;
     } catch (cause) {
       if (!(cause instanceof RpcError)) throw cause;
-      throw loadFailed(`The sidecar ${path} refused to start: ${cause.message}`, { cause });
+      throw loadFailed(`The sidecar ${this.#path} refused to start: ${cause.message}`, { cause });
     }
     if (answer?.name !== NAME || answer.protocol !== PROTOCOL) {
-      throw loadFailed(`The program ${path} is not a ${NAME} of protocol ${PROTOCOL}.`);
+      throw loadFailed(`The program ${this.#path} is not a ${NAME} of protocol ${PROTOCOL}.`);
     }
     if (answer.version !== VERSION) {
       throw loadFailed(
-        `The sidecar ${path} is version ${String(answer.version).slice(0, 40)}, but this package is ` +
+        `The sidecar ${this.#path} is version ${String(answer.version).slice(0, 40)}, but this package is ` +
           `version ${VERSION}. Ship the sidecar that comes with the package.`,
       );
     }
+    this.#greeted = true;
   }
-}
-
-function died(how: string): LicenseError {
-  return new LicenseError("no_machine_id", `The sidecar ended before it answered (${how}).`, {
-    retryable: true,
-  });
 }
 
 function notStarted(path: string, cause: unknown): LicenseError {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { LicenseError, type LoadOptions, loadValidator } from "whop-license";
-import { packageFolder, rejects, serve, temporaryFolder } from "./support.js";
+import { packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./support.js";
 
 const endpoint = "https://license.example.com";
 const wasmPath = join(packageFolder, "dist/whop-license.wasm");
@@ -229,7 +229,7 @@ test("odd options", async (t) => {
     ["an object as source", { endpoint, wasm: {} }, /^wasm: /],
     ["a path as source", { endpoint, wasm: "./x.wasm" }, /^wasm: .*pathToFileURL/],
     ["a promise of something else", { endpoint, wasm: Promise.resolve(1) }, /^wasm: /],
-    ["a source that throws", { endpoint, wasm: Proxy.revocable({}, {}).proxy }, /^wasm: /],
+    ["a source that throws", { endpoint, wasm: revokedProxy() }, /^wasm: /],
   ];
   for (const [name, options, message] of cases) {
     await t.test(name, async () => {

@@ -65,3 +65,10 @@ export async function rejects(
 }
 
 export const KEY = "A1B2C3-D4E5F6-G7H8I9";
+
+/** An object that throws at whatever is done with it. */
+export function revokedProxy(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { LicenseError, loadValidator, type ValidateLicense } from "whop-license";
-import { KEY, packageFolder, rejects, serve } from "./support.js";
+import { KEY, packageFolder, rejects, revokedProxy, serve } from "./support.js";
 
 let requests = 0;
 
@@ -79,11 +79,7 @@ const thrower = {
     throw new Error("thrown by the test");
   },
 };
-const revoked = (() => {
-  const { proxy, revoke } = Proxy.revocable({}, {});
-  revoke();
-  return proxy;
-})();
+const revoked = revokedProxy();
 const trap = new Proxy(
   {},
   {

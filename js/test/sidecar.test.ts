@@ -1,0 +1,442 @@
+// The sidecar's client, with the real sidecar and with ones that misbehave.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createHash, createHmac } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { afterEach, test } from "node:test";
+import { promisify } from "node:util";
+import { LicenseError } from "whop-license";
+import { createSidecar, machineId, type Sidecar, type SidecarOptions } from "whop-license/sidecar";
+import { packageFolder, rejects, revokedProxy, temporaryFolder } from "./support.js";
+
+const require = createRequire(import.meta.url);
+const { machineIdSync } = require("node-machine-id") as typeof import("node-machine-id");
+
+const folder = temporaryFolder();
+const real = join(
+  packageFolder,
+  `dist/sidecar/${process.platform}-${process.arch}`,
+  process.platform === "win32" ? "whop-license-sidecar.exe" : "whop-license-sidecar",
+);
+
+const open: Sidecar[] = [];
+function sidecar(options?: SidecarOptions): Sidecar {
+  const made = createSidecar(options);
+  open.push(made);
+  return made;
+}
+afterEach(() => {
+  for (const made of open.splice(0)) made.close();
+});
+
+let programs = 0;
+function program(text: string, file = join(folder, `program-${++programs}`)): string {
+  writeFileSync(file, text);
+  chmodSync(file, 0o755);
+  return file;
+}
+
+/** The real sidecar, and the process ids under which it was started. */
+function watched(file?: string): { path: string; pids: () => number[] } {
+  const log = join(folder, `log-${++programs}`);
+  writeFileSync(log, "");
+  return {
+    path: program(`#!/bin/sh\necho $$ >> '${log}'\nexec '${real}'\n`, file),
+    pids: () => readFileSync(log, "utf8").trim().split("\n").filter(Boolean).map(Number),
+  };
+}
+
+/** A program that speaks the protocol, but for what the given code changes. */
+function fake(code: string): string {
+  return program(`#!${process.execPath}
+    const { readFileSync, writeFileSync, writeSync } = require("node:fs");
+    const { version } = JSON.parse(readFileSync(${JSON.stringify(join(packageFolder, "package.json"))}));
+    const hello = { name: "whop-license-sidecar", version, protocol: 1 };
+    const machine = { id: "ab".repeat(32), scheme: "node-machine-id", source: "etc", warnings: [] };
+    const raw = (length, text) => {
+      const frame = Buffer.alloc(4);
+      frame.writeUInt32LE(length);
+      return Buffer.concat([frame, Buffer.from(text)]);
+    };
+    const frame = (message) => {
+      const text = JSON.stringify({ jsonrpc: "2.0", ...message });
+      return raw(Buffer.byteLength(text), text);
+    };
+    const write = (bytes) => writeSync(1, bytes);
+    const answers = {
+      initialize: (id) => write(frame({ id, result: hello })),
+      machineId: (id) => write(frame({ id, result: machine })),
+    };
+    ${code}
+    let rest = Buffer.alloc(0);
+    process.stdin.on("data", (chunk) => {
+      rest = Buffer.concat([rest, chunk]);
+      while (rest.length >= 4 && rest.length >= 4 + rest.readUInt32LE()) {
+        const end = 4 + rest.readUInt32LE();
+        const { id, method, params } = JSON.parse(rest.subarray(4, end));
+        rest = rest.subarray(end);
+        answers[method](id, params);
+      }
+    });
+  `);
+}
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+test("the same bytes as node-machine-id", async () => {
+  const { id, scheme, source, warnings } = await machineId();
+  assert.equal(id, machineIdSync());
+  assert.equal(id, sha256(machineIdSync(true)));
+  assert.equal(scheme, "node-machine-id");
+  assert.ok(["dbus", "etc", "hostname", "ioreg", "registry"].includes(source));
+  assert.ok(Array.isArray(warnings));
+  assert.deepEqual(await machineId({ scheme: "node-machine-id" }), await machineId({}));
+});
+
+test("the other schemes", async () => {
+  const python = await machineId({ scheme: "python-platform-node" });
+  assert.equal(python.id, sha256(hostname()));
+  assert.equal(python.source, "hostname");
+
+  const scoped = await machineId({ scheme: "app-scoped", appId: "my app ☂" });
+  const raw = machineIdSync(true);
+  assert.equal(scoped.id, createHmac("sha256", raw).update("my app ☂").digest("hex"));
+  assert.equal(scoped.scheme, "app-scoped");
+});
+
+test("odd arguments", async (t) => {
+  const cases: [unknown, RegExp][] = [
+    [null, /^options: /],
+    ["node-machine-id", /^options: /],
+    [{ original: true }, /^options: .*original/],
+    [{ scheme: 1 }, /^scheme: must be a string/],
+    [{ scheme: "md5" }, /scheme/],
+    [{ scheme: "app-scoped" }, /app/i],
+    [{ scheme: "app-scoped", appId: "" }, /app/i],
+    [{ scheme: "app-scoped", appId: Symbol("s") }, /^appId: must be a string/],
+    [{ scheme: "app-scoped", appId: "\ud800" }, /^appId: is not well-formed/],
+    [{ scheme: "app-scoped", appId: "x".repeat(10_000_000) }, /^appId: is too long/],
+    [{ signal: "now" }, /^signal: /],
+    [revokedProxy(), /^options: can't be read/],
+  ];
+  for (const [options, message] of cases) {
+    await rejects(machineId(options as object), "invalid_argument", message);
+  }
+  const throwing = Object.defineProperty({}, "scheme", {
+    enumerable: true,
+    get() {
+      throw new Error("thrown by the test");
+    },
+  });
+  await rejects(machineId(throwing), "invalid_argument", /^options: can't be read/);
+  for (const options of [
+    { path: "" },
+    { path: 1 },
+    { timeoutMs: 0 },
+    { timeoutMs: "1" },
+    { x: 1 },
+  ]) {
+    await t.test(JSON.stringify(options), () => {
+      assert.throws(
+        () => createSidecar(options as object),
+        (error) => error instanceof LicenseError && error.code === "invalid_argument",
+      );
+    });
+  }
+});
+
+test("a thousand calls share one process", async () => {
+  const { path, pids } = watched();
+  const shared = sidecar({ path, timeoutMs: 60_000 });
+  assert.deepEqual(pids(), [], "started before it was needed");
+  const answers = await Promise.all(Array.from({ length: 1000 }, () => shared.machineId()));
+  assert.deepEqual(new Set(answers.map(({ id }) => id)), new Set([machineIdSync()]));
+  await shared.machineId();
+  assert.equal(pids().length, 1);
+});
+
+test("a crash fails the calls in flight, and the next call starts it again", async () => {
+  const { path, pids } = watched();
+  const crashing = sidecar({ path, timeoutMs: 60_000 });
+  await crashing.machineId();
+  const [pid] = pids() as [number];
+  process.kill(pid, "SIGSTOP");
+  const inFlight = [crashing.machineId(), crashing.machineId({ scheme: "python-platform-node" })];
+  process.kill(pid, "SIGKILL");
+  for (const call of inFlight) {
+    const error = await rejects(call, "no_machine_id", /ended before it answered \(SIGKILL\)/);
+    assert.equal(error.retryable, true);
+  }
+  assert.equal((await crashing.machineId()).id, machineIdSync());
+  assert.equal(pids().length, 2);
+});
+
+test("a crash between calls goes unnoticed", async () => {
+  const { path, pids } = watched();
+  const crashing = sidecar({ path, timeoutMs: 60_000 });
+  await crashing.machineId();
+  process.kill(pids()[0] as number, "SIGKILL");
+  await ended(pids()[0] as number);
+  assert.equal((await crashing.machineId()).id, machineIdSync());
+  assert.equal(pids().length, 2);
+});
+
+test("a sidecar that hangs is replaced", async () => {
+  const { path, pids } = watched();
+  const hanging = sidecar({ path, timeoutMs: 3000 });
+  await hanging.machineId();
+  const [pid] = pids() as [number];
+  process.kill(pid, "SIGSTOP");
+  const calls = [hanging.machineId(), hanging.machineId()];
+  for (const call of calls) {
+    assert.equal((await rejects(call, "timeout", /within 3000 ms/)).retryable, true);
+  }
+  await ended(pid);
+  assert.equal((await hanging.machineId()).id, machineIdSync());
+  assert.equal(pids().length, 2);
+});
+
+test("a host that was busy still takes the answer", async () => {
+  const written = join(folder, "written");
+  const path = fake(`
+    let asked = 0;
+    answers.machineId = (id) => {
+      write(frame({ id, result: machine }));
+      if (++asked === 2) writeFileSync(${JSON.stringify(written)}, "");
+    };
+  `);
+  const patient = sidecar({ path, timeoutMs: 3000 });
+  await patient.machineId();
+  const start = Date.now();
+  const call = patient.machineId();
+  await new Promise(setImmediate); // until the request is written
+  while (!existsSync(written) || Date.now() - start < 3100) {
+    // Nothing else runs in this process meanwhile, as in a host that reads files.
+    assert.ok(Date.now() - start < 60_000, "the sidecar was not asked");
+  }
+  assert.equal((await call).id, "ab".repeat(32));
+});
+
+test("abort", async () => {
+  const { path, pids } = watched();
+  const aborting = sidecar({ path, timeoutMs: 60_000 });
+  const reason = new Error("changed my mind");
+  const signal = AbortSignal.abort(reason);
+  assert.equal((await rejects(aborting.machineId({ signal }), "aborted")).cause, reason);
+  assert.deepEqual(pids(), []);
+
+  await aborting.machineId();
+  const [pid] = pids() as [number];
+  process.kill(pid, "SIGSTOP");
+  const controller = new AbortController();
+  const aborted = aborting.machineId({ signal: controller.signal });
+  const other = aborting.machineId({ signal: new AbortController().signal });
+  controller.abort();
+  await rejects(aborted, "aborted");
+  process.kill(pid, "SIGCONT");
+  assert.equal((await other).id, machineIdSync());
+  assert.equal((await aborting.machineId()).id, machineIdSync());
+  assert.equal(pids().length, 1);
+});
+
+test("close", async () => {
+  const { path, pids } = watched();
+  const closing = sidecar({ path, timeoutMs: 60_000 });
+  await closing.machineId();
+  process.kill(pids()[0] as number, "SIGSTOP");
+  const inFlight = closing.machineId();
+  closing.close();
+  closing.close();
+  await rejects(inFlight, "aborted", /was closed/);
+  await rejects(closing.machineId(), "aborted", /was closed/);
+  await ended(pids()[0] as number);
+  assert.equal(pids().length, 1);
+
+  const unused = sidecar({ path });
+  unused.close();
+  await rejects(unused.machineId(), "aborted");
+});
+
+test("frames that are cut and merged", async () => {
+  const cut = fake(`
+    const whole = write;
+    const waiting = [];
+    answers.machineId = (id) => {
+      waiting.push(frame({ id, result: machine }));
+      if (waiting.length < 3) return;
+      const all = Buffer.concat(waiting);
+      for (const part of [all.subarray(0, 1), all.subarray(1, 3), all.subarray(3, 9)]) whole(part);
+      setImmediate(() => whole(all.subarray(9)));
+    };
+  `);
+  const shared = sidecar({ path: cut, timeoutMs: 60_000 });
+  const calls = [shared.machineId(), shared.machineId(), shared.machineId()];
+  for (const { id } of await Promise.all(calls)) assert.equal(id, "ab".repeat(32));
+});
+
+test("a sidecar that misbehaves", async (t) => {
+  const answer = (code: string) => `answers.machineId = (id) => { ${code} };`;
+  const result = (members: string) =>
+    answer(`write(frame({ id, result: { ...machine, ${members} } }))`);
+  const cases: [string, string, "no_machine_id" | "load_failed" | "invalid_argument", RegExp][] = [
+    ["text", answer(`write("panic: no such thing\\n".repeat(9))`), "no_machine_id", /too long/],
+    ["an endless frame", answer(`write(raw(1 << 21, ""))`), "no_machine_id", /too long/],
+    ["a negative length", answer(`write(Buffer.alloc(4, 255))`), "no_machine_id", /too long/],
+    ["no JSON", answer(`write(raw(3, "{a}"))`), "no_machine_id", /garbage/],
+    ["an empty frame", answer(`write(raw(0, ""))`), "no_machine_id", /garbage/],
+    ["invalid UTF-8", answer(`write(raw(3, [0x22, 0xff, 0x22]))`), "no_machine_id", /garbage/],
+    ["null", answer(`write(raw(4, "null"))`), "no_machine_id", /garbage/],
+    [
+      "an unknown id",
+      answer("write(frame({ id: 99, result: machine }))"),
+      "no_machine_id",
+      /garbage/,
+    ],
+    [
+      "an id that is text",
+      answer(`write(frame({ id: "2", result: machine }))`),
+      "no_machine_id",
+      /garbage/,
+    ],
+    ["a notification", answer(`write(frame({ method: "x" }))`), "no_machine_id", /garbage/],
+    [
+      "another JSON-RPC",
+      answer(`write(frame({ id, jsonrpc: "1.0", result: machine }))`),
+      "no_machine_id",
+      /garbage/,
+    ],
+    ["an odd error", answer(`write(frame({ id, error: "x" }))`), "no_machine_id", /garbage/],
+    ["a null error", answer("write(frame({ id, error: null }))"), "no_machine_id", /garbage/],
+    ["no result", answer("write(frame({ id }))"), "no_machine_id", /not a machine id/],
+    ["an empty id", result(`id: ""`), "no_machine_id", /not a machine id/],
+    ["a short id", result(`id: "abc"`), "no_machine_id", /not a machine id/],
+    ["an id that is a number", result("id: 1"), "no_machine_id", /not a machine id/],
+    ["odd warnings", result("warnings: [1]"), "no_machine_id", /not a machine id/],
+    ["another scheme than asked for", result(`scheme: "md5"`), "no_machine_id", /not a machine id/],
+    ["an exit", answer("process.exit(3)"), "no_machine_id", /exit code 3/],
+    ["an exit at start", "process.exit(4)", "load_failed", /exit code 4/],
+    ["text at start", `write("usage: cat FILE\\n")`, "load_failed", /too long/],
+    [
+      "no id",
+      answer(`write(frame({ id, error: { code: -32001, message: "tried dbus and etc" } }))`),
+      "no_machine_id",
+      /tried dbus and etc/,
+    ],
+    [
+      "parameters that it refuses",
+      answer(`write(frame({ id, error: { code: -32602, message: "scheme: unknown" } }))`),
+      "invalid_argument",
+      /^scheme: unknown/,
+    ],
+    [
+      "an internal error",
+      answer(`write(frame({ id, error: { code: -32603, message: "broken" } }))`),
+      "no_machine_id",
+      /could not read.*broken/,
+    ],
+    ["another name", `hello.name = "cat";`, "load_failed", /not a whop-license-sidecar/],
+    ["another protocol", "hello.protocol = 2;", "load_failed", /of protocol 1/],
+    [
+      "another version",
+      `hello.version = "0.0.1";`,
+      "load_failed",
+      /version 0\.0\.1, but this package/,
+    ],
+    [
+      "a protocol that it refuses",
+      `answers.initialize = (id) => write(frame({ id, error: { code: -32602, message: "protocol 2 only" } }));`,
+      "load_failed",
+      /protocol 2 only/,
+    ],
+    [
+      "no greeting",
+      "answers.initialize = (id) => write(frame({ id, result: null }));",
+      "load_failed",
+      /not a/,
+    ],
+  ];
+  for (const [name, code, expected, message] of cases) {
+    await t.test(name, async () => {
+      const odd = sidecar({ path: fake(code), timeoutMs: 60_000 });
+      await rejects(odd.machineId({ scheme: "node-machine-id" }), expected, message);
+    });
+  }
+});
+
+test("a sidecar that can't be started", async (t) => {
+  const file = program("#!/bin/sh\n");
+  chmodSync(file, 0o644);
+  const platform = `${process.platform}-${process.arch}`;
+  const cases: [string, RegExp][] = [
+    [join(folder, "absent"), new RegExp(`no sidecar for ${platform} .*WHOP_LICENSE_SIDECAR`)],
+    [join(folder, "resources/app.asar/absent"), /app\.asar\.unpacked.absent.*asarUnpack/],
+    [file, /may not be run/],
+    [folder, /may not be run|can't be started/],
+    [program("not a program at all"), /can't be started|ended before|may not/],
+    ["a\0b", /can't be started/],
+  ];
+  for (const [path, message] of cases) {
+    await t.test(JSON.stringify(path.replace(folder, "")), async () => {
+      const error = await rejects(
+        sidecar({ path, timeoutMs: 60_000 }).machineId(),
+        "load_failed",
+        message,
+      );
+      assert.ok(error instanceof LicenseError);
+    });
+  }
+});
+
+test("a path into Electron's archive", async () => {
+  mkdirSync(join(folder, "app.asar.unpacked"));
+  const { pids } = watched(join(folder, "app.asar.unpacked", "sidecar"));
+  const packed = sidecar({ path: join(folder, "app.asar", "sidecar"), timeoutMs: 60_000 });
+  assert.equal((await packed.machineId()).id, machineIdSync());
+  assert.equal(pids().length, 1);
+});
+
+test("WHOP_LICENSE_SIDECAR overrides the path", async () => {
+  const { path, pids } = watched();
+  process.env.WHOP_LICENSE_SIDECAR = path;
+  try {
+    const overridden = sidecar({ path: join(folder, "absent"), timeoutMs: 60_000 });
+    assert.equal((await overridden.machineId()).id, machineIdSync());
+  } finally {
+    delete process.env.WHOP_LICENSE_SIDECAR;
+  }
+  assert.equal(pids().length, 1);
+});
+
+test("a host ends while its sidecar idles, and the sidecar with it", async () => {
+  const { path, pids } = watched();
+  for (const code of [
+    `import { machineId } from "whop-license/sidecar"; console.log((await machineId()).id);`,
+    `require("whop-license/sidecar").machineId().then(({ id }) => console.log(id));`,
+  ]) {
+    const type = code.startsWith("import") ? "module" : "commonjs";
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [`--input-type=${type}`, "--eval", code],
+      { cwd: packageFolder, env: { ...process.env, WHOP_LICENSE_SIDECAR: path }, timeout: 60_000 },
+    );
+    assert.equal(stdout, `${machineIdSync()}\n`);
+    await ended(pids().at(-1) as number);
+  }
+  assert.equal(pids().length, 2);
+});
+
+/** Waits until a process is gone; the test's own time is the limit. */
+async function ended(pid: number): Promise<void> {
+  for (;;) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    // A zombie whose parent, this process, has still to hear of it, or the system.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
