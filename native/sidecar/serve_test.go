@@ -145,7 +145,9 @@ func TestIDsComeBackAsTheyWere(t *testing.T) {
 		for _, method := range []string{"machineId", "nothing"} {
 			b, err := answer([]byte(fmt.Sprintf(`{"method":%q,"jsonrpc":"2.0","id": %s }`, method, id)), fixed)
 			require.NoError(t, err)
-			got := string(parseAnswer(t, string(b)).ID)
+			a := parseAnswer(t, string(b))
+			assert.Equal(t, method == "machineId", a.Error == nil)
+			got := string(a.ID)
 			if strings.HasPrefix(id, `"`) {
 				assert.JSONEq(t, id, got)
 			} else {

@@ -92,6 +92,7 @@ func TestEqualsNodeMachineID(t *testing.T) {
 	pieces := []string{
 		"3d1219c7", "ABCDEF", "\n", "\n", "\r", " ", "\t", "\x00", "=", `"`, "IOPlatformUUID", "REG_SZ", "İ", "Σ", "σ", ".", "é", "É",
 		"\ufeff", "\u0085", "\u00a0", "\u2028", "\xff", "\xe2\x82", "\xf0\x9f\x98", "\xed\xa0", "\x80", "\xc0", "\xf4\x90",
+		"\xe2=\x82\xac", "\xe2\x82\"\xac", "\xe2\x82 \xac",
 	}
 	text := func() (r machine.Reading) {
 		if random.IntN(4) == 0 {

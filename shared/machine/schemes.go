@@ -38,25 +38,17 @@ func (c *Captured) nodeLinux() (Raw, error) {
 		source  Source
 		name    string
 		reading Reading
-		text    []byte
 	}
-	parts := []part{
-		{DBus, nameDBus, c.DBus, c.DBus.Bytes},
-		{Etc, nameEtc, c.Etc, c.Etc.Bytes},
-	}
+	parts := []part{{DBus, nameDBus, c.DBus}, {Etc, nameEtc, c.Etc}}
 	if c.DBus.Err != "" || c.Etc.Err != "" {
-		host := part{HostName, nameHost, c.HostName, nil}
-		if c.HostName.Err == "" {
-			host.text = append(append(host.text, c.HostName.Bytes...), '\n')
-		}
-		parts = append(parts, host)
+		parts = append(parts, part{HostName, nameHost, c.HostName})
 	}
 
 	var line []byte
 	var source Source
 	var tried []string
 	for _, p := range parts {
-		text, _, ended := bytes.Cut(p.text, []byte{'\n'})
+		text, _, ended := bytes.Cut(p.reading.Bytes, []byte{'\n'})
 		line = append(line, text...)
 		if length := len(line); length > MaxReading || ended && length == MaxReading {
 			return Raw{}, noMachineID(nextLinux, p.name+": "+tooLong)
@@ -69,7 +61,7 @@ func (c *Captured) nodeLinux() (Raw, error) {
 			break
 		}
 	}
-	value := clean(line)
+	value := clean(decode(line))
 	if value == "" {
 		return Raw{}, noMachineID(nextLinux, tried...)
 	}
@@ -86,9 +78,8 @@ func (c *Captured) nodeDarwin() (Raw, error) {
 	_, rest, _ := bytes.Cut(c.IOReg.Bytes, []byte("IOPlatformUUID"))
 	rest, _, _ = bytes.Cut(rest, []byte("IOPlatformUUID"))
 	rest, _, _ = bytes.Cut(rest, []byte("\n"))
-	rest = bytes.ReplaceAll(rest, []byte("="), nil)
-	rest = bytes.ReplaceAll(rest, []byte(`"`), nil)
-	value := clean(rest)
+	// Decoded first: a broken character stays broken where a quote splits it.
+	value := clean(strings.NewReplacer("=", "", `"`, "").Replace(decode(rest)))
 	if value == "" {
 		return Raw{}, noMachineID(nextDarwin, c.IOReg.tried(nameIOReg))
 	}
@@ -106,7 +97,7 @@ func (c *Captured) nodeWindows() (Raw, error) {
 		return Raw{}, err
 	}
 	text, _, _ := bytes.Cut(c.MachineGUID.Bytes, []byte("REG_SZ"))
-	value := clean(text)
+	value := clean(decode(text))
 	if value == "" {
 		return Raw{}, noMachineID(nextWindows, c.MachineGUID.tried(nameRegistry))
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 // clean is what node-machine-id does to the text it found.
-func clean(b []byte) string {
-	return lower(stripSpace(decode(b)))
+func clean(s string) string {
+	return lower(stripSpace(s))
 }
 
 // decode reads bytes as UTF-8 in the way of the WHATWG Encoding Standard,
@@ -24,7 +24,7 @@ func decode(b []byte) string {
 		if r == utf8.RuneError && size == 1 {
 			// FullRune is false while what it is given could still become
 			// a character.
-			for size < len(b) && !utf8.FullRune(b[:size]) && !utf8.FullRune(b[:size+1]) {
+			for size < len(b) && !utf8.FullRune(b[:size+1]) {
 				size++
 			}
 		}
