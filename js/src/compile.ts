@@ -1,22 +1,5 @@
 import { invalid, type LicenseError, loadFailed, textOf } from "./errors.js";
 
-/**
- * Where the WebAssembly module comes from: its absolute URL (in a page also a
- * relative one), the answer of a fetch, its bytes, or the compiled
- * `WebAssembly.Module`.
- */
-export type WasmSource =
-  | string
-  | URL
-  | Response
-  | Promise<Response>
-  | ArrayBuffer
-  | ArrayBufferView
-  | WasmModule;
-
-/** A `WebAssembly.Module`, by a name that needs no DOM types. */
-export type WasmModule = object;
-
 /** Reads a file: URL; given where there is a file system. */
 export type ReadFile = (url: URL) => Promise<Uint8Array>;
 

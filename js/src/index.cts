@@ -1,7 +1,8 @@
 /** whop-license for Node, and so for Electron's main process, as CommonJS. */
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
-import { createLoader, type LoadValidator } from "./load.js";
+import type { LoadValidator } from "./api.js";
+import { createLoader } from "./load.js";
 
 export * from "./api.js";
 

@@ -1,5 +1,6 @@
 /** whop-license for pages, workers, Electron renderers and bundlers. */
-import { createLoader, type LoadValidator } from "./load.js";
+import type { LoadValidator } from "./api.js";
+import { createLoader } from "./load.js";
 
 export * from "./api.js";
 

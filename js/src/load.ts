@@ -1,31 +1,9 @@
-import { compile, type ReadFile, readSource, type WasmSource } from "./compile.js";
+import type { LoadValidator } from "./api.js";
+import { compile, type ReadFile, readSource } from "./compile.js";
 import { invalid, loadFailed } from "./errors.js";
 import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
-import { start, type Validator } from "./program.js";
-
-export interface LoadOptions {
-  /**
-   * The base URL of the server that answers `validate_license`, normally a
-   * licence gateway: https, or http on a loopback address.
-   */
-  endpoint: string;
-  /**
-   * Where the WebAssembly module comes from. Default: the package's own
-   * `whop-license.wasm`, which bundlers carry along.
-   */
-  wasm?: WasmSource | undefined;
-  /** Stops waiting; the call then rejects with `aborted`. */
-  signal?: AbortSignal | undefined;
-}
-
-/**
- * Loads and starts the WebAssembly module. Calls with the same `wasm` and
- * `endpoint` share one load and one validator; a load that failed is forgotten.
- *
- * It rejects with a {@link LicenseError}: `load_failed` where the module can't
- * be had or started, `invalid_argument`, or `aborted`.
- */
-export type LoadValidator = (options: LoadOptions) => Promise<Validator>;
+import { start } from "./program.js";
+import type { Validator } from "./verdict.js";
 
 interface Loaded {
   module: Promise<WebAssembly.Module>;

@@ -1,6 +1,7 @@
 /** whop-license for Node, and so for Electron's main process, as an ES module. */
 import { readFile } from "node:fs/promises";
-import { createLoader, type LoadValidator } from "./load.js";
+import type { LoadValidator } from "./api.js";
+import { createLoader } from "./load.js";
 
 export * from "./api.js";
 

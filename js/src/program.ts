@@ -1,14 +1,9 @@
 import { LicenseError, loadFailed, textOf } from "./errors.js";
 import { defineGo, type Go } from "./go-runtime.js";
-import type { ValidateLicense, Verdict } from "./verdict.js";
+import type { ValidateLicense, Validator, Verdict } from "./verdict.js";
 import { VERSION } from "./version.js";
 
-/** A loaded module. */
-export interface Validator {
-  readonly validateLicense: ValidateLicense;
-  /** The version of the module, and of this package. */
-  readonly version: string;
-}
+const SAID = "The console may say why.";
 
 /** Starts the Go program of a compiled module. `onStop` is called once, when it can't answer any more. */
 export async function start(
@@ -55,7 +50,8 @@ export async function start(
     // A start that failed is known one turn later.
     await Promise.race([ran, Promise.resolve()]);
     throw loadFailed(
-      "The WebAssembly module is not whop-license's. Check the address in the `wasm` option.",
+      "The WebAssembly module is not whop-license's, or ended as soon as it was started. " +
+        `Check the \`wasm\` option. ${SAID}`,
       stopped,
     );
   }
@@ -95,8 +91,7 @@ async function instantiate(module: WebAssembly.Module, go: Go): Promise<WebAssem
 
 function hasStopped(details: { cause?: unknown }): LicenseError {
   return loadFailed(
-    "The licence module has stopped, which says nothing about the licence. " +
-      "Call loadValidator again; the console may say more.",
+    `The licence module has stopped, which says nothing about the licence. Load it again. ${SAID}`,
     { ...details, retryable: true },
   );
 }

@@ -35,6 +35,10 @@ export interface ValidVerdict {
   /** When, in ISO 8601. */
   checkedAt: string;
   membership: Membership;
+  /** The server's signed word, where a public key is set: keep it for the next call's `lease`. */
+  lease?: string;
+  /** Until when the lease may stand in for the server, in ISO 8601. */
+  leaseExpiresAt?: string;
 }
 
 /**
@@ -71,6 +75,22 @@ export interface ValidateOptions {
   apiKey?: string | undefined;
   /** Lets a page use `apiKey`; only where nobody but the vendor gets the page. */
   dangerouslyAllowBrowser?: boolean | undefined;
+  /**
+   * The server's Ed25519 public key, in base64url; several while one is being
+   * replaced. With it, `valid` needs a lease whose signature holds, and an
+   * answer without one rejects with `untrusted_response`.
+   */
+  publicKey?: string | string[] | undefined;
+  /** Who must have signed the lease, where that matters. */
+  issuer?: string | undefined;
+  /** The product that the lease must be for, `prod_…`, where that matters. */
+  audience?: string | undefined;
+  /** The last lease, to stand in where the server can't be asked. */
+  lease?: string | undefined;
+  /** Answers from the lease without asking the server, while it has not expired. */
+  preferLease?: boolean | undefined;
+  /** The latest time that this installation has seen, in milliseconds since the epoch: a clock that was turned back extends no lease. */
+  clock?: { lastSeen: number } | undefined;
   /** The time for the whole call with its retries, in milliseconds. Default 15,000. */
   timeoutMs?: number | undefined;
   /** How often to ask at most, where the server is unavailable or limits the rate. Default 3. */
@@ -94,3 +114,10 @@ export type ValidateLicense = (
   hwid?: string | Record<string, string>,
   options?: ValidateOptions,
 ) => Promise<Verdict>;
+
+/** A loaded module. */
+export interface Validator {
+  readonly validateLicense: ValidateLicense;
+  /** The version of the module, and of this package. */
+  readonly version: string;
+}

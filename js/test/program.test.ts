@@ -16,8 +16,8 @@ execFileSync("go", ["build", "-o", out, "./test/testdata/stopping"], {
 const wasm = await WebAssembly.compile(readFileSync(out));
 
 for (const [endpoint, message] of [
-  ["exits", /not whop-license's/],
-  ["panics", /not whop-license's/],
+  ["exits", /not whop-license's, or ended/],
+  ["panics", /not whop-license's, or ended/],
   ["sets nothing", /not whop-license's/],
   ["old", /version 0\.0\.1, but this package is version \d/],
 ] as const) {
