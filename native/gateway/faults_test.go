@@ -148,7 +148,7 @@ func TestMissingPermissionsAreTheSellersFault(t *testing.T) {
 func TestCircuitOpensForAnOutageAndClosesAgain(t *testing.T) {
 	key := testKey("circuit")
 	sim := startSim(t, []fields{licensed(key)})
-	g := startGateway(t, sim)
+	g := startGateway(t, sim, "--client-limit", "0", "--license-limit", "0")
 	sim.outage("500")
 	for range 2 * circuitTrip {
 		assert.Equal(t, 503, g.validate(testKey("one"), machine(1)).status)

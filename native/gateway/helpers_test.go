@@ -278,19 +278,20 @@ func gatewayArgs(sim *simulator, args []string) []string {
 	return append([]string{"--listen", "127.0.0.1:0", "--upstream-url", sim.url, "--product", testProduct}, args...)
 }
 
-func gatewayEnv(name string) string {
-	return map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": testSecret}[name]
-}
-
 // startGateway runs the gateway in this process.
 func startGateway(t testing.TB, sim *simulator, args ...string) *gw {
+	t.Helper()
+	return startGatewayWith(t, sim, map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": testSecret}, args...)
+}
+
+func startGatewayWith(t testing.TB, sim *simulator, env map[string]string, args ...string) *gw {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, outWriter := io.Pipe()
 	g := &gw{t: t, logs: &buffer{}}
 	ended := make(chan int, 1)
 	go func() {
-		code := run(ctx, gatewayArgs(sim, args), gatewayEnv, outWriter, io.MultiWriter(g.logs, &said))
+		code := run(ctx, gatewayArgs(sim, args), func(name string) string { return env[name] }, outWriter, io.MultiWriter(g.logs, &said))
 		ended <- code
 		_ = outWriter.Close()
 	}()

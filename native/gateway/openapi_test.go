@@ -36,6 +36,9 @@ func conforms(req *http.Request, a answer) error {
 	if err != nil {
 		return err
 	}
+	if a.status == http.StatusNotFound && !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") {
+		return nil // a path that the gateway does not have, and no verdict
+	}
 	plain := req.Clone(req.Context())
 	plain.URL.Scheme, plain.URL.Host, plain.Host = "", "", ""
 	route, params, err := router.FindRoute(plain)
@@ -43,9 +46,6 @@ func conforms(req *http.Request, a answer) error {
 		return nil
 	}
 	if err != nil {
-		if a.status == http.StatusNotFound && !strings.Contains(a.header.Get("Content-Type"), "json") {
-			return nil // not the gateway's path, and the answer is no verdict
-		}
 		if a.code() == "invalid_request" && strings.HasPrefix(req.URL.Path, validatePrefix) {
 			return nil // no licence key, or one that is several path segments
 		}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func tryConfig(env map[string]string, args ...string) (code int, out, errOut string) {
+	var o, e bytes.Buffer
+	code = run(context.Background(), append([]string{"--config-check"}, args...), func(name string) string { return env[name] }, &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestConfigCheck(t *testing.T) {
+	key := map[string]string{"WHOP_API_KEY": testAPIKey}
+	file := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(file, []byte(testAPIKey+"\n"), 0o600))
+	empty := filepath.Join(t.TempDir(), "empty")
+	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
+	ok := func(args ...string) []string { return append([]string{"--product", "prod_1"}, args...) }
+	for _, c := range []struct {
+		name string
+		env  map[string]string
+		args []string
+		code int
+		says string
+	}{
+		{"the least", key, ok(), 0, ""},
+		{"a key file", map[string]string{"WHOP_API_KEY_FILE": file}, ok(), 0, ""},
+		{"everything", key, ok("--product", "prod_2", "--allowed-origin", "https://a.example.com", "--allowed-origin", "app://x", "--max-machines", "3", "--redis-url", "redis://127.0.0.1:6379/1", "--cache-ttl", "0", "--trusted-proxies", "10.0.0.0/8,::1", "--listen", ":0", "--metrics-listen", "127.0.0.1:0", "--api-version-date", "2026-03-01"), 0, ""},
+		{"upstream on loopback", key, ok("--upstream-url", "http://[::1]:1"), 0, ""},
+		{"no API key", nil, ok(), 2, "WHOP_API_KEY: set it"},
+		{"a blank API key", map[string]string{"WHOP_API_KEY": "  "}, ok(), 2, "WHOP_API_KEY: set it"},
+		{"an API key with a line break", map[string]string{"WHOP_API_KEY": testAPIKey + "\nX: y"}, ok(), 2, "WHOP_API_KEY: holds white space"},
+		{"two API keys", map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_API_KEY_FILE": file}, ok(), 2, "give only one"},
+		{"an empty key file", map[string]string{"WHOP_API_KEY_FILE": empty}, ok(), 2, "the file is empty"},
+		{"no key file", map[string]string{"WHOP_API_KEY_FILE": file + "x"}, ok(), 2, "WHOP_API_KEY_FILE"},
+		{"no product", key, nil, 2, "--product: name at least one"},
+		{"an empty product", key, []string{"--product", ""}, 2, "--product"},
+		{"a product as a path", key, []string{"--product", "prod/1"}, 2, "--product"},
+		{"a wildcard origin", key, ok("--allowed-origin", "*"), 2, "no wildcard"},
+		{"a wildcard in an origin", key, ok("--allowed-origin", "https://*.example.com"), 2, "no wildcard"},
+		{"an origin with a path", key, ok("--allowed-origin", "https://a.example.com/"), 2, "--allowed-origin"},
+		{"an origin without scheme", key, ok("--allowed-origin", "a.example.com"), 2, "--allowed-origin"},
+		{"no machines", key, ok("--max-machines", "0"), 2, "--max-machines"},
+		{"too many machines", key, ok("--max-machines", "26"), 2, "--max-machines"},
+		{"no status", key, ok("--entitled-status", ""), 2, "--entitled-status"},
+		{"a long cache", key, ok("--cache-ttl", "2h"), 2, "--cache-ttl"},
+		{"a negative cache", key, ok("--cache-ttl=-1s"), 2, "--cache-ttl"},
+		{"a small budget", key, ok("--upstream-budget", "5"), 2, "--upstream-budget"},
+		{"a negative limit", key, ok("--client-limit=-1"), 2, "--client-limit"},
+		{"a short timeout", key, ok("--upstream-timeout", "1ms"), 2, "--upstream-timeout"},
+		{"plain http upstream", key, ok("--upstream-url", "http://api.whop.com/api/v1"), 2, "must be https"},
+		{"a host that looks like loopback", key, ok("--upstream-url", "http://127.0.0.1.example.com"), 2, "must be https"},
+		{"an upstream with a query", key, ok("--upstream-url", "https://x.example.com/?a"), 2, "--upstream-url"},
+		{"an upstream with a password", key, ok("--upstream-url", "https://u:PRIVATE@x.example.com"), 2, "--upstream-url"},
+		{"no upstream", key, ok("--upstream-url", "api.whop.com"), 2, "--upstream-url"},
+		{"a wrong Redis URL", key, ok("--redis-url", "redis://:PRIVATE@host:port"), 2, "--redis-url"},
+		{"a wrong date", key, ok("--api-version-date", "yesterday"), 2, "--api-version-date"},
+		{"a wrong network", key, ok("--trusted-proxies", "10.0.0.0/33"), 2, "--trusted-proxies"},
+		{"a listen address without port", key, ok("--listen", "127.0.0.1"), 2, "--listen"},
+		{"a certificate alone", key, ok("--tls-cert", file), 2, "both or neither"},
+		{"no certificate", key, ok("--tls-cert", file, "--tls-key", file), 2, "--tls-cert"},
+		{"an unknown flag", key, ok("--api-key", "x"), 2, "unknown flag"},
+		{"a wrong level", key, ok("--log-level", "loud"), 2, "--log-level"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, out, errOut := tryConfig(c.env, c.args...)
+			assert.Equal(t, c.code, code, errOut)
+			assert.Contains(t, errOut, c.says)
+			assert.NotContains(t, out+errOut, "PRIVATE")
+			if c.code == 0 {
+				assert.Equal(t, "The settings are good.\n", out)
+				assert.Empty(t, errOut)
+			}
+		})
+	}
+}
+
+func TestSettingsFromTheEnvironment(t *testing.T) {
+	t.Setenv("WHOP_LICENSE_PRODUCT", "prod_1,prod_2")
+	t.Setenv("WHOP_LICENSE_CACHE_TTL", "2h")
+	code, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey})
+	assert.Equal(t, 2, code)
+	assert.Equal(t, "whop-license-gateway: --cache-ttl: must be 0 to 1h\n", errOut, "and the products were read")
+	code, _, _ = tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey}, "--cache-ttl", "1m")
+	assert.Equal(t, 0, code, "a flag wins")
+}
+
+func TestVersionAndHelp(t *testing.T) {
+	var out, errOut bytes.Buffer
+	assert.Equal(t, 0, run(t.Context(), []string{"--version"}, os.Getenv, &out, &errOut))
+	assert.Regexp(t, `^whop-license-gateway \d+\.\d+\.\d+\n$`, out.String())
+	out.Reset()
+	assert.Equal(t, 0, run(t.Context(), []string{"--help"}, os.Getenv, &out, &errOut))
+	assert.Contains(t, out.String(), "WHOP_API_KEY_FILE")
+	assert.Empty(t, errOut.String())
+}
+
+func TestParseUpstream(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://api.whop.com/api/v1":          "https://api.whop.com/api/v1",
+		"https://api.whop.com/api/v1/":         "https://api.whop.com/api/v1",
+		"https://sandbox-api.whop.com":         "https://sandbox-api.whop.com/api/v1",
+		"http://127.0.0.1:7000/":               "http://127.0.0.1:7000/api/v1",
+		"http://localhost:7000/somewhere/else": "http://localhost:7000/somewhere/else",
+	} {
+		u, err := parseUpstream(text)
+		require.NoError(t, err)
+		assert.Equal(t, want, u.String())
+	}
+}

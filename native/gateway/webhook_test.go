@@ -1,0 +1,188 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// signedHeaders returns the headers of a webhook signed with a key, as name and
+// value in turn.
+func signedHeaders(t testing.TB, key []byte, id string, at time.Time, body string) []string {
+	t.Helper()
+	signer, err := standardwebhooks.NewWebhookRaw(key)
+	require.NoError(t, err)
+	signature, err := signer.Sign(id, at, []byte(body))
+	require.NoError(t, err)
+	return []string{"webhook-id", id, "webhook-timestamp", strconv.FormatInt(at.Unix(), 10), "webhook-signature", signature}
+}
+
+func TestWebhookEmptiesTheCache(t *testing.T) {
+	key := testKey("hook")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim)
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	sim.control("POST", "/sim/cancel/"+key, nil)
+	require.Equal(t, 201, g.validate(key, machine(1)).status, "nobody has said so yet")
+	body := `{"type":"membership.deactivated","data":{"id":"` + sim.membership(key).ID + `","user":{"email":"` + personalMark + `@example.com"}}}`
+	assert.Equal(t, 204, g.post("/webhooks/whop", body, signedHeaders(t, []byte(testSecret), "msg_1", time.Now(), body)...).status)
+	assert.Equal(t, 403, g.validate(key, machine(1)).status)
+}
+
+func TestWebhookFromTheSimulatorInBothEncodings(t *testing.T) {
+	for _, secret := range []string{"ws_PRIVATE-plain-ascii-secret", "whsec_" + base64.StdEncoding.EncodeToString([]byte("PRIVATE \x00 binary"))} {
+		t.Run(secret[:3], func(t *testing.T) {
+			key := testKey("hooked")
+			// The gateway's address is known only once it runs, and it needs the
+			// simulator's: a relay stands between.
+			var target string
+			relay := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				req, err := http.NewRequest(r.Method, target+"/webhooks/whop", r.Body)
+				if err != nil {
+					w.WriteHeader(500)
+					return
+				}
+				req.Header = r.Header.Clone()
+				resp, err := client.Do(req)
+				if err != nil {
+					w.WriteHeader(500)
+					return
+				}
+				resp.Body.Close()
+				w.WriteHeader(resp.StatusCode)
+			}))
+			defer relay.Close()
+			sim := startSim(t, []fields{licensed(key)}, "--webhook-url", relay.URL, "--webhook-secret", secret)
+			g := startGatewayWith(t, sim, map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": secret})
+			target = g.url
+			require.Equal(t, 201, g.validate(key, machine(1)).status)
+			var said struct {
+				Webhooks []struct {
+					Status int `json:"status"`
+				} `json:"webhooks"`
+			}
+			require.NoError(t, json.Unmarshal(sim.control("POST", "/sim/cancel/"+key, nil), &said))
+			require.NotEmpty(t, said.Webhooks)
+			for _, w := range said.Webhooks {
+				assert.Equal(t, 204, w.Status)
+			}
+			assert.Equal(t, 403, g.validate(key, machine(1)).status)
+		})
+	}
+}
+
+func TestWebhooksThatAreRefused(t *testing.T) {
+	key := testKey("refused")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim)
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	id := sim.membership(key).ID
+	body := `{"type":"membership.deactivated","data":{"id":"` + id + `"}}`
+	secret := []byte(testSecret)
+	good := func(id string) []string { return signedHeaders(t, secret, id, time.Now(), body) }
+	with := func(i int, value string) []string {
+		h := good("msg_x")
+		h[i] = value
+		return h
+	}
+	for name, headers := range map[string][]string{
+		"no signature":        nil,
+		"another secret":      signedHeaders(t, []byte("x"), "msg_x", time.Now(), body),
+		"an empty secret":     signedHeaders(t, nil, "msg_x", time.Now(), body),
+		"too old":             signedHeaders(t, secret, "msg_x", time.Now().Add(-6*time.Minute), body),
+		"too new":             signedHeaders(t, secret, "msg_x", time.Now().Add(6*time.Minute), body),
+		"another body":        signedHeaders(t, secret, "msg_x", time.Now(), body+" "),
+		"another id":          with(1, "msg_y"),
+		"another time":        with(3, strconv.FormatInt(time.Now().Unix()-10, 10)),
+		"a time that is none": with(3, "now"),
+		"a cut signature":     with(5, "v1,"),
+		"another version":     with(5, strings.Replace(good("msg_x")[5], "v1,", "v2,", 1)),
+		"garbage":             with(5, strings.Repeat(", ,v1,,", 100)),
+	} {
+		assertRefused(t, g.post("/webhooks/whop", body, headers...), 401, "bad_signature")
+		if t.Failed() {
+			t.Fatal(name)
+		}
+	}
+	sign := func(body string) []string {
+		return signedHeaders(t, secret, "msg_"+strconv.Itoa(len(body)), time.Now(), body)
+	}
+	for _, body := range []string{``, `null`, `[]`, `{"type":"membership.deactivated"}`, `{"type":"membership.deactivated","data":{"id":7}}`, `{"type":"membership.deactivated","data":{"id":""}}`, `{"type":1}`} {
+		a := g.post("/webhooks/whop", body, sign(body)...)
+		if body == `null` {
+			assert.Equal(t, 204, a.status, "an event of no type is not ours")
+			continue
+		}
+		assert.Equal(t, 400, a.status, body)
+	}
+	long := `{"x":"` + strings.Repeat("x", maxWebhookBody) + `"}`
+	assertRefused(t, g.post("/webhooks/whop", long, sign(long)...), 413, "too_large")
+	assert.Equal(t, 405, g.get("/webhooks/whop").status)
+	assert.Equal(t, 201, g.validate(key, machine(1)).status)
+	assert.Equal(t, 2, sim.calls("v1.get")-1, "the cache was not touched") // two of the binding, one before it
+}
+
+func TestWebhooksThatComeAgainOrMeanNothing(t *testing.T) {
+	key := testKey("again")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim)
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	body := `{"type":"membership.deactivated","data":{"id":"` + sim.membership(key).ID + `"}}`
+	headers := signedHeaders(t, []byte(testSecret), "msg_1", time.Now(), body)
+	calls := func() int { return sim.calls("v1.get") }
+	require.Equal(t, 204, g.post("/webhooks/whop", body, headers...).status)
+	before := calls()
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	assert.Equal(t, before+1, calls())
+	require.Equal(t, 204, g.post("/webhooks/whop", body, headers...).status, "taken, and not acted on")
+	other := `{"type":"payment.succeeded","data":{"id":"` + sim.membership(key).ID + `"}}`
+	require.Equal(t, 204, g.post("/webhooks/whop", other, signedHeaders(t, []byte(testSecret), "msg_2", time.Now(), other)...).status)
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	assert.Equal(t, before+1, calls(), "still cached")
+	legacy := `{"action":"membership.went_invalid","data":{"id":"` + sim.membership(key).ID + `"}}`
+	require.Equal(t, 204, g.post("/webhooks/whop", legacy, signedHeaders(t, []byte(testSecret), "msg_3", time.Now(), legacy)...).status)
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	assert.Equal(t, before+2, calls())
+}
+
+func TestNoSecretNoWebhooks(t *testing.T) {
+	g := startGatewayWith(t, startSim(t, nil), map[string]string{"WHOP_API_KEY": testAPIKey})
+	a := g.post("/webhooks/whop", `{}`, signedHeaders(t, nil, "msg_1", time.Now(), `{}`)...)
+	assert.Equal(t, 404, a.status)
+}
+
+func FuzzWebhook(f *testing.F) {
+	f.Add("msg_1", "1700000000", "v1,AAAA", []byte(`{"type":"membership.activated","data":{"id":"mem_1"}}`), true)
+	f.Add("", "", "", []byte(``), false)
+	f.Add("a.b", "-1", "v1,x v1,y v2", []byte("\xff"), true)
+	g := &gate{tags: newTagger("k"), cache: newCache()}
+	h := newWebhooks(testSecret, g, newMetrics(), slog.New(slog.DiscardHandler))
+	f.Fuzz(func(t *testing.T, id, at, signature string, body []byte, sign bool) {
+		r := httptest.NewRequest(http.MethodPost, "/webhooks/whop", strings.NewReader(string(body)))
+		r.Header.Set("webhook-id", id)
+		r.Header.Set("webhook-timestamp", at)
+		r.Header.Set("webhook-signature", signature)
+		if sign {
+			headers := signedHeaders(t, []byte(testSecret), id, time.Now(), string(body))
+			r.Header.Set("webhook-timestamp", headers[3])
+			r.Header.Set("webhook-signature", headers[5])
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if sign && id != "" {
+			assert.Contains(t, []int{204, 400}, w.Code)
+		} else {
+			assert.Equal(t, 401, w.Code)
+		}
+	})
+}
