@@ -77,7 +77,8 @@ func (r *reader) text(v js.Value) (string, error) {
 		return "", r.invalid("is too long")
 	}
 	s := v.String()
-	if !js.ValueOf(s).Equal(v) {
+	// What turns s back into a JavaScript string drops one U+FEFF at its start.
+	if !js.ValueOf("\ufeff" + s).Equal(v) {
 		return "", r.invalid("is not well-formed Unicode")
 	}
 	return s, nil
