@@ -1,0 +1,69 @@
+// The module's size over the wire, against an empty Go program and against the
+// same job done with the standard library.
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { brotliCompress, constants } from "node:zlib";
+import { kilobytes, type Row } from "./measure.js";
+
+const web = join(import.meta.dirname, "../..");
+
+/** The folder, below dist/, from which the pages of the benchmark are served. */
+export const served = join(web, "dist/bench/modules");
+
+/** Builds what the module is compared with, the way the module is built. */
+export function buildModules(): void {
+  mkdirSync(served, { recursive: true });
+  copyFileSync(join(web, "../js/dist/whop-license.wasm"), join(served, "ours.wasm"));
+  copyFileSync(join(web, "../js/dist/wasm_exec.js"), join(served, "wasm_exec.js"));
+  copyFileSync(join(web, "bench/bench.html"), join(served, "bench.html"));
+  for (const name of ["empty", "naive"]) {
+    execFileSync(
+      "go",
+      [
+        "build",
+        "-trimpath",
+        "-ldflags=-s -w",
+        "-o",
+        join(served, `${name}.wasm`),
+        `./bench/${name}`,
+      ],
+      { cwd: web, env: { ...process.env, GOOS: "js", GOARCH: "wasm" }, stdio: "inherit" },
+    );
+  }
+}
+
+export async function sizes(): Promise<Row[]> {
+  const [ours = 0, empty = 0, naive = 0] = await Promise.all(
+    ["ours", "empty", "naive"].map(brotli),
+  );
+  return [
+    {
+      name: "wasm, brotli -11, against an empty Go program",
+      measured: kilobytes(ours),
+      against: kilobytes(empty),
+      ratio: ours / empty,
+      budget: 1.6,
+    },
+    {
+      name: "wasm, brotli -11, against net/http and encoding/json",
+      measured: kilobytes(ours),
+      against: kilobytes(naive),
+      ratio: ours / naive,
+      budget: 0.35,
+    },
+  ];
+}
+
+async function brotli(name: string): Promise<number> {
+  const bytes = readFileSync(join(served, `${name}.wasm`));
+  const compressed = await promisify(brotliCompress)(bytes, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: 11,
+      [constants.BROTLI_PARAM_LGWIN]: 24,
+      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    },
+  });
+  return compressed.length;
+}
