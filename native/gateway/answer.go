@@ -25,6 +25,7 @@ type success struct {
 	CancelAtPeriodEnd  bool     `json:"cancel_at_period_end"`
 	Quantity           int64    `json:"quantity"`
 	ManageURL          *string  `json:"manage_url"`
+	Lease              string   `json:"lease,omitzero"` // a compact JWS; see [lease.Claims]
 }
 
 // newSuccess answers with the key and the metadata that the app itself sent: it

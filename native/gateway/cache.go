@@ -49,6 +49,8 @@ type look struct {
 	asked time.Time
 	m     *membership // nil: there is no such membership
 	tag   tag         // of the membership
+
+	refusing bool // a machine was refused because of it
 }
 
 // cache holds what was last seen of licence keys and of memberships. Newer
@@ -67,8 +69,9 @@ type keyEntry struct {
 }
 
 type memberEntry struct {
-	asked time.Time
-	m     *membership // nil: dropped
+	asked    time.Time
+	m        *membership // nil: dropped
+	refusing bool
 }
 
 func newCache() *cache {
@@ -94,7 +97,7 @@ func (c *cache) get(key tag) (look, bool) {
 	if !ok || member.m == nil || !member.asked.After(c.floor) {
 		return look{}, false
 	}
-	l := look{asked: member.asked, m: member.m, tag: k.member}
+	l := look{asked: member.asked, m: member.m, tag: k.member, refusing: member.refusing}
 	if k.asked.Before(l.asked) {
 		l.asked = k.asked
 	}
@@ -134,6 +137,16 @@ func (c *cache) putLatest(l look) {
 func (c *cache) putMember(l look) {
 	if old, ok := c.members.Peek(l.tag); !ok || !old.asked.After(l.asked) {
 		c.members.Add(l.tag, memberEntry{asked: l.asked, m: l.m})
+	}
+}
+
+// refuse notes that a machine was refused because of a look.
+func (c *cache) refuse(l look) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.members.Peek(l.tag); ok && e.asked.Equal(l.asked) {
+		e.refusing = true
+		c.members.Add(l.tag, e)
 	}
 }
 

@@ -55,6 +55,17 @@ func TestResetIsSeenAtOnceByTheRefusedMachine(t *testing.T) {
 	}
 }
 
+// Nor may what the old machine was told keep a new one out.
+func TestResetIsSeenByAMachineThatWasNeverRefused(t *testing.T) {
+	key := testKey("moved")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim)
+	require.Equal(t, 201, g.validate(key, machine(1)).status)
+	sim.reset(key)
+	assert.Equal(t, 201, g.validate(key, machine(2)).status)
+	assert.Equal(t, 400, g.validate(key, machine(1)).status)
+}
+
 // A mismatch is repeated to other machines without asking Whop again.
 func TestMismatchIsCachedForMachinesThatHaveNotAsked(t *testing.T) {
 	key := testKey("others")
@@ -130,20 +141,20 @@ func TestNewerQuestionsWin(t *testing.T) {
 		return l.m.status
 	}
 	c := newCache()
-	c.put(key, look{at(2), recent, id})
-	c.put(key, look{at(1), old, id})
+	c.put(key, look{asked: at(2), m: recent, tag: id})
+	c.put(key, look{asked: at(1), m: old, tag: id})
 	assert.Equal(t, "recent", status(c))
 	c.drop(id)
 	assert.Equal(t, "none", status(c))
-	c.put(key, look{time.Now().Add(-time.Second), old, id})
+	c.put(key, look{asked: time.Now().Add(-time.Second), m: old, tag: id})
 	assert.Equal(t, "none", status(c), "asked before it was dropped")
-	c.put(key, look{time.Now(), recent, id})
+	c.put(key, look{asked: time.Now(), m: recent, tag: id})
 	assert.Equal(t, "recent", status(c))
 	c.dropAll()
 	assert.Equal(t, "none", status(c))
-	c.put(key, look{time.Now().Add(-time.Second), old, id})
+	c.put(key, look{asked: time.Now().Add(-time.Second), m: old, tag: id})
 	assert.Equal(t, "none", status(c), "asked before all was dropped")
-	c.put(key, look{time.Now(), recent, id})
+	c.put(key, look{asked: time.Now(), m: recent, tag: id})
 	assert.Equal(t, "recent", status(c))
 }
 
@@ -152,8 +163,8 @@ func TestAgeIsThatOfTheOlderQuestion(t *testing.T) {
 	key, id := tags.of("key", []byte("k")), tags.of("membership", []byte("mem_1"))
 	c := newCache()
 	first, second := time.Unix(1000, 0), time.Unix(2000, 0)
-	c.put(key, look{first, &membership{}, id})
-	c.putLatest(look{second, &membership{status: "recent"}, id})
+	c.put(key, look{asked: first, m: &membership{}, tag: id})
+	c.putLatest(look{asked: second, m: &membership{status: "recent"}, tag: id})
 	l, ok := c.get(key)
 	require.True(t, ok)
 	assert.Equal(t, first, l.asked, "whose key it is was not asked again")

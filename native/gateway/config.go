@@ -33,6 +33,10 @@ type settings struct {
 	APIVersionDate  string        `env:"WHOP_LICENSE_API_VERSION_DATE" name:"api-version-date" placeholder:"YYYY-MM-DD" help:"Api-Version-Date to pin. Without it Whop serves its stable default."`
 	ClientLimit     int           `env:"WHOP_LICENSE_CLIENT_LIMIT" default:"300" placeholder:"N" help:"Look-ups a minute that one client address may cause; 0 is no limit. Answers from the cache don't count."`
 	LicenseLimit    int           `env:"WHOP_LICENSE_LICENSE_LIMIT" default:"60" placeholder:"N" help:"Look-ups a minute of one licence key; 0 is no limit."`
+	SigningKey      []string      `env:"WHOP_LICENSE_SIGNING_KEY" type:"path" placeholder:"FILE" help:"Key that leases are signed with, as keygen writes it; repeatable. The first signs, all are published. Without one there are no leases."`
+	LeaseTTL        time.Duration `env:"WHOP_LICENSE_LEASE_TTL" name:"lease-ttl" default:"24h" placeholder:"DURATION" help:"How long a lease is good for, 1m to 8760h."`
+	OfflineGrace    time.Duration `env:"WHOP_LICENSE_OFFLINE_GRACE" default:"168h" placeholder:"DURATION" help:"How long past that it may stand in while the gateway can't be reached, at most 8760h."`
+	Issuer          string        `env:"WHOP_LICENSE_ISSUER" default:"whop-license-gateway" placeholder:"NAME" help:"The leases' issuer; apps may ask for a certain one."`
 	TrustedProxies  []string      `env:"WHOP_LICENSE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed; repeatable."`
 	MetricsListen   string        `env:"WHOP_LICENSE_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Address for /metrics. Without it there are none."`
 	TLSCert         string        `env:"WHOP_LICENSE_TLS_CERT" name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. Read again when it changes."`
@@ -44,14 +48,20 @@ type settings struct {
 
 	apiKey        string
 	webhookSecret string
+	leases        *leases // nil without a signing key
 	upstream      *url.URL
 	redis         *redis.Options
 	trusted       []netip.Prefix
 }
 
+// maxLease is the longest that an app takes a lease's life or its grace for.
+const maxLease = 365 * 24 * time.Hour
+
 const description = `Answers Whop's retired validate_license call (API v2) from Whop's current API, and keeps the API key to itself.
 
-Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with the name of a file that holds it; WHOP_WEBHOOK_SECRET or WHOP_WEBHOOK_SECRET_FILE to take webhooks.`
+Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with the name of a file that holds it; WHOP_WEBHOOK_SECRET or WHOP_WEBHOOK_SECRET_FILE to take webhooks.
+
+A signing key for leases is made by: whop-license-gateway keygen FILE`
 
 // check completes the settings and refuses what could not work or would not be
 // safe. Its errors name the setting and hold no secret.
@@ -96,6 +106,15 @@ func (s *settings) check(getenv func(string) string) error {
 	}
 	if s.CacheTTL < 0 || s.CacheTTL > time.Hour {
 		refuse("--cache-ttl: must be 0 to 1h")
+	}
+	if s.LeaseTTL < time.Minute || s.LeaseTTL > maxLease || s.OfflineGrace < 0 || s.OfflineGrace > maxLease {
+		refuse("--lease-ttl and --offline-grace: must be 1m to 8760h and 0 to 8760h")
+	}
+	if s.Issuer == "" || len(s.Issuer) > 200 {
+		refuse("--issuer: must be 1 to 200 characters")
+	}
+	if s.leases, err = newLeases(s); err != nil {
+		errs = append(errs, err)
 	}
 	if s.UpstreamTimeout < 100*time.Millisecond || s.UpstreamTimeout > 10*time.Second {
 		refuse("--upstream-timeout: must be 100ms to 10s")

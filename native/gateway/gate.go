@@ -32,6 +32,7 @@ func (o outcome) String() string {
 type query struct {
 	key     string
 	sent    metadata
+	nonce   string     // to be signed with the answer; empty where the app sent none
 	client  netip.Addr // as limits count it
 	arrived time.Time
 
@@ -111,14 +112,15 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 		v, err = g.bind(ctx, q, l)
 	}
 	if err == nil && v.outcome == outcomeMismatch {
+		g.cache.refuse(l)
 		g.markRefused(ctx, q)
 	}
 	return v, err
 }
 
 // fromCache answers from what was seen before, if that is recent enough. A
-// mismatch is repeated to other machines, but never to one that was refused: it
-// asks again because the customer has reset the key.
+// mismatch that one machine was told is repeated to others, but never to the
+// same: it asks again because the customer has reset the key.
 func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bool) {
 	o, _ := g.judge(known.m, q.sent)
 	age := time.Since(known.asked)
@@ -132,7 +134,7 @@ func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bo
 		return v, false
 	case o != outcomeMismatch:
 		return v, true
-	case g.wasRefused(ctx, q):
+	case !known.refusing, g.wasRefused(ctx, q):
 		return v, false
 	}
 	g.markRefused(ctx, q)

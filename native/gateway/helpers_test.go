@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -50,6 +51,8 @@ func licensed(key string, more ...fields) fields {
 	}
 	return m
 }
+
+var discardLog = slog.New(slog.DiscardHandler)
 
 var whopsimProgram string
 

@@ -34,6 +34,7 @@ const (
 // api answers the gateway's callers.
 type api struct {
 	gate     *gate
+	leases   *leases // nil: nothing is signed
 	trusted  []netip.Prefix
 	webhooks http.Handler // nil: none are taken
 	validate http.Handler // with CORS
@@ -44,7 +45,7 @@ type api struct {
 }
 
 func newAPI(s *settings, g *gate, m *metrics, log *slog.Logger) *api {
-	a := &api{gate: g, trusted: s.trusted, metrics: m, log: log}
+	a := &api{gate: g, leases: s.leases, trusted: s.trusted, metrics: m, log: log}
 	if s.webhookSecret != "" {
 		a.webhooks = newWebhooks(s.webhookSecret, g, m, log)
 	}
@@ -73,6 +74,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/webhooks/whop" && a.webhooks != nil:
 		if allow(w, r, http.MethodPost) {
 			a.webhooks.ServeHTTP(w, r)
+		}
+	case path == "/.well-known/jwks.json":
+		if allow(w, r, http.MethodGet, http.MethodHead) {
+			a.leases.serveKeys(w)
 		}
 	case path == "/healthz":
 		if allow(w, r, http.MethodGet, http.MethodHead) {
@@ -126,9 +131,17 @@ func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		a.fail(w, q, q.arrived, failureOf(err), err)
 	case v.outcome == outcomeValid:
+		answer := newSuccess(v.m, q)
+		if a.leases != nil {
+			if answer.Lease, err = a.leases.sign(v.m, q, time.Now()); err != nil {
+				a.log.Error("a lease could not be signed", "error", err.Error())
+				a.fail(w, q, q.arrived, failureOf(err), err)
+				return
+			}
+		}
 		a.metrics.validation("valid", time.Since(q.arrived))
 		a.log.Debug("validated", "outcome", "valid", "source", v.source, "key", license.ShortenKey(q.key))
-		writeJSON(w, http.StatusCreated, newSuccess(v.m, q))
+		writeJSON(w, http.StatusCreated, answer)
 	default:
 		a.metrics.validation(v.outcome.String(), time.Since(q.arrived))
 		a.log.Info("validated", "outcome", v.outcome.String(), "source", v.source, "key", license.ShortenKey(q.key))
@@ -164,6 +177,7 @@ func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
 	}
 	var request struct {
 		Metadata metadata `json:"metadata"`
+		Nonce    string   `json:"nonce"`
 	}
 	if err := json.Unmarshal(body, &request); err != nil {
 		return errors.New(`body: is not a JSON object such as {"metadata": {"HWID": "…"}}`)
@@ -174,7 +188,10 @@ func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
 	if err := a.gate.rules.check(request.Metadata); err != nil {
 		return err
 	}
-	q.sent = request.Metadata
+	if err := checkNonce(request.Nonce); err != nil {
+		return err
+	}
+	q.sent, q.nonce = request.Metadata, request.Nonce
 	q.client = clientOf(clientAddr(r, a.trusted))
 	q.keyTag = a.gate.tags.of("key", []byte(q.key))
 	return nil

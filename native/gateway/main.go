@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -34,6 +35,9 @@ func main() {
 // run is the program: it returns the exit code, 0 for an orderly end, 1 for a
 // failure, 2 for settings that it can't work with.
 func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
+	if len(args) > 0 && args[0] == "keygen" {
+		return runKeygen(args[1:], out, errOut)
+	}
 	var s settings
 	exit := -1
 	parser, err := kong.New(&s,
@@ -67,6 +71,19 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	redis.SetLogger(redisLog{log})
 	if err := newGateway(&s, log).run(ctx, out); err != nil && !errors.Is(err, context.Canceled) {
 		log.Error("the gateway ended", "error", err.Error())
+		return 1
+	}
+	return 0
+}
+
+// runKeygen makes a signing key: keygen [FILE].
+func runKeygen(args []string, out, errOut io.Writer) int {
+	if len(args) > 1 || len(args) == 1 && strings.HasPrefix(args[0], "-") {
+		fmt.Fprintln(errOut, "usage: whop-license-gateway keygen [FILE]\nWrites a new signing key to FILE, which must not exist, and prints its public half; without FILE, prints the key itself.")
+		return 2
+	}
+	if err := keygen(strings.Join(args, ""), out); err != nil {
+		fmt.Fprintf(errOut, "whop-license-gateway: keygen: %v\n", err)
 		return 1
 	}
 	return 0

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -166,7 +165,7 @@ func FuzzWebhook(f *testing.F) {
 	f.Add("", "", "", []byte(``), false)
 	f.Add("a.b", "-1", "v1,x v1,y v2", []byte("\xff"), true)
 	g := &gate{tags: newTagger("k"), cache: newCache()}
-	h := newWebhooks(testSecret, g, newMetrics(), slog.New(slog.DiscardHandler))
+	h := newWebhooks(testSecret, g, newMetrics(), discardLog)
 	f.Fuzz(func(t *testing.T, id, at, signature string, body []byte, sign bool) {
 		r := httptest.NewRequest(http.MethodPost, "/webhooks/whop", strings.NewReader(string(body)))
 		r.Header.Set("webhook-id", id)

@@ -1,0 +1,387 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// redisServer is a real redis-server on a port of its own.
+type redisServer struct {
+	t    *testing.T
+	port string
+	dir  string
+	cmd  *exec.Cmd
+}
+
+func startRedis(t *testing.T) *redisServer {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	_, port, _ := net.SplitHostPort(free.Addr().String())
+	require.NoError(t, free.Close())
+	r := &redisServer{t: t, port: port, dir: t.TempDir()}
+	r.start()
+	t.Cleanup(r.kill)
+	return r
+}
+
+func (r *redisServer) url() string { return "redis://127.0.0.1:" + r.port + "/0" }
+
+func (r *redisServer) start() {
+	r.t.Helper()
+	program, err := exec.LookPath("redis-server")
+	require.NoError(r.t, err, "redis-server is needed: run `make setup`, or install the package redis-server")
+	r.cmd = exec.Command(program, "--bind", "127.0.0.1", "--port", r.port, "--save", "", "--appendonly", "no", "--dir", r.dir)
+	require.NoError(r.t, r.cmd.Start())
+	eventually(r.t, "redis-server answers", func() bool {
+		c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + r.port})
+		defer c.Close()
+		return c.Ping(context.Background()).Err() == nil
+	})
+}
+
+// kill ends it at once, and all that it held is lost.
+func (r *redisServer) kill() {
+	if r.cmd != nil {
+		_ = r.cmd.Process.Kill()
+		_ = r.cmd.Wait()
+		r.cmd = nil
+	}
+}
+
+func (r *redisServer) client() *redis.Client {
+	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + r.port})
+	r.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
+	for _, latency := range []string{"0s", "100ms"} {
+		t.Run(latency, func(t *testing.T) {
+			key := testKey("cluster")
+			r := startRedis(t)
+			sim := startSim(t, []fields{licensed(key)}, "--latency", latency)
+			var gateways []*gw
+			for range 3 {
+				g, _ := startGatewayProcess(t, sim, "--redis-url", r.url())
+				gateways = append(gateways, g)
+			}
+			assert.NotEmpty(t, assertOneWinner(t, sim, key, race(t, key, gateways...)))
+			assert.Equal(t, 1, sim.calls("v1.patch"))
+			for _, k := range r.client().Keys(t.Context(), "*").Val() {
+				assert.NotContains(t, k, keyMark, "no licence key is stored")
+			}
+		})
+	}
+}
+
+func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
+	key := testKey("flakies")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key, fields{"fault": "random-500", "fault_probability": 0.3})})
+	var gateways []*gw
+	for range 3 {
+		gateways = append(gateways, startGateway(t, sim, "--redis-url", r.url(), "--license-limit", "0"))
+	}
+	winner := assertOneWinner(t, sim, key, race(t, key, gateways...), 503)
+	for n := range 50 {
+		var a answer
+		eventually(t, "an answer", func() bool {
+			a = gateways[n%3].validate(key, machine(n))
+			return a.status != 503
+		})
+		if a.status == 201 && winner == "" {
+			winner = machine(n)
+		}
+		assert.Equal(t, machine(n) == winner, a.status == 201, a.body)
+	}
+}
+
+// A gateway dies with the lock in its hand. Its lock ends by itself, nobody else
+// is let in meanwhile, and the licence is usable within lockTime.
+func TestGatewayKilledWhileItBinds(t *testing.T) {
+	for _, during := range []string{"v1.get", "v1.patch"} {
+		t.Run(during, func(t *testing.T) {
+			key := testKey("killed")
+			r := startRedis(t)
+			sim := startSim(t, []fields{licensed(key)}, "--latency", "400ms")
+			const timeout = "700ms"
+			victim, process := startGatewayProcess(t, sim, "--redis-url", r.url(), "--upstream-timeout", timeout)
+			others := []*gw{
+				startGateway(t, sim, "--redis-url", r.url(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
+				startGateway(t, sim, "--redis-url", r.url(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
+			}
+			go func() { _, _ = victim.tryValidate(key, machine(0)) }()
+			locks := r.client()
+			eventually(t, "the lock is taken and the call under way", func() bool {
+				return len(locks.Keys(t.Context(), "*:lock:*").Val()) == 1 && sim.inFlight(during) == 1
+			})
+			require.NoError(t, process.Signal(syscall.SIGKILL))
+			died := time.Now()
+
+			limit := lockTime(700 * time.Millisecond)
+			var mu sync.Mutex
+			answers := map[string][]answer{}
+			var wg sync.WaitGroup
+			for n := range 50 {
+				wg.Go(func() {
+					for {
+						a, err := others[n%2].tryValidate(key, machine(n))
+						if err != nil {
+							a = answer{status: -1, body: err.Error()}
+						}
+						mu.Lock()
+						answers[machine(n)] = append(answers[machine(n)], a)
+						mu.Unlock()
+						if a.status != 503 {
+							return
+						}
+						// Whoever is told to wait has to be answered once the lock has ended.
+						if time.Since(died) > limit+30*time.Second {
+							t.Error("locked out for too long")
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if assertOneWinner(t, sim, key, answers, 503) == "" {
+				assert.Equal(t, map[string]any{"HWID": machine(0)}, sim.membership(key).Metadata, "nobody got in, although the dead gateway bound nobody")
+			}
+		})
+	}
+}
+
+// Redis goes and comes back while customers start their apps. Machines that are
+// bound are served throughout; first uses are refused while it is away and, as
+// its locks are lost, until none of them could still count. No machine but the
+// first is ever let in.
+func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
+	const phases, licences = 3, 40 // in each phase, that many licences are new
+	name := func(phase, n int) string { return testKey(fmt.Sprintf("p%dn%d", phase, n)) }
+	bound := testKey("bound")
+	all := []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(0)}})}
+	for phase := range phases {
+		for n := range licences {
+			all = append(all, licensed(name(phase, n)))
+		}
+	}
+	r := startRedis(t)
+	sim := startSim(t, all, "--latency", "5ms")
+	args := []string{"--redis-url", r.url(), "--license-limit", "0", "--client-limit", "0", "--upstream-budget", "0", "--cache-ttl", "50ms", "--upstream-timeout", "200ms"}
+	gateways := []*gw{startGateway(t, sim, args...), startGateway(t, sim, args...), startGateway(t, sim, args...)}
+
+	var phase, served, refused, waiting atomic.Int64
+	var winners sync.Map
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for worker := range 12 {
+		wg.Go(func() {
+			for i := worker; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				key, hwid := name(int(phase.Load()), i/2%licences), machine(worker%4)
+				if i%2 == 0 {
+					key = bound
+				}
+				a, err := gateways[i%3].tryValidate(key, hwid)
+				if !assert.NoError(t, err) {
+					return
+				}
+				switch {
+				case key == bound && hwid == machine(0):
+					assert.Equal(t, 201, a.status, a.body)
+					served.Add(1)
+				case key == bound:
+					assert.Equal(t, 400, a.status, a.body)
+					refused.Add(1)
+				case a.status == 201:
+					first, _ := winners.LoadOrStore(key, hwid)
+					assert.Equal(t, first, hwid, "two machines were let in")
+				case a.status == 503:
+					waiting.Add(1)
+				default:
+					assert.Equal(t, "metadata_mismatch", a.code(), a.body)
+				}
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+	more := func(c *atomic.Int64) func() bool {
+		before := c.Load()
+		return func() bool { return t.Failed() || c.Load() > before+50 }
+	}
+	someBound := func() bool {
+		bound := 0
+		winners.Range(func(key, _ any) bool {
+			if strings.Contains(key.(string), fmt.Sprintf("p%dn", phase.Load())) {
+				bound++
+			}
+			return true
+		})
+		return t.Failed() || bound > licences/4
+	}
+	for range phases - 1 {
+		eventually(t, "first uses are served", someBound)
+		r.kill() // with first uses under way
+		phase.Add(1)
+		eventually(t, "bound machines are served without Redis", more(&served))
+		eventually(t, "others are refused without Redis", more(&refused))
+		eventually(t, "first uses have to wait", more(&waiting))
+		r.start()
+	}
+	eventually(t, "first uses are served again", someBound)
+	close(stop)
+	wg.Wait()
+	winners.Range(func(key, hwid any) bool {
+		return assert.Equal(t, map[string]any{"HWID": hwid}, sim.membership(key.(string)).Metadata)
+	})
+	waited := false
+	for _, g := range gateways {
+		waited = waited || g.logged("redis_restarted")
+	}
+	assert.True(t, waited, "no gateway noticed that the locks were lost")
+}
+
+func TestRedisAwayAtTheStart(t *testing.T) {
+	bound, unbound := testKey("bound"), testKey("unbound")
+	r := startRedis(t)
+	r.kill()
+	sim := startSim(t, []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(1)}}), licensed(unbound)})
+	g := startGateway(t, sim, "--redis-url", r.url(), "--upstream-timeout", "100ms", "--license-limit", "0", "--client-limit", "0")
+	assert.Equal(t, 503, g.get("/readyz").status)
+	assert.Equal(t, 200, g.get("/healthz").status)
+	assert.Equal(t, 201, g.validate(bound, machine(1)).status)
+	assert.Equal(t, 400, g.validate(bound, machine(2)).status)
+	assertRefused(t, g.validate(unbound, machine(1)), 503, "unavailable")
+	assert.Zero(t, sim.calls("v1.patch"))
+	r.start()
+	eventually(t, "the gateway is ready", func() bool { return g.get("/readyz").status == 200 })
+	eventually(t, "first uses are served", func() bool { return g.validate(unbound, machine(1)).status == 201 })
+}
+
+// What one gateway learns, all know: a webhook, and who a licence was bound to.
+func TestNewsReachesEveryGateway(t *testing.T) {
+	key := testKey("news")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key)})
+	var gateways []*gw
+	for range 3 {
+		gateways = append(gateways, startGateway(t, sim, "--redis-url", r.url()))
+	}
+	for _, g := range gateways {
+		require.Equal(t, 201, g.validate(key, machine(1)).status)
+	}
+	// A webhook to one.
+	sim.control("POST", "/sim/cancel/"+key, nil)
+	body := `{"type":"membership.deactivated","data":{"id":"` + sim.membership(key).ID + `"}}`
+	require.Equal(t, 204, gateways[1].post("/webhooks/whop", body, signedHeaders(t, []byte(testSecret), "msg_1", time.Now(), body)...).status)
+	for _, g := range gateways {
+		eventually(t, "the webhook is known", func() bool { return g.validate(key, machine(1)).status == 403 })
+	}
+	// A reset, then a new machine on one.
+	sim.set(key, fields{"status": "active"})
+	require.Equal(t, 204, gateways[1].post("/webhooks/whop", body, signedHeaders(t, []byte(testSecret), "msg_2", time.Now(), body)...).status)
+	for _, g := range gateways {
+		eventually(t, "the licence is good again", func() bool { return g.validate(key, machine(1)).status == 201 })
+	}
+	sim.reset(key)
+	require.Equal(t, 201, gateways[0].validate(key, machine(2)).status)
+	for _, g := range gateways {
+		eventually(t, "the old machine is out everywhere", func() bool { return g.validate(key, machine(1)).status == 400 })
+	}
+}
+
+// The machine that was refused by one gateway asks another after Reset Key.
+func TestResetIsSeenAtOnceByEveryGateway(t *testing.T) {
+	key := testKey("resets")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key)})
+	a, b := startGateway(t, sim, "--redis-url", r.url()), startGateway(t, sim, "--redis-url", r.url())
+	require.Equal(t, 201, a.validate(key, machine(1)).status)
+	require.Equal(t, 400, b.validate(key, machine(3)).status, "so that the other gateway has the mismatch in its cache")
+	require.Equal(t, 400, a.validate(key, machine(2)).status)
+	sim.reset(key)
+	assert.Equal(t, 201, b.validate(key, machine(2)).status)
+}
+
+func TestGatewaysShareTheQuota(t *testing.T) {
+	r := startRedis(t)
+	sim := startSim(t, nil)
+	args := []string{"--redis-url", r.url(), "--upstream-budget", "30", "--client-limit", "0"}
+	a, b := startGateway(t, sim, args...), startGateway(t, sim, args...)
+	served := 0
+	for n := range 15 {
+		for _, g := range []*gw{a, b} {
+			if g.validate(testKey(fmt.Sprint("k", n)), machine(1)).status == 404 {
+				served++
+			}
+		}
+	}
+	assert.GreaterOrEqual(t, served, budgetBurst(30))
+	assert.Less(t, served, 2*budgetBurst(30), "twice one gateway's share")
+	assert.Equal(t, served, sim.calls("v1.get"))
+}
+
+// Redis that does not answer is worse than none: nothing may hang on it.
+func TestRedisThatHangs(t *testing.T) {
+	bound, unbound := testKey("bound"), testKey("unbound")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(1)}}), licensed(unbound)})
+	g := startGateway(t, sim, "--redis-url", r.url(), "--cache-ttl", "0")
+	require.Equal(t, 201, g.validate(bound, machine(1)).status)
+	require.NoError(t, r.cmd.Process.Signal(syscall.SIGSTOP))
+	defer func() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }()
+	assert.Equal(t, 201, g.validate(bound, machine(1)).status)
+	assertRefused(t, g.validate(unbound, machine(1)), 503, "unavailable")
+	assert.Zero(t, sim.calls("v1.patch"))
+}
+
+// A lock that is no longer held stops the write that it was taken for.
+func TestLockLostBeforeTheWrite(t *testing.T) {
+	r := startRedis(t)
+	options, err := redis.ParseURL(r.url())
+	require.NoError(t, err)
+	m := newMetrics()
+	s := newStore(options, newTagger("k"), m, discardLog)
+	defer s.rdb.Close()
+	locks := newSharedLocks(s, 10*time.Second)
+	require.NoError(t, locks.begin(t.Context()))
+	h, err := locks.obtain(t.Context(), tag{1})
+	require.NoError(t, err)
+	require.NoError(t, h.confirm(t.Context()))
+	keys := r.client().Keys(t.Context(), "*:lock:*").Val()
+	require.Len(t, keys, 1)
+	require.True(t, strings.HasPrefix(keys[0], s.prefix))
+	require.NoError(t, r.client().Set(t.Context(), keys[0], "another gateway", 0).Err())
+	var busy *busyError
+	require.ErrorAs(t, h.confirm(t.Context()), &busy)
+	assert.Equal(t, "lock_lost", busy.reason)
+	h.release()
+	assert.Equal(t, "another gateway", r.client().Get(t.Context(), keys[0]).Val(), "another's lock is not released")
+
+	// Redis lost its data: nothing is bound until no lock can be left.
+	require.NoError(t, r.client().FlushAll(t.Context()).Err())
+	_, err = locks.obtain(t.Context(), tag{2})
+	require.ErrorAs(t, err, &busy)
+	assert.Equal(t, "redis_restarted", busy.reason)
+	assert.Greater(t, busy.retryAfter, 9*time.Second)
+	assert.LessOrEqual(t, locks.unsettled(locks.epoch, time.Now().Add(10*time.Second)), time.Duration(0))
+}
