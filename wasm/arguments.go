@@ -17,8 +17,11 @@ const maxString = 16 << 10
 // call is one call's arguments, read once.
 type call struct {
 	query  license.Query
+	trust  license.Trust
 	limits license.Limits
 	signal js.Value // an AbortSignal, or undefined
+
+	dangerouslyAllowBrowser bool
 }
 
 // reader reads a caller's values, which may be anything.
@@ -46,7 +49,7 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 		}
 		return js.Undefined()
 	}
-	c = &call{query: license.Query{Endpoint: m.endpoint, Trust: m.trust}}
+	c = &call{query: license.Query{Endpoint: m.endpoint}}
 	r.argument = "licenseKey"
 	if c.query.LicenseKey, err = r.text(argument(0)); err != nil {
 		return nil, err
@@ -55,8 +58,15 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 	if c.query.Metadata, err = r.metadata(argument(1)); err != nil {
 		return nil, err
 	}
-	r.argument = "options"
-	if err := r.options(argument(2), c); err != nil {
+	// The fourth argument is the npm package's own, for what it adds to every
+	// call: it can so leave the caller's object unread.
+	for _, i := range []int{3, 2} {
+		r.argument = "options"
+		if err := r.options(argument(i), c); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.settle(c); err != nil {
 		return nil, err
 	}
 	if c.query.Trust != nil {
@@ -136,11 +146,9 @@ const maxOptions = 20
 
 func (r *reader) options(v js.Value, c *call) error {
 	if v.IsUndefined() {
-		return r.settle(license.Trust{}, c)
+		return nil
 	}
-	dangerouslyAllowBrowser := false
-	var trust license.Trust
-	err := r.members(v, maxOptions, func(name string, value js.Value) (err error) {
+	return r.members(v, maxOptions, func(name string, value js.Value) (err error) {
 		if value.IsUndefined() {
 			return nil
 		}
@@ -151,7 +159,7 @@ func (r *reader) options(v js.Value, c *call) error {
 		case "apiKey":
 			c.query.APIKey, err = r.filled(value)
 		case "dangerouslyAllowBrowser":
-			dangerouslyAllowBrowser, err = r.boolean(value)
+			c.dangerouslyAllowBrowser, err = r.boolean(value)
 		case "timeoutMs":
 			c.limits.TimeoutMs, err = r.number(value, license.MaxTimeoutMs)
 		case "maxAttempts":
@@ -161,11 +169,11 @@ func (r *reader) options(v js.Value, c *call) error {
 		case "signal":
 			c.signal, err = value, r.abortSignal(value)
 		case "publicKey":
-			trust.Keys, err = r.publicKeys(value)
+			c.trust.Keys, err = r.publicKeys(value)
 		case "issuer":
-			trust.Issuer, err = r.filled(value)
+			c.trust.Issuer, err = r.filled(value)
 		case "audience":
-			trust.Audience, err = r.filled(value)
+			c.trust.Audience, err = r.filled(value)
 		case "lease":
 			c.query.Stored.Lease, err = r.text(value)
 		case "preferLease":
@@ -178,34 +186,27 @@ func (r *reader) options(v js.Value, c *call) error {
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if err := r.settle(trust, c); err != nil {
-		return err
-	}
-	if c.query.APIKey != "" && !dangerouslyAllowBrowser && r.isBrowser() {
-		return license.Invalid("apiKey", "would be readable by every customer here, and can change every membership of the business; leave it out and use a licence gateway as the endpoint, or set dangerouslyAllowBrowser where nobody else gets this page")
-	}
-	return nil
 }
 
-// settle puts the trust that the options ask for into the call. A key that was
-// built into the module can't be replaced, and what only a key can check is not
-// taken without one.
-func (r *reader) settle(trust license.Trust, c *call) error {
-	built := c.query.Trust
+// settle holds the options against each other. A key that was built into the
+// module can't be replaced, what only a key can check is not taken without one,
+// and an API key is not taken where strangers could read it.
+func (r *reader) settle(c *call) error {
+	given := c.trust.Keys != nil
 	switch {
-	case built != nil && trust.Keys != nil:
+	case r.trust != nil && given:
 		return license.Invalid("publicKey", "is built into this module and can't be replaced; leave it out")
-	case built != nil:
-		trust.Keys = built.Keys
-	case trust.Keys == nil && (trust.Issuer != "" || trust.Audience != "" || c.query.Stored != license.Stored{}):
+	case r.trust != nil:
+		c.trust.Keys = r.trust.Keys
+	case !given && (c.trust.Issuer != "" || c.trust.Audience != "" || c.query.Stored != license.Stored{}):
 		return license.Invalid("publicKey", "is missing; without it no lease, issuer, audience or clock can be checked")
-	case trust.Keys == nil:
-		return nil
 	}
-	c.query.Trust = &trust
+	if c.trust.Keys != nil {
+		c.query.Trust = &c.trust
+	}
+	if c.query.APIKey != "" && !c.dangerouslyAllowBrowser && r.isBrowser() {
+		return license.Invalid("apiKey", "would be readable by every customer here, and can change every membership of the business; leave it out and use a licence gateway as the endpoint, or set dangerouslyAllowBrowser where nobody else gets this page")
+	}
 	return nil
 }
 

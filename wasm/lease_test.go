@@ -149,3 +149,29 @@ func TestBuiltInKey(t *testing.T) {
 		assert.Error(t, err, bad)
 	}
 }
+
+func TestWhatThePackageAdds(t *testing.T) {
+	g, other := newGateway(t, 1), newGateway(t, 2)
+	p := newPage(t)
+	p.global.Set("crypto", js.Global().Get("crypto"))
+	p.answer = g.answer
+	added := map[string]any{"publicKey": g.public, "timeoutMs": 5000}
+	verdict, reason := p.call(testKey, "m1", js.Undefined(), added)
+	require.True(t, reason.IsUndefined(), "%v", reason)
+	assert.Equal(t, js.TypeString, verdict.Get("lease").Type())
+	_, reason = p.call(testKey, "m1", map[string]any{"publicKey": other.public}, added)
+	requireCode(t, "untrusted_response", reason)
+}
+
+func TestLeaseName(t *testing.T) {
+	export(&module{realm: newRealm(js.Global())})
+	f := js.Global().Get("validateLicense")
+	assert.False(t, f.Get("hasPublicKey").Bool())
+	name := f.Call("leaseName", " "+testKey+"\n", "m1").String()
+	assert.Equal(t, lease.HashLicenseKey(testKey)+"."+lease.HashMetadata(map[string]string{"HWID": "m1"}), name)
+	assert.Equal(t, name, f.Call("leaseName", testKey, map[string]any{"HWID": "m1"}).String())
+	assert.NotEqual(t, name, f.Call("leaseName", testKey).String())
+	for _, args := range [][]any{{}, {5}, {""}, {testKey, 5}, {testKey, eval(`({get HWID() { throw 1 }})`)}} {
+		assert.True(t, f.Call("leaseName", args...).IsUndefined())
+	}
+}

@@ -3,7 +3,10 @@
 // Command wasm is the licence check as a WebAssembly module. Once started, it
 // sets one function on the global object, validateLicense, and runs until the
 // page, worker or process ends. The function's type is declared in the npm
-// package whop-license; its "version" property is this module's release.
+// package whop-license. Its properties are for that package: "version" is this
+// module's release, "hasPublicKey" tells whether a public key is built in, and
+// "leaseName" is a function of a licence key and a machine id that names their
+// lease in a store, without telling either.
 //
 // The environment variable WHOP_LICENSE_ENDPOINT, given to the Go runtime when
 // the module is started, is the endpoint of calls that name none.
@@ -52,5 +55,7 @@ func newModule(publicKey string) (*module, error) {
 func export(m *module) {
 	f := js.FuncOf(func(_ js.Value, args []js.Value) any { return m.validateLicense(args) })
 	f.Set("version", version.Version)
+	f.Set("hasPublicKey", m.trust != nil)
+	f.Set("leaseName", js.FuncOf(func(_ js.Value, args []js.Value) any { return m.leaseName(args) }))
 	m.global.Set("validateLicense", f)
 }

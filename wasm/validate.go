@@ -54,6 +54,20 @@ func (m *module) validateLicense(args []js.Value) any {
 	return promise
 }
 
+// leaseName names the lease of a licence key and machine id, or returns
+// undefined where those can't have one.
+func (m *module) leaseName(args []js.Value) any {
+	c, err := m.readCall(args[:min(len(args), 2)])
+	if err != nil {
+		return js.Undefined()
+	}
+	key, err := license.ParseKey(c.query.LicenseKey)
+	if err != nil {
+		return js.Undefined()
+	}
+	return lease.HashLicenseKey(key) + "." + lease.HashMetadata(c.query.Metadata)
+}
+
 // run answers one call. Whatever goes wrong in it ends here, and not the other
 // calls that are in flight.
 func (m *module) run(c *call) (verdict *license.Verdict, err error) {
