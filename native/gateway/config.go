@@ -19,29 +19,29 @@ import (
 // settings are the gateway's. Each has a flag and an environment variable;
 // secrets have no flag, because others can read a program's arguments.
 type settings struct {
-	Listen          string        `env:"WHOP_LICENSE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one. The URL is the first line of output."`
+	Listen          string        `env:"WHOP_LICENSE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one. The URL is the first line of output. Default: ${default}."`
 	Product         []string      `env:"WHOP_LICENSE_PRODUCT" placeholder:"PROD_ID" help:"Product whose licences are accepted; repeatable. Required: a seller's other products are unknown here."`
 	AllowedOrigin   []string      `env:"WHOP_LICENSE_ALLOWED_ORIGIN" placeholder:"ORIGIN" help:"Origin whose pages may call the gateway, such as https://app.example.com; repeatable. Without it no page may."`
-	EntitledStatus  []string      `env:"WHOP_LICENSE_ENTITLED_STATUS" default:"trialing,active,canceling,completed,past_due" placeholder:"STATUS" help:"Membership status that entitles to use; repeatable."`
-	MaxMachines     int           `env:"WHOP_LICENSE_MAX_MACHINES" default:"1" placeholder:"N" help:"Machines that may use one licence, 1 to 25."`
+	EntitledStatus  []string      `env:"WHOP_LICENSE_ENTITLED_STATUS" default:"trialing,active,canceling,completed,past_due" placeholder:"STATUS" help:"Membership status that entitles to use; repeatable. Default: ${default}."`
+	MaxMachines     int           `env:"WHOP_LICENSE_MAX_MACHINES" default:"1" placeholder:"N" help:"Machines that may use one licence, 1 to 25. Default: ${default}."`
 	SellerMetadata  []string      `env:"WHOP_LICENSE_SELLER_METADATA" placeholder:"NAME" help:"Name of metadata that the seller stores for other ends and that binds nothing; repeatable."`
-	CacheTTL        time.Duration `env:"WHOP_LICENSE_CACHE_TTL" name:"cache-ttl" default:"5m" placeholder:"DURATION" help:"How long a good licence is not asked about again, at most 1h; 0 asks every time."`
+	CacheTTL        time.Duration `env:"WHOP_LICENSE_CACHE_TTL" name:"cache-ttl" default:"5m" placeholder:"DURATION" help:"How long a good licence is not asked about again, at most 1h; 0 asks every time. Default: ${default}."`
 	RedisURL        string        `env:"WHOP_LICENSE_REDIS_URL" name:"redis-url" placeholder:"URL" help:"Redis that several gateways share: redis://, rediss:// or unix://. A single gateway needs none."`
-	UpstreamURL     string        `env:"WHOP_LICENSE_UPSTREAM_URL" name:"upstream-url" default:"https://api.whop.com/api/v1" placeholder:"URL" help:"Base of Whop's API."`
-	UpstreamTimeout time.Duration `env:"WHOP_LICENSE_UPSTREAM_TIMEOUT" default:"3s" placeholder:"DURATION" help:"Time for one call to Whop, 100ms to 10s."`
-	UpstreamBudget  int           `env:"WHOP_LICENSE_UPSTREAM_BUDGET" default:"600" placeholder:"N" help:"Calls a minute of each kind to Whop, by all gateways together; 0 is no limit."`
+	UpstreamURL     string        `env:"WHOP_LICENSE_UPSTREAM_URL" name:"upstream-url" default:"https://api.whop.com/api/v1" placeholder:"URL" help:"Base of Whop's API. Default: ${default}."`
+	UpstreamTimeout time.Duration `env:"WHOP_LICENSE_UPSTREAM_TIMEOUT" default:"3s" placeholder:"DURATION" help:"Time for one call to Whop, 100ms to 10s. Default: ${default}."`
+	UpstreamBudget  int           `env:"WHOP_LICENSE_UPSTREAM_BUDGET" default:"600" placeholder:"N" help:"Calls a minute of each kind to Whop, by all gateways together; 0 is no limit. Default: ${default}."`
 	APIVersionDate  string        `env:"WHOP_LICENSE_API_VERSION_DATE" name:"api-version-date" placeholder:"YYYY-MM-DD" help:"Api-Version-Date to pin. Without it Whop serves its stable default."`
-	ClientLimit     int           `env:"WHOP_LICENSE_CLIENT_LIMIT" default:"300" placeholder:"N" help:"Look-ups a minute that one client address may cause; 0 is no limit. Answers from the cache don't count."`
-	LicenseLimit    int           `env:"WHOP_LICENSE_LICENSE_LIMIT" default:"60" placeholder:"N" help:"Look-ups a minute of one licence key; 0 is no limit."`
+	ClientLimit     int           `env:"WHOP_LICENSE_CLIENT_LIMIT" default:"300" placeholder:"N" help:"Look-ups a minute that one client address may cause; 0 is no limit. Answers from the cache don't count. Default: ${default}."`
+	LicenseLimit    int           `env:"WHOP_LICENSE_LICENSE_LIMIT" default:"60" placeholder:"N" help:"Look-ups a minute of one licence key; 0 is no limit. Default: ${default}."`
 	SigningKey      []string      `env:"WHOP_LICENSE_SIGNING_KEY" type:"path" placeholder:"FILE" help:"Key that leases are signed with, as keygen writes it; repeatable. The first signs, all are published. Without one there are no leases."`
-	LeaseTTL        time.Duration `env:"WHOP_LICENSE_LEASE_TTL" name:"lease-ttl" default:"24h" placeholder:"DURATION" help:"How long a lease is good for, 1m to 8760h."`
-	OfflineGrace    time.Duration `env:"WHOP_LICENSE_OFFLINE_GRACE" default:"168h" placeholder:"DURATION" help:"How long past that it may stand in while the gateway can't be reached, at most 8760h."`
-	Issuer          string        `env:"WHOP_LICENSE_ISSUER" default:"whop-license-gateway" placeholder:"NAME" help:"The leases' issuer; apps may ask for a certain one."`
+	LeaseTTL        time.Duration `env:"WHOP_LICENSE_LEASE_TTL" name:"lease-ttl" default:"24h" placeholder:"DURATION" help:"How long a lease is good for, 1m to 8760h. Default: ${default}."`
+	OfflineGrace    time.Duration `env:"WHOP_LICENSE_OFFLINE_GRACE" default:"168h" placeholder:"DURATION" help:"How long past that it may stand in while the gateway can't be reached, at most 8760h. Default: ${default}."`
+	Issuer          string        `env:"WHOP_LICENSE_ISSUER" default:"whop-license-gateway" placeholder:"NAME" help:"The leases' issuer; apps may ask for a certain one. Default: ${default}."`
 	TrustedProxies  []string      `env:"WHOP_LICENSE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed; repeatable."`
 	MetricsListen   string        `env:"WHOP_LICENSE_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Address for /metrics. Without it there are none."`
 	TLSCert         string        `env:"WHOP_LICENSE_TLS_CERT" name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. Read again when it changes."`
 	TLSKey          string        `env:"WHOP_LICENSE_TLS_KEY" name:"tls-key" type:"path" placeholder:"FILE" help:"Its private key in PEM."`
-	LogLevel        slog.Level    `env:"WHOP_LICENSE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogLevel        slog.Level    `env:"WHOP_LICENSE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error. Default: ${default}."`
 
 	ConfigCheck bool             `help:"Check the settings, without using the network, and exit."`
 	Version     kong.VersionFlag `help:"Print the version and exit."`
