@@ -3,16 +3,24 @@
 package main
 
 import (
+	"runtime"
 	"syscall/js"
 
 	"github.com/whop-license/whop-license/shared/lease"
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// module is the running module. Only the cache of keys changes after start.
+// collectEvery is how many checks pass between two garbage collections. Left to
+// itself the collector first runs when the heap has doubled, and a page never
+// gets back what WebAssembly memory has grown by.
+const collectEvery = 32
+
+// module is the running module. Only the cache of keys and the number of checks
+// change after start.
 type module struct {
 	*realm
 	endpoint string
+	checks   int
 	trust    *license.Trust // where a public key is built in, else nil
 	// keys are the public keys that were parsed before: parsing one takes as
 	// long as checking a signature.
@@ -44,6 +52,7 @@ func (m *module) validateLicense(args []js.Value) any {
 		return promise
 	}
 	go func() {
+		defer m.collect()
 		verdict, err := m.run(c)
 		if err != nil {
 			reject.Invoke(m.errorValue(err))
@@ -52,6 +61,12 @@ func (m *module) validateLicense(args []js.Value) any {
 		resolve.Invoke(m.parse.Invoke(string(verdict.AppendJSON(nil))))
 	}()
 	return promise
+}
+
+func (m *module) collect() {
+	if m.checks++; m.checks%collectEvery == 0 {
+		runtime.GC()
+	}
 }
 
 // leaseName names the lease of a licence key and machine id, or returns
