@@ -139,14 +139,16 @@ bench: build browser redis ## Measure the budgets of size and speed
 	cd native/gateway && go run ./bench
 
 .PHONY: check
-check: js/node_modules/.package-lock.json js/dist/.built web/node_modules/.package-lock.json ## Check formatting, vet, lint, types, and that nothing generated is committed
+check: bin/staticcheck js/node_modules/.package-lock.json js/dist/.built web/node_modules/.package-lock.json ## Check formatting, vet, lint, types, and that nothing generated is committed
 	@unformatted=$$(gofmt -l native shared wasm web); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	GOOS=js GOARCH=wasm go vet ./wasm ./shared/... ./web/...
 	GOOS=windows go vet ./native/sidecar/... ./shared/...
 	GOOS=darwin go vet ./native/sidecar/... ./shared/...
-	go tool staticcheck ./...
-	GOOS=js GOARCH=wasm go tool staticcheck ./wasm
+	bin/staticcheck ./...
+	GOOS=js GOARCH=wasm bin/staticcheck ./wasm ./shared/...
+	GOOS=windows bin/staticcheck ./native/sidecar
+	GOOS=darwin bin/staticcheck ./native/sidecar
 	go mod tidy -diff
 	go mod verify
 	@generated=$$(git ls-files bin js/dist js/build web/dist '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
@@ -156,6 +158,10 @@ check: js/node_modules/.package-lock.json js/dist/.built web/node_modules/.packa
 .PHONY: clean
 clean: ## Remove everything that was built
 	rm -rf bin js/dist js/build js/node_modules web/dist web/node_modules
+
+# Built for this machine, to look at the code of others with.
+bin/staticcheck: go.mod go.sum
+	go build -o $@ honnef.co/go/tools/cmd/staticcheck
 
 ##### Set-up
 

@@ -186,7 +186,7 @@ func TestKeysAreRotatedWithoutAGap(t *testing.T) {
 		_, err := lease.Verify(token, []lease.PublicKey{step.signs}, want, testNonce, time.Now().UnixMilli())
 		assert.NoError(t, err)
 		// Other software checks it with what is published.
-		jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
+		jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA})
 		require.NoError(t, err)
 		_, err = jws.Verify(set.Key(jws.Signatures[0].Header.KeyID)[0].Key)
 		assert.NoError(t, err)
