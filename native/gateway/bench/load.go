@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,8 +15,10 @@ import (
 
 // load is what a run of requests came to.
 type load struct {
-	perSecond float64
-	p99       time.Duration
+	requests    int
+	perSecond   float64
+	p99         time.Duration
+	cpu, simCPU time.Duration
 }
 
 // drive sends requests over keep-alive connections, each as soon as the last was
@@ -28,25 +31,21 @@ func drive(addr string, connections int, period time.Duration, request func(n in
 	begin := time.Now()
 	end := begin.Add(period)
 	for c := range connections {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			times[c], errs[c] = driveOne(addr, end, func(n int) []byte { return request(n*connections + c) })
-		}()
+		})
 	}
 	wg.Wait()
 	took := time.Since(begin)
-	for _, err := range errs {
-		if err != nil {
-			return load{}, err
-		}
+	if err := errors.Join(errs...); err != nil {
+		return load{}, err
 	}
 	all := slices.Concat(times...)
 	if len(all) == 0 {
-		return load{}, fmt.Errorf("no request was answered")
+		return load{}, errors.New("no request was answered")
 	}
 	slices.Sort(all)
-	return load{float64(len(all)) / took.Seconds(), all[len(all)*99/100]}, nil
+	return load{requests: len(all), perSecond: float64(len(all)) / took.Seconds(), p99: all[len(all)*99/100]}, nil
 }
 
 func driveOne(addr string, end time.Time, request func(n int) []byte) (times []time.Duration, err error) {
@@ -70,6 +69,9 @@ func driveOne(addr string, end time.Time, request func(n int) []byte) (times []t
 
 // exchange sends a request and reads the answer, which must be a 201.
 func exchange(conn net.Conn, r *bufio.Reader, request []byte) error {
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		return err
+	}
 	if _, err := conn.Write(request); err != nil {
 		return err
 	}
@@ -77,8 +79,7 @@ func exchange(conn net.Conn, r *bufio.Reader, request []byte) error {
 	if err != nil {
 		return err
 	}
-	good := bytes.HasPrefix(status, []byte("HTTP/1.1 201"))
-	line := string(status)
+	good, line := bytes.HasPrefix(status, []byte("HTTP/1.1 201")), string(status)
 	length := -1
 	for {
 		header, err := r.ReadSlice('\n')
@@ -95,7 +96,7 @@ func exchange(conn net.Conn, r *bufio.Reader, request []byte) error {
 		}
 	}
 	if length < 0 {
-		return fmt.Errorf("an answer without a length")
+		return errors.New("an answer without a length")
 	}
 	if !good {
 		body, _ := io.ReadAll(io.LimitReader(r, int64(length)))
@@ -103,4 +104,31 @@ func exchange(conn net.Conn, r *bufio.Reader, request []byte) error {
 	}
 	_, err = r.Discard(length)
 	return err
+}
+
+// hold opens many connections, uses each, and when all are open each again. It
+// returns how many were answered both times.
+func hold(p *program, connections int) (held int, err error) {
+	open := make([]net.Conn, 0, connections)
+	defer func() {
+		for _, c := range open {
+			_ = c.Close()
+		}
+	}()
+	for n := range connections {
+		c, err := net.Dial("tcp", p.addr())
+		if err != nil {
+			return 0, fmt.Errorf("connection %d: %w (the limit of open files must be above %d)", n, err, connections)
+		}
+		open = append(open, c)
+		if err := exchange(c, bufio.NewReader(c), request(n)); err != nil {
+			return 0, fmt.Errorf("connection %d: %w", n, err)
+		}
+	}
+	for n, c := range open {
+		if err := exchange(c, bufio.NewReader(c), request(n)); err == nil {
+			held++
+		}
+	}
+	return held, nil
 }
