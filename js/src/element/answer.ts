@@ -1,0 +1,143 @@
+// What a validator answered, made safe to show and to hand on.
+import { LicenseError, textOf } from "../errors.js";
+import type { Verdict } from "../verdict.js";
+import { VERSION } from "../version.js";
+import { type GateTexts, type OutcomeCode, timeLeft } from "./texts.js";
+
+/** Either what the server said, or why it could not be asked. */
+export type Answer = Verdict | LicenseError;
+
+/** How an outcome is shown, beside its texts. */
+export interface Manner {
+  tone: "good" | "warn" | "bad" | "neutral";
+  manage?: true;
+  buy?: true;
+  support?: true;
+  retry?: true;
+}
+
+const verdicts = {
+  valid: { tone: "good" },
+  metadata_mismatch: { tone: "warn", manage: true, retry: true },
+  not_found: { tone: "bad", manage: true, buy: true },
+  inactive: { tone: "bad", manage: true, buy: true, retry: true },
+} as const;
+
+const errors = {
+  invalid_argument: { tone: "warn", support: true },
+  unauthorized: { tone: "warn", support: true },
+  rate_limited: { tone: "warn", retry: true },
+  unavailable: { tone: "warn", retry: true },
+  timeout: { tone: "warn", retry: true },
+  aborted: { tone: "neutral", retry: true },
+  bad_response: { tone: "warn", support: true, retry: true },
+  untrusted_response: { tone: "bad", support: true, retry: true },
+  no_machine_id: { tone: "warn", support: true, retry: true },
+  load_failed: { tone: "warn", support: true, retry: true },
+} as const;
+
+export const manners: Readonly<Record<OutcomeCode, Manner>> = { ...verdicts, ...errors };
+
+/**
+ * Reads a verdict, and takes the licence key out of it; undefined where the
+ * value is no verdict of the contract: nothing else may open a gate.
+ */
+export function readVerdict(value: unknown, licenseKey = ""): Verdict | undefined {
+  if (!isObject(value)) return undefined;
+  const verdict = { ...value } as Verdict;
+  if (verdict.valid === true && verdict.code === "valid" && isObject(verdict.membership)) {
+    const { license_key: _, ...membership } = verdict.membership;
+    return { ...verdict, membership };
+  }
+  const refused = verdict.code !== "valid" && Object.hasOwn(verdicts, verdict.code);
+  if (verdict.valid !== false || !refused) return undefined;
+  return { ...verdict, message: redact(String(verdict.message), licenseKey) };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+/** By name, as it may come from another copy of the class. */
+export function isLicenseError(thrown: unknown): thrown is LicenseError {
+  return thrown instanceof Error && thrown.name === "LicenseError";
+}
+
+/**
+ * Makes a LicenseError of whatever was thrown, without the licence key, and so
+ * without a cause, which may hold it anywhere.
+ */
+export function readError(thrown: unknown, licenseKey = ""): LicenseError {
+  try {
+    if (isLicenseError(thrown)) {
+      const { code, message, retryable, status, retryAfterMs } = thrown;
+      if (Object.hasOwn(errors, code)) {
+        return new LicenseError(code, redact(String(message), licenseKey), {
+          retryable: retryable === true,
+          status: typeof status === "number" ? status : undefined,
+          retryAfterMs: Number(retryAfterMs) > 0 ? Number(retryAfterMs) : undefined,
+        });
+      }
+    }
+    return new LicenseError("load_failed", redact(textOf(thrown), licenseKey));
+  } catch {
+    return new LicenseError("load_failed", "The validator threw something that can't be read.");
+  }
+}
+
+function redact(text: string, licenseKey: string): string {
+  // What is shorter is no secret, and may be a part of any word.
+  if (licenseKey.length < 4) return text;
+  let redacted = text;
+  for (const form of [licenseKey, percentEncoded(licenseKey)]) {
+    for (const written of [form, form.toUpperCase(), form.toLowerCase()]) {
+      redacted = redacted.replaceAll(written, "•••");
+    }
+  }
+  return redacted;
+}
+
+function percentEncoded(text: string): string {
+  try {
+    return encodeURIComponent(text);
+  } catch {
+    return text; // not well-formed, and so in no URL
+  }
+}
+
+/** Whether an answer says that the key itself can't be one. */
+export function blamesKey(answer: Answer): boolean {
+  return answer.code === "invalid_argument" && answer.message.startsWith("licenseKey:");
+}
+
+/** When a verdict stops standing without the server, in ms since the epoch. */
+export function leaseEnd(answer: Answer): number | undefined {
+  const { leaseExpiresAt } = answer as { leaseExpiresAt?: unknown };
+  const end = Date.parse(String(leaseExpiresAt));
+  return Number.isNaN(end) ? undefined : end;
+}
+
+/** What a seller needs to find a fault: no licence key and no machine id in it. */
+export function reportOf(answer: Answer): string {
+  const message = "message" in answer ? answer.message.slice(0, 500) : undefined;
+  const lines = [
+    ["Outcome", answer.code],
+    ["Message", message],
+    ["HTTP status", "status" in answer ? answer.status : undefined],
+    ["Time", new Date().toISOString()],
+    ["Version", VERSION],
+    ["Browser", navigator.userAgent],
+  ];
+  return lines
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join("\n");
+}
+
+/** What is said of a lease that stands in for the server, or "". */
+export function leaseText(answer: Answer | undefined, texts: GateTexts): string {
+  if (answer?.code !== "valid" || answer.source !== "lease") return "";
+  const end = leaseEnd(answer);
+  if (end === undefined) return texts.leaseWithoutEnd;
+  return texts.lease(timeLeft(end - Date.now(), texts.locale, Math.floor), new Date(end));
+}

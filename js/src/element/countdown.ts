@@ -1,0 +1,47 @@
+/** Counts the seconds to a moment. */
+export class Countdown {
+  readonly #tell: (seconds: number, said: boolean) => void;
+  #end = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param tell Called every second; `said` where it is worth reading out, which is rarely, and at the end. */
+  constructor(tell: (seconds: number, said: boolean) => void) {
+    this.#tell = tell;
+  }
+
+  /** The seconds left, rounded up; 0 where there is nothing to wait for. */
+  get seconds(): number {
+    return Math.max(0, Math.ceil((this.#end - performance.now()) / 1000));
+  }
+
+  start(ms: number): void {
+    this.#end = performance.now() + ms;
+    this.resume();
+  }
+
+  /** Stops telling. The time goes on. */
+  pause(): void {
+    clearTimeout(this.#timer);
+  }
+
+  resume(): void {
+    this.pause();
+    if (this.#end === 0) return;
+    this.#timer = setTimeout(
+      () => this.#tick(),
+      this.#end - performance.now() - (this.seconds - 1) * 1000,
+    );
+  }
+
+  stop(): void {
+    this.#end = 0;
+    this.pause();
+  }
+
+  #tick(): void {
+    const { seconds } = this;
+    if (seconds === 0) this.stop();
+    else this.resume();
+    this.#tell(seconds, seconds === 0 || seconds === 10 || seconds === 30 || seconds % 60 === 0);
+  }
+}

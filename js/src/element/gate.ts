@@ -1,0 +1,421 @@
+import { invalid, LicenseError } from "../errors.js";
+import type { Verdict } from "../verdict.js";
+import { type Answer, blamesKey, leaseEnd, leaseText, readVerdict, reportOf } from "./answer.js";
+import {
+  check,
+  type GateMachineId,
+  type GateValidatorSource,
+  isThenable,
+  isValidatorSource,
+} from "./check.js";
+import { Countdown } from "./countdown.js";
+import { type GateStore, type KeyStore, readStore, recall, remember } from "./store.js";
+import { type GateTexts, type GateTextsInput, mergeTexts, waitText } from "./texts.js";
+import { outcomeText, View } from "./view.js";
+
+/**
+ * - `idle`: waits for a licence key.
+ * - `checking`: a check is running and the content is hidden.
+ * - `open`: the licence is valid and the content is shown.
+ * - `refused`: the server said no.
+ * - `error`: the server could not be asked.
+ */
+export type GateState = "idle" | "checking" | "open" | "refused" | "error";
+
+interface Run {
+  /** What it was started by; `store` is a remembered key. */
+  readonly by: "customer" | "store" | "app";
+  readonly controller: AbortController;
+  readonly done: Promise<void>;
+}
+
+const HOUR = 3_600_000;
+const MAX_WAIT = 24 * HOUR;
+const PROPERTIES = ["texts", "store", "machineId", "validator"] as const;
+
+// Where there is no DOM, as on a server, the module can be imported all the same.
+const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
+
+/**
+ * `<whop-license-gate>` asks for a licence key, has it checked, says what came
+ * of it and what to do next, and shows its content while the licence is valid.
+ *
+ * It dispatches `whop-license-valid` and `whop-license-refused` with the verdict
+ * and `whop-license-error` with the {@link LicenseError} as their `detail`. They
+ * bubble, also out of a shadow tree, and the licence key is in none of them.
+ *
+ * The content is hidden, not protected: who can open the developer tools can
+ * show it. Code that matters has to ask the validator itself.
+ */
+export class WhopLicenseGate extends Base {
+  static readonly observedAttributes = ["reset-url", "buy-url", "support-url", "store"];
+
+  #validator: GateValidatorSource | undefined;
+  #machineId: GateMachineId | undefined;
+  #store: GateStore | undefined;
+  #texts = mergeTexts(undefined);
+  readonly #view: View;
+
+  #state: GateState = "idle";
+  #run: Run | undefined;
+  #licenseKey: string | undefined;
+  #answer: Answer | undefined;
+  #report = "";
+  #fieldError: "keyMissing" | "keyInvalid" | undefined;
+  readonly #countdown = new Countdown((seconds, said) => {
+    const wait = waitText(seconds, this.#texts);
+    this.#view.renderWait(wait, said);
+    if (said) this.#view.announce(wait || this.#texts.retryNow);
+  });
+  #leaseTimer: ReturnType<typeof setTimeout> | undefined;
+  #recalled: KeyStore | undefined; // the store that was asked for a key
+  #storing = Promise.resolve();
+
+  constructor() {
+    super();
+    this.#view = new View(this.attachShadow({ mode: "open" }), {
+      submit: () => this.#submit(),
+      cancel: () => this.#cancel(),
+      retry: () => this.#ask("customer"),
+      edit: () => this.#blame(undefined),
+    });
+    this.#render();
+  }
+
+  /** What is asked about a licence key. Set it last, as a remembered key is checked from then on. */
+  get validator(): GateValidatorSource | undefined {
+    return this.#validator;
+  }
+  set validator(validator: GateValidatorSource | undefined) {
+    if (validator != null && !isValidatorSource(validator)) {
+      throw invalid("validator", "must have validateLicense, or be a promise or a function");
+    }
+    // A promise that fails is reported by the check that needs it.
+    if (isThenable(validator)) validator.then(undefined, () => {});
+    this.#validator = validator ?? undefined;
+    this.#recalled = undefined;
+    this.#prepare();
+  }
+
+  /**
+   * This machine's id, given to the validator with every check. Leave it
+   * undefined where the validator knows it already. Anything that yields no text
+   * is the error `no_machine_id`, as one without an id must not look like another.
+   */
+  get machineId(): GateMachineId | undefined {
+    return this.#machineId;
+  }
+  set machineId(machineId: GateMachineId | undefined) {
+    this.#machineId = machineId;
+  }
+
+  /** Where a licence key that was valid is remembered. Default: the attribute `store`, or `"none"`. */
+  get store(): GateStore {
+    return this.#store ?? (this.getAttribute("store") === "local" ? "local" : "none");
+  }
+  set store(store: GateStore | undefined) {
+    readStore(store);
+    this.#store = store;
+    this.#prepare();
+  }
+
+  /** All texts. Set those that differ from the defaults; undefined restores them. */
+  get texts(): GateTexts {
+    return this.#texts;
+  }
+  set texts(texts: GateTextsInput | undefined) {
+    this.#texts = mergeTexts(texts);
+    this.#render();
+  }
+
+  /** What the gate is doing. The attribute `state` says it to style sheets. */
+  get state(): GateState {
+    return this.#state;
+  }
+
+  /** The verdict that stands: the gate is open while it is a valid one. */
+  get verdict(): Verdict | undefined {
+    return this.#answer instanceof LicenseError ? undefined : this.#answer;
+  }
+
+  /**
+   * Asks again about the key that was last checked, and resolves when that is
+   * over. An open gate stays open meanwhile; a refusal closes it, while an error
+   * does so only once the lease has run out.
+   */
+  async recheck(): Promise<void> {
+    await this.#ask("app");
+  }
+
+  /**
+   * Takes a verdict that came by itself, such as one that `onChange` of
+   * `loadValidator` delivers, and opens or closes.
+   */
+  receive(verdict: Verdict): void {
+    const answer = readVerdict(verdict, this.#licenseKey);
+    if (!answer) throw invalid("verdict", "is no verdict");
+    // The customer waits for an answer, which will be newer.
+    if (this.#state === "checking") return;
+    this.#stop();
+    this.#settle(answer, "app");
+  }
+
+  /** Forgets the licence key, in the store too, and closes. It resolves when the store has done so. */
+  async forget(): Promise<void> {
+    this.#stop();
+    this.#remember(undefined);
+    this.#countdown.stop();
+    clearTimeout(this.#leaseTimer);
+    this.#licenseKey = this.#answer = this.#fieldError = undefined;
+    this.#view.input.value = "";
+    const hidFocus = this.#enter("idle");
+    this.#view.announce("");
+    if (hidFocus) this.focus();
+    await this.#storing;
+  }
+
+  /** Focuses the field for the licence key, or the content of an open gate. */
+  override focus(options?: FocusOptions): void {
+    const { input, cancel, content } = this.#view;
+    if (this.#state === "checking") cancel.focus(options);
+    else if (this.#state !== "open") input.focus(options);
+    else {
+      const wanted = this.querySelector<HTMLElement>("[autofocus]");
+      content.tabIndex = -1;
+      (wanted ?? content).focus(options);
+    }
+  }
+
+  connectedCallback(): void {
+    // What was set before the element was defined hides the accessors.
+    for (const name of PROPERTIES) {
+      if (!Object.hasOwn(this, name)) continue;
+      const value: unknown = this[name];
+      Reflect.deleteProperty(this, name);
+      Reflect.set(this, name, value);
+    }
+    addEventListener("online", this.#online);
+    this.setAttribute("state", this.#state);
+    this.#prepare();
+    this.#countdown.resume();
+    if (this.#state === "open") this.#watchLease();
+  }
+
+  disconnectedCallback(): void {
+    // An element that is only moved is connected again before this runs.
+    queueMicrotask(() => {
+      if (this.isConnected) return;
+      removeEventListener("online", this.#online);
+      this.#countdown.pause();
+      clearTimeout(this.#leaseTimer);
+      this.#recalled = undefined;
+      this.#stop();
+      if (this.#state === "checking") this.#enter("idle");
+    });
+  }
+
+  attributeChangedCallback(name: string): void {
+    if (name === "store") this.#prepare();
+    else this.#render();
+  }
+
+  readonly #online = (): void => {
+    const lost =
+      this.#state === "error" && /^(unavailable|timeout)$/.test(this.#answer?.code ?? "");
+    if (lost || (this.#state === "open" && this.verdict?.source === "lease")) void this.recheck();
+  };
+
+  /** Checks a remembered key, once everything that belongs to it has been set. */
+  #prepare(): void {
+    queueMicrotask(async () => {
+      const store = readStore(this.store);
+      const waiting = (): boolean => this.isConnected && !this.#run && this.#state !== "open";
+      if (!store || !this.#validator || this.#recalled === store || !waiting()) return;
+      this.#recalled = store;
+      const licenseKey = await recall(store);
+      if (!licenseKey || this.#recalled !== store || !waiting()) return;
+      const { input } = this.#view;
+      // The customer may have been quicker than the store.
+      if (input.value.trim() !== "" && input.value !== licenseKey) return;
+      input.value = licenseKey;
+      this.#licenseKey = licenseKey;
+      void this.#ask("store");
+    });
+  }
+
+  #submit(): void {
+    if (this.#run) return;
+    const licenseKey = this.#view.input.value.trim();
+    if (licenseKey === "") {
+      this.#blame("keyMissing");
+      this.#view.input.focus();
+      return;
+    }
+    this.#licenseKey = licenseKey;
+    void this.#ask("customer");
+  }
+
+  #cancel(): void {
+    const by = this.#run?.by ?? "customer";
+    this.#stop();
+    this.#settle(new LicenseError("aborted", "The customer cancelled the check."), by);
+  }
+
+  /** Ends a check whose answer nobody wants any more. */
+  #stop(): void {
+    this.#run?.controller.abort();
+    this.#run = undefined;
+  }
+
+  #ask(by: Run["by"]): Promise<void> {
+    if (this.#run) return this.#run.done;
+    const licenseKey = this.#licenseKey;
+    if (licenseKey === undefined || !this.isConnected) return Promise.resolve();
+    const controller = new AbortController();
+    const asked = check(this.#validator, this.#machineId, licenseKey, controller.signal);
+    const done = asked.then((answer) => {
+      if (this.#run !== run) return;
+      this.#run = undefined;
+      if (answer.code === "valid") this.#remember(licenseKey);
+      this.#settle(answer, by);
+    });
+    const run: Run = { by, controller, done };
+    this.#run = run;
+    if (this.#state !== "open") {
+      this.#answer = this.#fieldError = undefined;
+      this.#countdown.stop();
+      const hidFocus = this.#enter("checking");
+      this.#view.announce(this.#texts.checking);
+      if (hidFocus) this.#view.busyControl().focus();
+    }
+    return done;
+  }
+
+  #remember(licenseKey: string | undefined): void {
+    const store = readStore(this.store);
+    if (store) this.#storing = this.#storing.then(() => remember(store, licenseKey));
+  }
+
+  #settle(answer: Answer, by: Run["by"]): void {
+    // An error says nothing about a licence that was valid, until its lease is over.
+    const stands = this.#state === "open" && answer instanceof LicenseError && !this.#leaseIsOver();
+    if (by === "store" && blamesKey(answer)) {
+      // What was stored is no licence key, which is as if there was none.
+      void this.forget();
+      return;
+    }
+    if (!stands) this.#conclude(answer, by);
+    const [name, detail] =
+      answer instanceof LicenseError
+        ? ["error", answer]
+        : [answer.valid ? "valid" : "refused", answer];
+    this.dispatchEvent(
+      new CustomEvent(`whop-license-${name}`, { detail, bubbles: true, composed: true }),
+    );
+  }
+
+  #conclude(answer: Answer, by: Run["by"]): void {
+    const wasOpen = this.#state === "open";
+    const error = answer instanceof LicenseError ? answer : undefined;
+    this.#answer = answer;
+    this.#report = reportOf(answer);
+    this.#fieldError = blamesKey(answer) ? "keyInvalid" : undefined;
+    clearTimeout(this.#leaseTimer);
+    this.#countdown.stop();
+    if (error?.retryAfterMs) this.#countdown.start(Math.min(error.retryAfterMs, MAX_WAIT));
+    const hidFocus = this.#enter(error ? "error" : answer.code === "valid" ? "open" : "refused");
+
+    const { input, resultTitle } = this.#view;
+    // Never away from what the customer went on to do.
+    const focused = hidFocus || (by === "customer" && this.#mayTakeFocus());
+    if (this.#state === "open") {
+      this.#watchLease();
+      if (wasOpen) return;
+      if (focused) this.focus();
+      const notice = leaseText(answer, this.#texts);
+      this.#view.announce(`${this.#texts.outcomes.valid.title}. ${notice}`);
+    } else if (this.#fieldError) {
+      if (focused) input.focus();
+      this.#view.announce(this.#texts[this.#fieldError]);
+    } else if (focused) {
+      resultTitle.focus();
+      this.#view.announce("");
+    } else {
+      const { title } = this.#texts.outcomes[answer.code];
+      this.#view.announce(`${title}. ${outcomeText(this.#texts, answer.code, navigator.onLine)}`);
+    }
+  }
+
+  get #focused(): Element | null {
+    return (this.getRootNode() as Document | ShadowRoot).activeElement ?? null;
+  }
+
+  /** Whether the focus is in the gate, or nowhere. */
+  #mayTakeFocus(): boolean {
+    const focused = this.#focused;
+    return !focused || focused === document.body || this.contains(focused);
+  }
+
+  #blame(fieldError: "keyMissing" | undefined): void {
+    if (this.#fieldError === fieldError) return;
+    this.#fieldError = fieldError;
+    this.#render();
+    if (fieldError) this.#view.announce(this.#texts[fieldError]);
+  }
+
+  /** Changes the state, and tells whether that has hidden what had the focus. */
+  #enter(state: GateState): boolean {
+    const outer = this.#focused;
+    const inner = outer === this ? this.shadowRoot?.activeElement : null;
+    this.#state = state;
+    this.setAttribute("state", state);
+    this.#render();
+    if (inner) return inner.closest("[hidden]") !== null;
+    return state !== "open" && outer !== this && this.contains(outer);
+  }
+
+  #render(): void {
+    const texts = this.#texts;
+    const state = this.#state;
+    // Before anything that could fail, as it may be what closes the gate.
+    this.#view.content.hidden = state !== "open";
+    const checking = this.#run?.by === "store" ? "starting" : "checking";
+    this.#view.render({
+      texts,
+      phase: state === "open" ? "open" : state === "checking" ? checking : "form",
+      fieldError: this.#fieldError ? texts[this.#fieldError] : "",
+      answer: this.#answer,
+      report: this.#report,
+      online: navigator.onLine,
+      wait: waitText(this.#countdown.seconds, texts),
+      notice: leaseText(this.#answer, texts),
+      links: {
+        manage: this.getAttribute("reset-url"),
+        buy: this.getAttribute("buy-url"),
+        support: this.getAttribute("support-url"),
+      },
+    });
+  }
+
+  #leaseIsOver(): boolean {
+    const end = this.#answer && leaseEnd(this.#answer);
+    return end !== undefined && end <= Date.now();
+  }
+
+  /** Keeps the days left up to date, and asks again when the lease is over. */
+  #watchLease(): void {
+    clearTimeout(this.#leaseTimer);
+    const end = this.#answer && leaseEnd(this.#answer);
+    if (end === undefined) return;
+    // Where the clock is wrong, every new lease may be over: that is no reason to ask at once.
+    const left = end - Date.now();
+    this.#leaseTimer = setTimeout(
+      () => {
+        if (this.#leaseIsOver()) void this.recheck();
+        this.#render();
+        this.#watchLease();
+      },
+      left > 0 ? Math.min(left, HOUR) : HOUR,
+    );
+  }
+}

@@ -1,0 +1,38 @@
+/** `<whop-license-gate>`, a custom element. Importing this module defines it. */
+import type { LicenseError } from "../errors.js";
+import type { InvalidVerdict, ValidVerdict } from "../verdict.js";
+import { WhopLicenseGate } from "./gate.js";
+
+export { LicenseError, type LicenseErrorCode } from "../errors.js";
+export type { InvalidVerdict, ValidVerdict, Verdict } from "../verdict.js";
+export type { GateMachineId, GateValidator, GateValidatorSource } from "./check.js";
+export { type GateState, WhopLicenseGate } from "./gate.js";
+export type { GateStore, KeyStore } from "./store.js";
+export { defaultTexts, type GateTexts, type GateTextsInput, type OutcomeTexts } from "./texts.js";
+
+const NAME = "whop-license-gate";
+
+/**
+ * Defines `<whop-license-gate>`. It does nothing where the name is taken, as by
+ * another copy of this module, or where there are no custom elements, as on a
+ * server. Importing the module has called it already.
+ */
+export function defineLicenseGate(): void {
+  if (globalThis.customElements && !customElements.get(NAME)) {
+    customElements.define(NAME, WhopLicenseGate);
+  }
+}
+
+defineLicenseGate();
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "whop-license-gate": WhopLicenseGate;
+  }
+  // For every target, as the events bubble.
+  interface GlobalEventHandlersEventMap {
+    "whop-license-valid": CustomEvent<ValidVerdict>;
+    "whop-license-refused": CustomEvent<InvalidVerdict>;
+    "whop-license-error": CustomEvent<LicenseError>;
+  }
+}

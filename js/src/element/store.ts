@@ -1,0 +1,56 @@
+import { invalid } from "../errors.js";
+
+/** Where a gate may keep one string, by a name. What the methods return may be a promise. */
+export interface KeyStore {
+  get(name: string): unknown;
+  set(name: string, value: string): unknown;
+  remove(name: string): unknown;
+}
+
+/**
+ * How a gate remembers the licence key: not at all, in the page's
+ * `localStorage`, where every script of the origin can read it, or by the given
+ * store.
+ */
+export type GateStore = "none" | "local" | KeyStore;
+
+const NAME = "whop-license-key";
+
+// What a field takes; the validator decides what is a licence key.
+export const MAX_LENGTH = 1000;
+
+const local: KeyStore = {
+  get: (name) => localStorage.getItem(name),
+  set: (name, value) => localStorage.setItem(name, value),
+  remove: (name) => localStorage.removeItem(name),
+};
+
+/** Says what a store is, or throws `invalid_argument`. */
+export function readStore(store: unknown): KeyStore | undefined {
+  if (store === undefined || store === "none") return undefined;
+  if (store === "local") return local;
+  const { get, set, remove } = (store ?? {}) as Partial<KeyStore>;
+  if ([get, set, remove].every((method) => typeof method === "function")) return store as KeyStore;
+  throw invalid("store", 'must be "none", "local", or an object with get, set and remove');
+}
+
+/** The key in a store. What can't be had, or is no text, counts as absent. */
+export async function recall(store: KeyStore): Promise<string | undefined> {
+  try {
+    const value = await store.get(NAME);
+    if (typeof value !== "string" || value.length > MAX_LENGTH) return undefined;
+    return value.trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Puts a key into a store, or removes it. A store that fails only forgets, which the console says. */
+export async function remember(store: KeyStore, licenseKey: string | undefined): Promise<void> {
+  try {
+    await (licenseKey === undefined ? store.remove(NAME) : store.set(NAME, licenseKey));
+  } catch {
+    // Not with the error, which may hold the key.
+    console.warn("whop-license-gate: the store failed, so the licence key is not remembered.");
+  }
+}

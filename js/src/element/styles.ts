@@ -1,0 +1,326 @@
+let shared: CSSStyleSheet | undefined;
+
+/**
+ * The style sheet of every gate. It is constructed, as a policy without
+ * `'unsafe-inline'` allows no other that comes with a script.
+ */
+export function styleSheet(): CSSStyleSheet {
+  if (!shared) {
+    shared = new CSSStyleSheet();
+    shared.replaceSync(css);
+  }
+  return shared;
+}
+
+const css = `
+:host {
+  display: block;
+}
+
+.hidden-text {
+  position: absolute;
+  inline-size: 1px;
+  block-size: 1px;
+  margin: -1px;
+  overflow: hidden;
+  clip-path: inset(50%);
+  white-space: nowrap;
+}
+
+[part="panel"], [part="notice"] {
+  --_accent: var(--whop-gate-accent, light-dark(#4338ca, #a5b4fc));
+  --_on-accent: var(--whop-gate-on-accent, light-dark(#ffffff, #14142b));
+  --_surface: var(--whop-gate-surface, light-dark(#ffffff, #1a1a20));
+  --_text: var(--whop-gate-text, light-dark(#17171c, #ececf1));
+  --_muted: var(--whop-gate-muted, light-dark(#5b5b66, #a4a4b2));
+  --_border: var(--whop-gate-border, light-dark(#8a8a96, #6d6d7c));
+  --_edge: var(--whop-gate-edge, light-dark(#e2e2e8, #2c2c35));
+  --_good: var(--whop-gate-good, light-dark(#0b6b3a, #6ee7a8));
+  --_warn: var(--whop-gate-warn, light-dark(#8a4b00, #fcd34d));
+  --_bad: var(--whop-gate-bad, light-dark(#b3141f, #fda4af));
+  --_good-back: var(--whop-gate-good-surface, light-dark(#eaf7ef, #12271c));
+  --_warn-back: var(--whop-gate-warn-surface, light-dark(#fdf4e3, #2a2110));
+  --_bad-back: var(--whop-gate-bad-surface, light-dark(#fdeeee, #2e1519));
+  --_radius: var(--whop-gate-radius, 12px);
+  --_quiet: color-mix(in srgb, var(--_text) 6%, var(--_surface));
+  box-sizing: border-box;
+  color: var(--_text);
+  font: 1rem / 1.5 var(--whop-gate-font, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+  overflow-wrap: anywhere;
+}
+
+[part="panel"] {
+  inline-size: 100%;
+  max-inline-size: var(--whop-gate-width, 30rem);
+  margin-inline: auto;
+  padding: clamp(1.25rem, 5vw, 2.25rem);
+  border: 1px solid var(--_edge);
+  border-radius: calc(var(--_radius) * 1.5);
+  background: var(--_surface);
+  box-shadow: var(--whop-gate-shadow, 0 12px 36px rgb(0 0 0 / 7%));
+}
+
+h2, h3, p, ol, pre {
+  margin: 0;
+}
+
+[part="title"] {
+  font-size: 1.375rem;
+  line-height: 1.25;
+  letter-spacing: -0.01em;
+}
+
+[part="intro"] {
+  margin-block: 0.25rem 1.5rem;
+}
+
+[part="intro"], [part="help"], [part="wait"], [part="progress"] {
+  color: var(--_muted);
+}
+
+[part="field"] {
+  display: grid;
+  gap: 0.5rem;
+}
+
+label {
+  font-weight: 600;
+}
+
+input {
+  box-sizing: border-box;
+  inline-size: 100%;
+  min-block-size: 2.75rem;
+  padding: 0.625rem 0.8125rem;
+  border: 1px solid var(--_border);
+  border-radius: var(--_radius);
+  background: var(--_surface);
+  color: inherit;
+  font: 1rem / 1.4 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace;
+  text-align: -webkit-match-parent;
+  text-align: match-parent;
+}
+
+input::placeholder {
+  color: var(--_muted);
+  opacity: 1;
+}
+
+input[aria-invalid="true"] {
+  border-color: var(--_bad);
+  box-shadow: inset 0 0 0 1px var(--_bad);
+}
+
+input:read-only {
+  background: var(--_quiet);
+}
+
+[part="help"], [part="field-error"], [part="wait"], summary, pre {
+  font-size: 0.875rem;
+}
+
+[part="field-error"] {
+  color: var(--_bad);
+}
+
+[part="field-error"]:empty {
+  display: none;
+}
+
+:focus-visible {
+  outline: 3px solid var(--_accent);
+  outline-offset: 2px;
+}
+
+/* These take the focus so that they are read out; a ring would say that they can be used. */
+[part="result-title"]:focus, [part="content"]:focus {
+  outline: none;
+}
+
+[part="actions"] {
+  display: flex;
+  flex-wrap: wrap;
+  gap: 0.625rem;
+  margin-block-start: 1.25rem;
+}
+
+[part="actions"]:not(:has(> :not([hidden]))) {
+  display: none;
+}
+
+button, a {
+  display: inline-flex;
+  align-items: center;
+  justify-content: center;
+  gap: 0.5rem;
+  box-sizing: border-box;
+  min-block-size: 2.75rem;
+  padding: 0.5rem 1.125rem;
+  border: 1px solid var(--_border);
+  border-radius: var(--_radius);
+  background: transparent;
+  color: inherit;
+  font: inherit;
+  font-weight: 600;
+  text-decoration: none;
+  cursor: pointer;
+}
+
+button:hover, a:hover {
+  background: color-mix(in srgb, currentcolor 8%, transparent);
+}
+
+[type="submit"] {
+  flex: 1;
+  border-color: transparent;
+  background: var(--_accent);
+  color: var(--_on-accent);
+}
+
+[type="submit"]:hover {
+  background: color-mix(in srgb, var(--_text) 16%, var(--_accent));
+}
+
+[aria-disabled="true"], [aria-disabled="true"]:hover {
+  border-color: var(--_edge);
+  background: var(--_quiet);
+  color: var(--_muted);
+  cursor: default;
+}
+
+[part="progress"] {
+  display: flex;
+  align-items: center;
+  justify-content: center;
+  gap: 0.625rem;
+}
+
+[data-starting] [part="actions"] {
+  justify-content: center;
+}
+
+/* A remembered key is mostly checked before anyone could read that it is. */
+[data-starting] {
+  animation: appear 1ms 400ms backwards;
+}
+
+@keyframes appear {
+  from { opacity: 0; }
+}
+
+.spinner {
+  flex: none;
+  inline-size: 1rem;
+  block-size: 1rem;
+  box-sizing: border-box;
+  border: 2px solid currentcolor;
+  border-inline-end-color: transparent;
+  border-radius: 50%;
+  animation: turn 0.8s linear infinite;
+}
+
+@keyframes turn {
+  to { transform: rotate(1turn); }
+}
+
+[part="result"] {
+  --_tone: var(--_text);
+  --_back: var(--_quiet);
+  margin-block-start: 1.75rem;
+  padding: 1.125rem 1.25rem 1.25rem;
+  border-inline-start: 4px solid var(--_tone);
+  border-radius: var(--_radius);
+  background: var(--_back);
+}
+
+[data-tone="good"] { --_tone: var(--_good); --_back: var(--_good-back); }
+[data-tone="warn"] { --_tone: var(--_warn); --_back: var(--_warn-back); }
+[data-tone="bad"] { --_tone: var(--_bad); --_back: var(--_bad-back); }
+
+[part="result-heading"] {
+  display: flex;
+  gap: 0.5rem;
+  margin-block-end: 0.375rem;
+  color: var(--_tone);
+}
+
+[part="result-title"] {
+  font-size: 1.0625rem;
+  line-height: 1.35;
+}
+
+svg {
+  flex: none;
+  inline-size: 1.25rem;
+  block-size: 1.25rem;
+  margin-block-start: 0.1rem;
+  border-radius: 50%;
+  background: var(--_tone);
+  fill: none;
+  stroke: var(--_surface);
+  stroke-width: 2.25;
+  stroke-linecap: round;
+  stroke-linejoin: round;
+}
+
+[part="next-title"] {
+  margin-block: 1rem 0.25rem;
+  font-size: 0.875rem;
+  font-weight: 600;
+}
+
+ol {
+  padding-inline-start: 1.25rem;
+}
+
+li:only-child {
+  margin-inline-start: -1.25rem;
+  list-style: none;
+}
+
+[part="wait"] {
+  margin-block-start: 0.5rem;
+  font-variant-numeric: tabular-nums;
+}
+
+details {
+  margin-block-start: 1rem;
+}
+
+summary {
+  inline-size: fit-content;
+  padding-block: 0.25rem;
+  border-radius: 6px;
+  cursor: pointer;
+}
+
+pre {
+  margin-block-start: 0.5rem;
+  text-align: -webkit-match-parent;
+  text-align: match-parent;
+  white-space: pre-wrap;
+}
+
+[part="notice"] {
+  margin-block-end: 1rem;
+  padding: 0.625rem 1rem;
+  border: 1px solid color-mix(in srgb, var(--_warn) 25%, transparent);
+  border-radius: var(--_radius);
+  background: var(--_warn-back);
+  color: var(--_warn);
+  font-size: 0.875rem;
+}
+
+[hidden] {
+  display: none !important;
+}
+
+@media (forced-colors: active) {
+  [aria-disabled="true"] { color: GrayText; }
+  svg { background: CanvasText; stroke: Canvas; forced-color-adjust: none; }
+}
+
+@media (prefers-reduced-motion: reduce) {
+  .spinner { animation: none; }
+}
+`;

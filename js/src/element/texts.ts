@@ -1,0 +1,234 @@
+import { invalid, type LicenseErrorCode } from "../errors.js";
+import type { Verdict } from "../verdict.js";
+
+/** The code of a verdict or of an error. */
+export type OutcomeCode = Verdict["code"] | LicenseErrorCode;
+
+/** What the customer is told about one outcome. */
+export interface OutcomeTexts {
+  title: string;
+  text: string;
+  /** What to do next, in order. */
+  next: readonly string[];
+}
+
+/** Every text of the gate, as one language has them. */
+export interface GateTexts {
+  /** The language of these texts, as a BCP 47 tag such as `pt-BR`. Numbers, dates and times left are written in it. */
+  locale: string;
+  title: string;
+  intro: string;
+  label: string;
+  placeholder: string;
+  help: string;
+  submit: string;
+  /** On the button, while it works. */
+  busy: string;
+  /** The same, said in a sentence. */
+  checking: string;
+  cancel: string;
+  /** Under the field: nothing was entered. */
+  keyMissing: string;
+  /** Under the field: no licence key has this form. */
+  keyInvalid: string;
+  /** In place of the text of `unavailable`, where the browser knows that there is no network. */
+  offline: string;
+  /** Above the steps of an outcome. */
+  next: string;
+  /** The link of `reset-url`. */
+  manage: string;
+  /** The link of `buy-url`. */
+  buy: string;
+  /** The link of `support-url`. */
+  support: string;
+  /** Read out after the text of a link. */
+  newTab: string;
+  retry: string;
+  /** @param time A length of time in the locale's words, such as "42 seconds". */
+  retryIn: (time: string, seconds: number) => string;
+  retryNow: string;
+  details: string;
+  /**
+   * Above the content, where a lease stands in for the server.
+   *
+   * @param time The time left, in the locale's words, such as "6 days".
+   * @param end When it is over.
+   */
+  lease: (time: string, end: Date) => string;
+  /** As `lease`, where the end is not known. */
+  leaseWithoutEnd: string;
+  outcomes: Readonly<Record<OutcomeCode, OutcomeTexts>>;
+}
+
+/** What replaces some of the texts. What is left out, or undefined, stays as it is. */
+export type GateTextsInput = {
+  [Name in Exclude<keyof GateTexts, "outcomes">]?: GateTexts[Name] | undefined;
+} & {
+  outcomes?: { [Code in OutcomeCode]?: Partial<OutcomeTexts> | undefined } | undefined;
+};
+
+const notChecked = "Your licence was not checked.";
+const contactSeller = "Contact the seller and send them the details below.";
+const keepsHappening =
+  "If this keeps happening, contact the seller and send them the details below.";
+const network = ["Check your internet connection.", "Try again in a few minutes."];
+const sellersFault: OutcomeTexts = {
+  title: "The seller’s set-up has a fault",
+  text: "The check itself was refused. Your licence is not the cause.",
+  next: [contactSeller],
+};
+
+/** The gate's texts in English. */
+export const defaultTexts: GateTexts = {
+  locale: "en",
+  title: "Enter your licence key",
+  intro: "You received it on Whop with your purchase.",
+  label: "Licence key",
+  placeholder: "A1B2C3-D4E5F6-G7H8I9",
+  help: "You find it with your memberships on Whop.",
+  submit: "Check licence",
+  busy: "Checking…",
+  checking: "Checking your licence…",
+  cancel: "Cancel",
+  keyMissing: "Enter your licence key.",
+  keyInvalid: "This can’t be a licence key. Check it for missing or extra characters.",
+  offline: `You seem to be offline. ${notChecked}`,
+  next: "What to do next",
+  manage: "Open Whop",
+  buy: "Get a licence",
+  support: "Contact support",
+  newTab: "(opens in a new tab)",
+  retry: "Try again",
+  retryIn: (time) => `You can try again in ${time}.`,
+  retryNow: "You can try again now.",
+  details: "Details for support",
+  lease: (time) => `Your licence stays valid for ${time} without a connection.`,
+  leaseWithoutEnd: "Your licence was checked without a connection.",
+  outcomes: {
+    valid: {
+      title: "Your licence is valid",
+      text: "It is active and may be used on this machine.",
+      next: [],
+    },
+    metadata_mismatch: {
+      title: "This licence is in use on another machine",
+      text: "A licence key works on the machine that used it first.",
+      next: [
+        "Open your memberships on Whop and choose this product.",
+        "Press Reset Key.",
+        "Come back here and try again.",
+      ],
+    },
+    not_found: {
+      title: "There is no licence with this key",
+      text: "The server was asked and doesn’t know it.",
+      next: [
+        "Copy the key again from your memberships on Whop, all of it.",
+        "Make sure that it belongs to this product.",
+      ],
+    },
+    inactive: {
+      title: "This licence is no longer active",
+      text: "It was cancelled, or it has expired.",
+      next: ["Open your memberships on Whop and renew it.", "Come back here and try again."],
+    },
+    invalid_argument: sellersFault,
+    unauthorized: sellersFault,
+    rate_limited: {
+      title: "Too many checks at the moment",
+      text: `The server asks for a pause. ${notChecked}`,
+      next: ["Wait a moment, then try again."],
+    },
+    unavailable: { title: "The licence server can’t be reached", text: notChecked, next: network },
+    timeout: {
+      title: "The licence server didn’t answer in time",
+      text: notChecked,
+      next: network,
+    },
+    aborted: {
+      title: "The check was cancelled",
+      text: notChecked,
+      next: ["Try again whenever you like."],
+    },
+    bad_response: {
+      title: "The answer made no sense",
+      text: `What came back was not a licence server’s answer. ${notChecked}`,
+      next: [
+        "On a hotel, airport or company network, sign in to the network first.",
+        "Try again.",
+        keepsHappening,
+      ],
+    },
+    untrusted_response: {
+      title: "The answer can’t be trusted",
+      text: `It doesn’t carry the seller’s signature. ${notChecked}`,
+      next: ["Try again on another network.", keepsHappening],
+    },
+    no_machine_id: {
+      title: "This machine can’t be identified",
+      text: "No machine id was found, and a licence is bound to one.",
+      next: [contactSeller],
+    },
+    load_failed: {
+      title: "The licence check couldn’t be started",
+      text: `A part of it is missing or was blocked. ${notChecked}`,
+      next: [
+        "Start the app again, or reload the page.",
+        "Turn off extensions that block parts of pages, or use a current browser.",
+        keepsHappening,
+      ],
+    },
+  },
+};
+
+/** The default texts with the given ones in their place. A text of the wrong type is an `invalid_argument`. */
+export function mergeTexts(input: GateTextsInput | undefined): GateTexts {
+  const texts = merge(defaultTexts, input, "texts") as GateTexts;
+  try {
+    Intl.getCanonicalLocales(texts.locale);
+  } catch (cause) {
+    throw invalid("texts.locale", "is not a language tag", cause);
+  }
+  return texts;
+}
+
+function merge(defaults: object, input: unknown, path: string): object {
+  if (input === undefined) return defaults;
+  if (typeof input !== "object" || input === null) throw invalid(path, "must be an object");
+  const merged = Object.entries(defaults).map(([name, standard]: [string, unknown]) => {
+    const given: unknown = Reflect.get(input, name);
+    const place = `${path}.${name}`;
+    if (given === undefined) return [name, standard];
+    if (Array.isArray(standard)) {
+      if (!Array.isArray(given) || given.some((step) => typeof step !== "string")) {
+        throw invalid(place, "must be an array of strings");
+      }
+      return [name, given];
+    }
+    if (typeof standard === "object") return [name, merge(standard as object, given, place)];
+    if (typeof given !== typeof standard) throw invalid(place, `must be a ${typeof standard}`);
+    return [name, given];
+  });
+  return Object.fromEntries(merged);
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** A length of time in a locale's words and its largest fitting unit. */
+export function timeLeft(ms: number, locale: string, round: (value: number) => number): string {
+  const inUnit = (unit: string, value: number): string =>
+    new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(value);
+  if (ms >= 2 * DAY) return inUnit("day", round(ms / DAY));
+  if (ms >= 2 * HOUR) return inUnit("hour", round(ms / HOUR));
+  if (ms >= 2 * MINUTE) return inUnit("minute", round(ms / MINUTE));
+  return inUnit("second", Math.max(1, round(ms / SECOND)));
+}
+
+/** What is said of the seconds until a retry, or "". */
+export function waitText(seconds: number, texts: GateTexts): string {
+  if (seconds === 0) return "";
+  return texts.retryIn(timeLeft(seconds * SECOND, texts.locale, Math.ceil), seconds);
+}

@@ -1,0 +1,266 @@
+// Whether everybody can use <whop-license-gate>: axe-core in every state, the
+// keyboard alone, where the focus goes, and what is read out.
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { type GatePage, gateSuite, key, type OpenOptions, refusal, valid } from "./gate.js";
+
+type Gate = HTMLElementTagNameMap["whop-license-gate"];
+
+const states: Record<string, (p: GatePage) => Promise<void>> = {
+  idle: async () => {},
+  "an empty field": (p) => p.submit(" "),
+  checking: (p) => p.submit(),
+  "a wrong key": (p) => p.check({ error: "invalid_argument", message: "licenseKey: no" }),
+  metadata_mismatch: async (p) => {
+    await p.check(refusal("metadata_mismatch"));
+    await p.page.getByText("Details for support").click();
+  },
+  not_found: (p) => p.check(refusal("not_found")),
+  inactive: (p) => p.check(refusal("inactive")),
+  unauthorized: (p) => p.check({ error: "unauthorized" }),
+  "rate_limited, waiting": (p) => p.check({ error: "rate_limited", retryAfterMs: 60_000 }),
+  unavailable: (p) => p.check({ error: "unavailable" }),
+  cancelled: (p) => p.check({ error: "aborted" }),
+  untrusted_response: (p) => p.check({ error: "untrusted_response" }),
+  "open from a lease": (p) => p.check(valid({ source: "lease" })),
+};
+
+const looks: [string, OpenOptions][] = [
+  ["light", { colorScheme: "light" }],
+  ["dark", { colorScheme: "dark" }],
+  ["right to left", { dir: "rtl" }],
+  [
+    "dark, right to left, narrow",
+    { colorScheme: "dark", dir: "rtl", viewport: { width: 320, height: 500 } },
+  ],
+  ["forced colours", { forcedColors: "active" }],
+];
+
+suite("the licence gate for everybody", () => {
+  const open = gateSuite();
+
+  const attributes = { "buy-url": "/buy", "support-url": "/support" };
+  for (const [look, options] of looks) {
+    test(`axe-core finds nothing: ${look}`, async (t) => {
+      const p = await open(t, { ...options, gate: false });
+      for (const [name, reach] of Object.entries(states)) {
+        await p.clear();
+        await p.add({ attributes });
+        await reach(p);
+        assert.deepEqual(await p.violations(), [], name);
+        const wide = await p.page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        assert.equal(wide, false, `${name} must not scroll sideways`);
+      }
+      await p.clear();
+      await p.add({ attributes, store: "filled" });
+      assert.equal(await p.input.isVisible(), false);
+      // Shown only after a moment.
+      await p.gate
+        .locator("[part=panel]")
+        .evaluate((panel) => Promise.all(panel.getAnimations().map(({ finished }) => finished)));
+      assert.deepEqual(await p.violations(), [], "starting");
+    });
+  }
+
+  test("the keyboard alone", async (t) => {
+    const p = await open(t);
+    const { keyboard } = p.page;
+    await p.page.locator("#outside").focus();
+    await keyboard.press("Tab");
+    assert.equal(await p.focused(), "key");
+    await keyboard.insertText(key);
+    await keyboard.press("Tab");
+    assert.equal(await p.focused(), "button submit");
+    await keyboard.press("Space");
+    assert.equal(await p.state(), "checking");
+    assert.equal(await p.focused(), "button submit");
+    await keyboard.press("Tab");
+    assert.equal(await p.focused(), "button cancel");
+    await keyboard.press("Enter");
+    assert.equal(await p.focused(), "result-title");
+    assert.equal((await p.calls())[0]?.aborted, true);
+    await keyboard.press("Tab");
+    assert.equal(await p.focused(), "button retry");
+    await keyboard.press("Enter");
+    assert.equal(await p.focused(), "button submit");
+    await p.answer(refusal("metadata_mismatch"));
+    assert.equal(await p.focused(), "result-title");
+    for (const part of ["button manage", "button retry", "details-title"]) {
+      await keyboard.press("Tab");
+      assert.equal(await p.focused(), part);
+    }
+    await keyboard.press("Enter");
+    assert.equal(await p.page.getByText("Outcome: metadata_mismatch").isVisible(), true);
+    await keyboard.press("Shift+Tab");
+    await keyboard.press("Enter");
+    await p.answer(valid());
+    assert.equal(await p.focused(), "content");
+    await keyboard.press("Tab");
+    assert.equal(await p.focused(), "Inside");
+    // Once left, the content itself is no stop on the way.
+    await keyboard.press("Shift+Tab");
+    assert.equal(await p.focused(), "outside");
+  });
+
+  test("pasting a key", async (t) => {
+    const p = await open(t);
+    await p.page.evaluate(() =>
+      document.querySelector("#outside")?.replaceWith(document.createElement("input")),
+    );
+    const other = p.page.locator("main > p > input");
+    await other.fill(`${key} `);
+    await other.press("Control+a");
+    await other.press("Control+c");
+    await p.input.focus();
+    await p.input.press("Control+v");
+    await p.input.press("Enter");
+    assert.equal((await p.calls())[0]?.key, key);
+    const attributes = await p.input.evaluate((input) =>
+      Object.fromEntries([...input.attributes].map(({ name, value }) => [name, value])),
+    );
+    assert.equal(attributes.autocomplete, "off");
+    assert.equal(attributes.spellcheck, "false");
+    assert.equal(attributes.autocapitalize, "characters");
+  });
+
+  test("the focus is never lost, and never taken from elsewhere", async (t) => {
+    const p = await open(t);
+    const recheck = (): Promise<void> => p.gate.evaluate((gate) => void (gate as Gate).recheck());
+
+    // The customer went on to something else.
+    await p.submit();
+    await p.page.locator("#outside").focus();
+    await p.answer(refusal("inactive"));
+    assert.equal(await p.focused(), "outside");
+    await p.input.focus();
+    await p.input.press("Enter");
+    await p.page.locator("#outside").focus();
+    await p.answer(valid());
+    assert.equal(await p.focused(), "outside");
+
+    // What had the focus has gone with the content.
+    await p.page.getByRole("button", { name: "Inside" }).focus();
+    await recheck();
+    assert.equal(await p.focused(), "Inside");
+    await p.answer(refusal("inactive"));
+    assert.equal(await p.focused(), "result-title");
+
+    // An answer that nobody here asked for doesn't interrupt.
+    await p.input.focus();
+    await recheck();
+    await p.answer({ error: "unavailable" });
+    assert.equal(await p.focused(), "key");
+
+    await p.input.press("Enter");
+    await p.answer(valid());
+    await p.page.getByRole("button", { name: "Inside" }).focus();
+    await p.gate.evaluate((gate) => (gate as Gate).forget());
+    assert.equal(await p.focused(), "key");
+
+    // By the mouse, and where clicks don't focus buttons.
+    await p.input.fill(key);
+    await p.page.getByRole("button", { name: "Check licence" }).click();
+    await p.page.evaluate(() => {
+      let active = document.activeElement;
+      while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
+      (active as HTMLElement).blur();
+    });
+    await p.answer(refusal("not_found"));
+    assert.equal(await p.focused(), "result-title");
+  });
+
+  test("the focus while a remembered key is checked", async (t) => {
+    const p = await open(t, { gate: false });
+    await p.add({});
+    await p.input.focus();
+    await p.gate.evaluate(async (gate) => {
+      (gate as Gate).store = { get: () => "STORED-KEY", set() {}, remove() {} };
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    });
+    assert.equal(await p.focused(), "button cancel");
+    await p.answer(refusal("inactive"));
+    assert.equal(await p.focused(), "result-title");
+
+    const q = await open(t, { gate: { store: "filled" } });
+    const before = await q.focused();
+    await q.answer(refusal("inactive"));
+    assert.equal(await q.focused(), before);
+    assert.match(await q.status.innerText(), /no longer active\. It was cancelled/);
+  });
+
+  test("the content's own choice of focus, and focus() of the gate", async (t) => {
+    const p = await open(t);
+    await p.gate.evaluate((gate) => (gate as Gate).focus());
+    assert.equal(await p.focused(), "key");
+    await p.gate.evaluate((gate) => gate.querySelector("button")?.setAttribute("autofocus", ""));
+    await p.check(valid());
+    assert.equal(await p.focused(), "Inside");
+    await p.page.locator("#outside").focus();
+    await p.gate.evaluate((gate) => (gate as Gate).focus());
+    assert.equal(await p.focused(), "Inside");
+  });
+
+  test("what is read out", async (t) => {
+    const p = await open(t);
+    assert.equal(await p.status.innerText(), "");
+    await p.submit(" ");
+    assert.equal(await p.status.innerText(), "Enter your licence key.");
+    await p.submit();
+    assert.equal(await p.status.innerText(), "Checking your licence…");
+    assert.equal(await p.gate.locator("form").getAttribute("aria-busy"), "true");
+    await p.answer(refusal("inactive"));
+    // The title that takes the focus is read out by that.
+    assert.equal(await p.status.innerText(), "");
+    assert.equal(await p.gate.locator("form").getAttribute("aria-busy"), "false");
+    const title = p.page.getByRole("heading", { level: 3 });
+    assert.equal(await title.getAttribute("aria-describedby"), "result-text");
+    await p.submit();
+    await p.page.locator("#outside").focus();
+    await p.answer({ error: "timeout" });
+    assert.equal(
+      await p.status.innerText(),
+      "The licence server didn’t answer in time. Your licence was not checked.",
+    );
+    await p.check(valid());
+    assert.equal(await p.status.innerText(), "Your licence is valid.");
+  });
+
+  test("less motion, and no colour of its own where colours are forced", async (t) => {
+    const p = await open(t, { reducedMotion: "reduce", forcedColors: "active" });
+    await p.submit();
+    const spinner = p.gate.locator(".spinner").first();
+    assert.equal(await spinner.evaluate((e) => getComputedStyle(e).animationName), "none");
+    const q = await open(t);
+    await q.submit();
+    const turning = q.gate.locator(".spinner").first();
+    assert.equal(await turning.evaluate((e) => getComputedStyle(e).animationName), "turn");
+  });
+
+  test("its looks can be changed from outside", async (t) => {
+    const p = await open(t);
+    await p.page.evaluate(() => {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(`
+        whop-license-gate { --whop-gate-accent: rgb(1, 2, 3); --whop-gate-radius: 0px }
+        whop-license-gate::part(title) { color: rgb(4, 5, 6) }
+        whop-license-gate[state="checking"]::part(cancel) { color: rgb(7, 8, 9) }
+      `);
+      document.adoptedStyleSheets.push(sheet);
+    });
+    const style = (part: string, property: "color" | "backgroundColor" | "borderRadius") =>
+      p.gate
+        .locator(`[part~="${part}"]`)
+        .evaluate((e, name) => getComputedStyle(e)[name], property);
+    assert.equal(await style("submit", "backgroundColor"), "rgb(1, 2, 3)");
+    assert.equal(await style("submit", "borderRadius"), "0px");
+    assert.equal(await style("title", "color"), "rgb(4, 5, 6)");
+    await p.submit();
+    assert.equal(await style("cancel", "color"), "rgb(7, 8, 9)");
+    // And its own reach no further than itself.
+    await p.answer(valid());
+    const inherited = await p.content.evaluate((e) =>
+      getComputedStyle(e).getPropertyValue("--_accent"),
+    );
+    assert.equal(inherited, "");
+  });
+});

@@ -1,0 +1,296 @@
+// <whop-license-gate>: every answer that a validator can give, and every one that it must not.
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { gateSuite, key, type Plan, refusal, valid } from "./gate.js";
+
+type Gate = HTMLElementTagNameMap["whop-license-gate"];
+
+const memberships = "https://whop.com/@me/settings/memberships/";
+
+suite("the answers that a licence gate gets", () => {
+  const open = gateSuite();
+
+  test("a valid key opens it", async (t) => {
+    const p = await open(t, { gate: { machineId: "machine-1" } });
+    await p.input.waitFor();
+    assert.equal(await p.state(), "idle");
+    assert.equal(await p.content.isVisible(), false);
+    await p.submit(`  ${key}\t`);
+    assert.equal(await p.state(), "checking");
+    assert.equal(await p.content.isVisible(), false);
+    assert.equal(await p.page.getByRole("button", { name: "Checking…" }).isVisible(), true);
+    assert.deepEqual(await p.calls(), [
+      { key, hwid: "machine-1", argumentCount: 3, aborted: false },
+    ]);
+    await p.answer(valid());
+    assert.equal(await p.state(), "open");
+    assert.equal(await p.content.isVisible(), true);
+    assert.equal(await p.input.isVisible(), false);
+    assert.deepEqual(await p.events(), [
+      {
+        type: "whop-license-valid",
+        target: "gate",
+        detail: {
+          valid: true,
+          code: "valid",
+          source: "server",
+          checkedAt: "2026-01-01T00:00:00.000Z",
+          membership: { valid: true, id: "mem_1" },
+        },
+      },
+    ]);
+  });
+
+  const outcomes: [Plan, string, RegExp, { links?: string[]; retry?: true }][] = [
+    [
+      refusal("metadata_mismatch"),
+      "refused",
+      /another machine/,
+      { links: ["Open Whop"], retry: true },
+    ],
+    [
+      refusal("not_found"),
+      "refused",
+      /no licence with this key/,
+      { links: ["Open Whop", "Get a licence"] },
+    ],
+    [
+      refusal("inactive"),
+      "refused",
+      /no longer active/,
+      { links: ["Open Whop", "Get a licence"], retry: true },
+    ],
+    [
+      { error: "invalid_argument", message: "endpoint: is no URL" },
+      "error",
+      /seller’s set-up/,
+      { links: ["Contact support"] },
+    ],
+    [{ error: "unauthorized" }, "error", /seller’s set-up/, { links: ["Contact support"] }],
+    [{ error: "rate_limited" }, "error", /Too many checks/, { retry: true }],
+    [{ error: "unavailable" }, "error", /can’t be reached/, { retry: true }],
+    [{ error: "timeout" }, "error", /didn’t answer in time/, { retry: true }],
+    [{ error: "aborted" }, "error", /was cancelled/, { retry: true }],
+    [
+      { error: "bad_response" },
+      "error",
+      /made no sense/,
+      { links: ["Contact support"], retry: true },
+    ],
+    [
+      { error: "untrusted_response" },
+      "error",
+      /can’t be trusted/,
+      { links: ["Contact support"], retry: true },
+    ],
+    [
+      { error: "no_machine_id" },
+      "error",
+      /can’t be identified/,
+      { links: ["Contact support"], retry: true },
+    ],
+    [
+      { error: "load_failed" },
+      "error",
+      /couldn’t be started/,
+      { links: ["Contact support"], retry: true },
+    ],
+  ];
+
+  test("every other outcome keeps it closed and says what to do", async (t) => {
+    const p = await open(t, { gate: false });
+    const attributes = { "buy-url": "/buy", "support-url": "mailto:seller@example.com" };
+    for (const [plan, state, title, { links = [], retry = false }] of outcomes) {
+      const code =
+        "error" in plan ? plan.error : (plan as { verdict: { code: string } }).verdict.code;
+      await p.clear();
+      await p.add({ attributes });
+      const eventsBefore = (await p.events()).length;
+      const callsBefore = (await p.calls()).length;
+      await p.check(plan);
+      assert.equal(await p.state(), state);
+      assert.equal(await p.content.isVisible(), false);
+      assert.match(await p.page.getByRole("heading", { level: 3 }).innerText(), title);
+      assert.notEqual(await p.gate.getByRole("listitem").count(), 0);
+      const shown = await p.gate
+        .getByRole("link")
+        .evaluateAll((links) =>
+          links.map((link) => [(link.firstChild as Text).data, (link as HTMLAnchorElement).href]),
+        );
+      const addresses: Record<string, string> = {
+        "Open Whop": memberships,
+        "Get a licence": `${new URL(p.page.url()).origin}/buy`,
+        "Contact support": "mailto:seller@example.com",
+      };
+      assert.deepEqual(
+        shown,
+        links.map((link) => [link, addresses[link]]),
+      );
+      assert.equal(await p.retry.isVisible(), retry);
+      const [event, ...more] = (await p.events()).slice(eventsBefore);
+      assert.deepEqual(more, []);
+      assert.equal(event?.type, `whop-license-${state}`);
+      assert.equal(event?.detail.code, code);
+
+      if (retry) {
+        await p.retry.click();
+        assert.equal((await p.calls()).length, callsBefore + 2);
+        await p.answer(valid());
+        assert.equal(await p.content.isVisible(), true);
+      }
+    }
+  });
+
+  test("a key that can't be one is an error of the field", async (t) => {
+    const p = await open(t);
+    await p.page.getByRole("button", { name: "Check licence" }).click();
+    assert.deepEqual(await p.calls(), []);
+    await p.page.getByText("Enter your licence key.", { exact: true }).last().waitFor();
+    assert.equal(await p.input.getAttribute("aria-invalid"), "true");
+    assert.equal(await p.focused(), "key");
+
+    await p.input.fill("a/b");
+    assert.equal(await p.input.getAttribute("aria-invalid"), "false");
+    await p.input.press("Enter");
+    await p.answer({ error: "invalid_argument", message: "licenseKey: has a slash" });
+    assert.equal(await p.state(), "error");
+    assert.equal(await p.input.getAttribute("aria-invalid"), "true");
+    assert.equal(await p.page.getByRole("heading", { level: 3 }).isVisible(), false);
+    const described = await p.input.evaluate((input) =>
+      (input.getAttribute("aria-describedby") ?? "")
+        .split(" ")
+        .map((id) => (input.getRootNode() as ShadowRoot).getElementById(id)?.textContent)
+        .join(" "),
+    );
+    assert.match(described, /can’t be a licence key/);
+    assert.equal(await p.focused(), "key");
+  });
+
+  const throws = [
+    ...["undefined", "null", "string", "symbol", "an error", "an object without a prototype"],
+    ...[
+      "an object whose members throw",
+      "an error with an unknown code",
+      "an error with a verdict's code",
+    ],
+  ] as const;
+
+  test("a validator may throw anything", async (t) => {
+    const p = await open(t);
+    for (const what of throws) {
+      await p.check({ throws: what as "null" });
+      assert.equal(await p.state(), "error", what);
+      assert.equal(await p.content.isVisible(), false);
+      const event = (await p.events()).at(-1);
+      assert.equal(event?.type, "whop-license-error");
+      assert.equal(event?.detail.code, "load_failed", what);
+    }
+    assert.equal((await p.events()).length, throws.length);
+  });
+
+  test("an error of another copy of the class keeps its code", async (t) => {
+    const p = await open(t);
+    await p.check({ throws: "a foreign error" });
+    const [event] = await p.events();
+    assert.equal(event?.detail.code, "unavailable");
+    assert.equal(event?.detail.own, true);
+  });
+
+  test("nothing but a valid verdict opens it", async (t) => {
+    const p = await open(t);
+    const good = { source: "server", checkedAt: "x", membership: { valid: true } };
+    const values: unknown[] = [
+      ...[undefined, null, true, 1, "valid", [], {}, { valid: true }, { code: "valid" }],
+      ...[
+        { ...good, valid: true },
+        { ...good, code: "valid" },
+      ],
+      ...["true", 1, {}].map((valid) => ({ ...good, valid, code: "valid" })),
+      ...["not_found", "VALID", "", null].map((code) => ({ ...good, valid: true, code })),
+      ...["valid", "constructor", "unavailable"].map((code) => ({ ...good, valid: false, code })),
+      ...[null, undefined, "x"].map((membership) => ({
+        ...good,
+        valid: true,
+        code: "valid",
+        membership,
+      })),
+    ];
+    for (const verdict of values) {
+      await p.check({ verdict });
+      assert.equal(await p.state(), "error", JSON.stringify(verdict));
+      assert.equal(await p.content.isVisible(), false, JSON.stringify(verdict));
+    }
+    assert.deepEqual(
+      new Set((await p.events()).map(({ detail }) => detail.code)),
+      new Set(["load_failed"]),
+    );
+  });
+
+  test("the licence key is nowhere but in its field", async (t) => {
+    const spaced = `${key}!'(ä)`;
+    const p = await open(t, { gate: { store: "none" } });
+    const said: string[] = [];
+    p.page.on("console", (message) => said.push(message.text()));
+    const message = `No such Membership: ${spaced} ${encodeURIComponent(spaced)} ${spaced.toLowerCase()}`;
+    for (const plan of [
+      refusal("not_found", message),
+      { error: "unavailable", message } as const,
+      valid({ membership: { valid: true, license_key: spaced } }),
+    ]) {
+      await p.check(plan, spaced);
+      const all = (await p.everything()) + JSON.stringify(await p.events()) + said.join();
+      assert.doesNotMatch(all, /18DCE6/i);
+    }
+    assert.match(JSON.stringify(await p.events()), /No such Membership: •••/);
+  });
+
+  test("texts in another language", async (t) => {
+    const p = await open(t, {
+      clock: true,
+      gate: {
+        texts: {
+          locale: "de",
+          title: "Lizenzschlüssel eingeben",
+          submit: "Prüfen",
+          outcomes: { rate_limited: { title: "<b>Zu viele</b> Anfragen" } },
+        },
+      },
+    });
+    await p.page.getByRole("heading", { name: "Lizenzschlüssel eingeben" }).waitFor();
+    await p.input.fill(key);
+    await p.page.getByRole("button", { name: "Prüfen" }).click();
+    await p.answer({ error: "rate_limited", retryAfterMs: 42_000 });
+    // Texts are never markup.
+    assert.equal(
+      await p.page.getByRole("heading", { level: 3 }).innerText(),
+      "<b>Zu viele</b> Anfragen",
+    );
+    assert.equal(
+      await p.gate.locator("[part=wait]").innerText(),
+      "You can try again in 42 Sekunden.",
+    );
+    assert.equal(await p.gate.locator("[part=panel]").getAttribute("lang"), "de");
+    await p.gate.evaluate((gate: Element) => {
+      (gate as Gate).texts = {
+        retryIn: (time, seconds) => `${time} (${seconds})`,
+      };
+    });
+    assert.equal(await p.gate.locator("[part=wait]").innerText(), "42 seconds (42)");
+    await p.page.getByRole("heading", { name: "Enter your licence key" }).waitFor();
+  });
+
+  test("addresses that would run something are no links", async (t) => {
+    const p = await open(t, {
+      gate: {
+        attributes: { "reset-url": "javascript:alert(1)", "buy-url": "data:text/html,x" },
+      },
+    });
+    await p.check(refusal("not_found"));
+    const links = p.gate.getByRole("link");
+    assert.equal(await links.count(), 1);
+    assert.equal(await links.getAttribute("href"), memberships);
+    assert.equal(await links.getAttribute("rel"), "noopener noreferrer");
+    await p.gate.evaluate((gate) => gate.setAttribute("reset-url", "https://seller.example/reset"));
+    assert.equal(await links.getAttribute("href"), "https://seller.example/reset");
+  });
+});
