@@ -123,6 +123,10 @@ test("one caller's abort is its own", async () => {
   assert.equal((await rejects(impatient, "aborted")).cause, reason);
   await patient;
   await rejects(loadValidator({ endpoint, wasm, signal: controller.signal }), "aborted");
+
+  const { signal } = new AbortController();
+  const absent = `${site}/absent.wasm?signal`;
+  await rejects(loadValidator({ endpoint, wasm: absent, signal }), "load_failed", /404/);
 });
 
 test("why a load fails", async (t) => {

@@ -34,6 +34,9 @@ func main() {
 			panic("stopped by the test")
 		case "throw":
 			args[1].Get("thrower") // throws through the Go program
+		case "print later":
+			js.Global().Get("Promise").Call("resolve").Call("then",
+				js.FuncOf(func(js.Value, []js.Value) any { println("resumed"); return nil }))
 		case "exit later":
 			go func() {
 				done := make(chan struct{})
