@@ -1,16 +1,27 @@
 import type { LoadValidator } from "./api.js";
 import { compile, type ReadFile, readSource } from "./compile.js";
 import { invalid, loadFailed } from "./errors.js";
+import { LeaseKeeper } from "./lease-keeper.js";
+import { type LeaseStore, memoryStore } from "./lease-store.js";
 import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
-import { start } from "./program.js";
+import { type Program, start } from "./program.js";
+import { readSettings, SETTINGS, type Settings } from "./settings.js";
+import { makeValidator } from "./validator.js";
 import type { Validator } from "./verdict.js";
 
 interface Loaded {
   module: Promise<WebAssembly.Module>;
+  programs: Map<string, Promise<Running>>;
+}
+
+/** A program with what is shared by all who use it. */
+interface Running {
+  program: Program;
+  memory: LeaseStore;
   validators: Map<string, Promise<Validator>>;
 }
 
-const OPTIONS = ["endpoint", "wasm", "signal", "publicKey", "leases"] as const;
+const OPTIONS = ["endpoint", "wasm", "signal", ...SETTINGS] as const;
 
 // The support code copies the endpoint into a page of 8 KiB at start.
 const MAX_ENDPOINT_LENGTH = 2048;
@@ -22,41 +33,66 @@ const MAX_ENDPOINT_LENGTH = 2048;
 export function createLoader(defaultWasm: () => URL, readFile?: ReadFile): LoadValidator {
   const byAddress = new Map<unknown, Loaded>();
   const byObject = new WeakMap<object, Loaded>();
+  const keepers = new WeakMap<LeaseStore, LeaseKeeper>();
 
   function moduleOf(wasm: unknown): Loaded {
     const source = readSource(wasm);
     const cache = typeof source.key === "string" ? byAddress : byObject;
     const known = cache.get(source.key as object);
     if (known) return known;
-    const loaded = { module: compile(source, readFile), validators: new Map() };
+    const loaded = { module: compile(source, readFile), programs: new Map() };
     cache.set(source.key as object, loaded);
     loaded.module.catch(() => cache.delete(source.key as object));
     return loaded;
   }
 
-  function validatorOf({ module, validators }: Loaded, endpoint: string): Promise<Validator> {
-    const known = validators.get(endpoint);
+  function programOf({ module, programs }: Loaded, endpoint: string): Promise<Running> {
+    const known = programs.get(endpoint);
     if (known) return known;
-    const forget = () => validators.delete(endpoint);
-    const validator = module.then((compiled) => start(compiled, endpoint, forget));
-    validators.set(endpoint, validator);
-    validator.catch(forget);
+    const forget = () => programs.delete(endpoint);
+    const running = module.then(async (compiled) => ({
+      program: await start(compiled, endpoint, forget),
+      memory: memoryStore(),
+      validators: new Map(),
+    }));
+    programs.set(endpoint, running);
+    running.catch(forget);
+    return running;
+  }
+
+  async function validatorOf(started: Promise<Running>, settings: Settings): Promise<Validator> {
+    const { program, memory, validators } = await started;
+    const { id } = settings;
+    const known = id === undefined ? undefined : validators.get(id);
+    if (known) return known;
+    const validator = makeValidator(program, settings, keeperOf(settings.store ?? memory));
+    if (id !== undefined) {
+      validators.set(id, validator);
+      validator.catch(() => validators.delete(id));
+    }
     return validator;
   }
 
+  function keeperOf(store: LeaseStore): LeaseKeeper {
+    const known = keepers.get(store);
+    if (known) return known;
+    const keeper = new LeaseKeeper(store);
+    keepers.set(store, keeper);
+    return keeper;
+  }
+
   return async (options) => {
-    const { endpoint, wasm, signal, publicKey, leases } = readOptions(options, OPTIONS);
-    if (publicKey !== undefined) throw invalid("publicKey", "is not supported by this version");
-    if (leases !== undefined) throw invalid("leases", "is not supported by this version");
+    const { endpoint, wasm, signal, ...given } = readOptions(options, OPTIONS);
     if (typeof endpoint !== "string") {
       throw invalid("endpoint", "must be a string, the URL of your licence gateway");
     }
     if (endpoint.length > MAX_ENDPOINT_LENGTH) throw invalid("endpoint", "is too long");
     if (endpoint.includes("\0")) throw invalid("endpoint", "is not a URL");
+    const settings = readSettings(given);
     const abort = readSignal(signal);
     if (abort?.aborted) throw aborted(abort);
     const loaded = moduleOf(wasm === undefined ? located(defaultWasm) : wasm);
-    return untilAborted(validatorOf(loaded, endpoint), abort);
+    return untilAborted(validatorOf(programOf(loaded, endpoint), settings), abort);
   };
 }
 

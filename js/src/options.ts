@@ -32,6 +32,26 @@ function isPlain(value: unknown): value is object {
   return prototype === null || Reflect.getPrototypeOf(prototype) === null;
 }
 
+// Above what the module takes of any object.
+const MAX_MEMBERS = 100;
+
+/**
+ * A copy of a plain object, which its owner can't change any more. Anything
+ * else is returned as it is, for the module to refuse.
+ */
+export function copyOf<T>(value: T): T {
+  try {
+    if (!isPlain(value)) return value;
+    const keys = Reflect.ownKeys(value);
+    if (keys.length > MAX_MEMBERS) return value;
+    const copy = Object.create(null);
+    for (const key of keys) copy[key] = Reflect.get(value, key);
+    return copy;
+  } catch {
+    return value;
+  }
+}
+
 /** Checks an optional AbortSignal, which may come from another realm. */
 export function readSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;

@@ -1,16 +1,36 @@
 import { LicenseError, loadFailed, textOf } from "./errors.js";
 import { defineGo, type Go } from "./go-runtime.js";
-import type { ValidateLicense, Validator, Verdict } from "./verdict.js";
+import type { Verdict } from "./verdict.js";
 import { VERSION } from "./version.js";
 
 const SAID = "The console may say why.";
+
+/** What the module adds to each call of the package's own; a caller's options come after it. */
+export interface Added {
+  publicKey?: unknown;
+  issuer?: unknown;
+  audience?: unknown;
+  lease?: string;
+  clock?: { lastSeen: number };
+  preferLease?: boolean;
+}
+
+/** A running Go program. Its arguments may be anything; the module refuses what it can't take. */
+export interface Program {
+  validate(licenseKey: unknown, hwid: unknown, options: unknown, added?: Added): Promise<Verdict>;
+  /** Names the lease of a licence key and machine id in a store, or is undefined where they can't have one. */
+  leaseName(licenseKey: unknown, hwid: unknown): string | undefined;
+  /** Whether a public key is built into the module. */
+  readonly hasPublicKey: boolean;
+  readonly version: string;
+}
 
 /** Starts the Go program of a compiled module. `onStop` is called once, when it can't answer any more. */
 export async function start(
   module: WebAssembly.Module,
   endpoint: string,
   onStop: () => void,
-): Promise<Validator> {
+): Promise<Program> {
   const scope: object = shadowGlobal();
   defineGo(scope);
   scope.fs.writeSync = toConsole();
@@ -63,7 +83,7 @@ export async function start(
     );
   }
 
-  const validateLicense = async (...args: unknown[]): Promise<Verdict> => {
+  const call = async (...args: unknown[]): Promise<Verdict> => {
     if (stopped) throw hasStopped(stopped);
     let reject: (reason: unknown) => void = () => {};
     try {
@@ -78,7 +98,16 @@ export async function start(
       inFlight.delete(reject);
     }
   };
-  return Object.freeze({ validateLicense: validateLicense as ValidateLicense, version });
+  return {
+    validate: call,
+    leaseName: (licenseKey, hwid) => {
+      const leaseName = Reflect.get(validate, "leaseName");
+      const name: unknown = Reflect.apply(leaseName, undefined, [licenseKey, hwid]);
+      return typeof name === "string" ? name : undefined;
+    },
+    hasPublicKey: Reflect.get(validate, "hasPublicKey") === true,
+    version,
+  };
 }
 
 async function instantiate(module: WebAssembly.Module, go: Go): Promise<WebAssembly.Instance> {

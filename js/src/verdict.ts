@@ -80,7 +80,7 @@ export interface ValidateOptions {
    * replaced. With it, `valid` needs a lease whose signature holds, and an
    * answer without one rejects with `untrusted_response`.
    */
-  publicKey?: string | string[] | undefined;
+  publicKey?: string | readonly string[] | undefined;
   /** Who must have signed the lease, where that matters. */
   issuer?: string | undefined;
   /** The product that the lease must be for, `prod_…`, where that matters. */

@@ -101,6 +101,35 @@ test("one load is shared, also by callers that come later", async () => {
   assert.equal(first, second);
 });
 
+test("validators of the same settings are one, of others are not", async () => {
+  const alone = (await loadValidator({ endpoint })) as object;
+  const load = (settings: Partial<LoadOptions>) =>
+    loadValidator({ endpoint, publicKey, ...settings });
+  const all = new Set([alone]);
+  const store = { get: () => null, set() {}, remove() {} };
+  const settings: Partial<LoadOptions>[] = [
+    ...[{}, { publicKey: [publicKey] }, { issuer: "x" }, { audience: "x" }],
+    ...[{ revalidateAfterMs: 0 }, { revalidateAfterMs: 1 }],
+  ];
+  for (const [i, each] of settings.entries()) {
+    const validator = await load(each);
+    assert.equal(await load({ ...each }), validator);
+    all.add(validator);
+    assert.equal(all.size, i + 2, JSON.stringify(each));
+  }
+  for (const own of [{ leases: store }, { revalidateAfterMs: 0, onChange() {} }]) {
+    assert.notEqual(await load(own), await load(own));
+  }
+  assert.equal(await loadValidator({ endpoint }), alone);
+});
+
+test("a list of keys that is changed after the load", async () => {
+  const keys = [publicKey];
+  const load = loadValidator({ endpoint, publicKey: keys });
+  keys[0] = "";
+  await load;
+});
+
 test("a failed load is forgotten", async () => {
   const wasm = `${site}/flaky.wasm`;
   const failed = [loadValidator({ endpoint, wasm }), loadValidator({ endpoint, wasm })];
@@ -204,6 +233,8 @@ test("a package of another version than the module", async () => {
   await rejects(loadValidator({ endpoint }), "load_failed", /this package is version 9\.9\.9/);
 });
 
+const publicKey = "_LcpwjH-1_0rQ-AstBaVcxJ3FM1YM72EEzAsLPUjN-U";
+
 const throwing = Object.defineProperty({}, "endpoint", {
   enumerable: true,
   get() {
@@ -224,8 +255,38 @@ test("odd options", async (t) => {
     ["a URL object as endpoint", { endpoint: new URL(endpoint) }, /^endpoint: /],
     ["an endless endpoint", { endpoint: `https://${"a".repeat(10_000_000)}` }, /^endpoint: /],
     ["an endpoint with NUL", { endpoint: "https://good.example\0.evil" }, /^endpoint: /],
-    ["publicKey", { endpoint, publicKey: "x" }, /^publicKey: is not supported/],
-    ["leases", { endpoint, leases: "memory" }, /^leases: is not supported/],
+    ["no key", { endpoint, publicKey: "" }, /^publicKey: /],
+    ["null as key", { endpoint, publicKey: null }, /^publicKey: /],
+    ["a symbol as key", { endpoint, publicKey: Symbol("s") }, /^publicKey: /],
+    ["a function as key", { endpoint, publicKey: () => publicKey }, /^publicKey: /],
+    ["an object as key", { endpoint, publicKey: { toJSON() {} } }, /^publicKey: /],
+    ["a key that is cut off", { endpoint, publicKey: publicKey.slice(1) }, /^publicKey: /],
+    ["a key with white space", { endpoint, publicKey: ` ${publicKey}` }, /^publicKey: /],
+    ["no keys", { endpoint, publicKey: [] }, /^publicKey: /],
+    ["a hole for a key", { endpoint, publicKey: [publicKey, undefined] }, /^publicKey: /],
+    ["a bad key among good", { endpoint, publicKey: [publicKey, ""] }, /^publicKey: /],
+    ["eleven keys", { endpoint, publicKey: Array(11).fill(publicKey) }, /^publicKey: /],
+    ["endless keys", { endpoint, publicKey: Array(1e9) }, /^publicKey: /],
+    ["keys that throw", { endpoint, publicKey: revokedProxy() }, /^publicKey: /],
+    ["an empty issuer", { endpoint, publicKey, issuer: "" }, /^issuer: /],
+    ["a function as issuer", { endpoint, publicKey, issuer: () => "x" }, /^issuer: /],
+    ["null as audience", { endpoint, publicKey, audience: null }, /^audience: /],
+    ["an issuer without a key", { endpoint, issuer: "x" }, /^publicKey: /],
+    ["an audience without a key", { endpoint, audience: "x" }, /^publicKey: /],
+    ["leases without a key", { endpoint, leases: "memory" }, /^leases: needs a publicKey/],
+    ["a store without a key", { endpoint, leases: new Map() }, /^leases: /],
+    ["revalidateAfterMs without a key", { endpoint, revalidateAfterMs: 0 }, /needs a publicKey/],
+    ["leases that are none", { endpoint, publicKey, leases: "session" }, /^leases: /],
+    ["null as leases", { endpoint, publicKey, leases: null }, /^leases: /],
+    ["half a store", { endpoint, publicKey, leases: { get() {}, set() {} } }, /^leases: /],
+    ["a store that throws", { endpoint, publicKey, leases: revokedProxy() }, /^leases: can't be/],
+    ["no localStorage", { endpoint, publicKey, leases: "local" }, /^leases: .*no localStorage/],
+    ["an age below 0", { endpoint, publicKey, revalidateAfterMs: -1 }, /^revalidateAfterMs: /],
+    ["NaN as age", { endpoint, publicKey, revalidateAfterMs: Number.NaN }, /^revalidateAfterMs: /],
+    ["an endless age", { endpoint, publicKey, revalidateAfterMs: 1 / 0 }, /^revalidateAfterMs: /],
+    ["a text as age", { endpoint, publicKey, revalidateAfterMs: "1" }, /^revalidateAfterMs: /],
+    ["onChange that is none", { endpoint, publicKey, onChange: {} }, /^onChange: must/],
+    ["onChange alone", { endpoint, publicKey, onChange() {} }, /^onChange: .*revalidateAfterMs/],
     ["a signal that is none", { endpoint, signal: {} }, /^signal: /],
     ["no source", { endpoint, wasm: "" }, /^wasm: /],
     ["null as source", { endpoint, wasm: null }, /^wasm: /],

@@ -1,0 +1,102 @@
+import { type LeaseStore, remember } from "./lease-store.js";
+
+/** A lease that was kept, and the latest time that is known to have been since, in milliseconds since the epoch. */
+export interface KeptLease {
+  lease: string;
+  lastSeen: number;
+}
+
+const PREFIX = "whop-license:";
+
+// A page that hangs on its own storage is worse than one request too many.
+const STORE_TIMEOUT_MS = 2000;
+
+// A lease is at most 4 KiB of three base64url parts.
+const LEASE = /^[\w.-]{1,4096}$/;
+const MAX_TEXT = 5000;
+
+/** The greatest time that a Date holds. */
+const MAX_TIME = 8.64e15;
+
+/**
+ * Keeps leases in a store, each with the latest time seen. That time only
+ * grows while its lease lives. It grows by the clock and, as the clock may
+ * stand still, by the time for which this program has run. A new lease starts
+ * anew: the server has just vouched for it, so a clock that was once set years
+ * ahead doesn't lock anyone out.
+ */
+export class LeaseKeeper {
+  readonly #store: LeaseStore;
+  /** What this program has seen itself, and when by its own running time. */
+  readonly #seen = new Map<string, KeptLease & { atMs: number }>();
+
+  constructor(store: LeaseStore) {
+    this.#store = store;
+  }
+
+  /** The lease of that name, if there is one. */
+  async offer(name: string): Promise<KeptLease | undefined> {
+    const kept = parse(await answer(() => this.#store.get(PREFIX + name)));
+    return kept && this.#see(name, kept);
+  }
+
+  /** Keeps a lease that the server sent just now. */
+  async keep(name: string, lease: string): Promise<void> {
+    this.#seen.delete(name);
+    const kept = this.#see(name, { lease, lastSeen: 0 });
+    await answer(() => this.#store.set(PREFIX + name, JSON.stringify(kept)));
+  }
+
+  /** Keeps the present time with the lease, unless that has been replaced or removed. */
+  async touch(name: string, lease: string): Promise<void> {
+    // Another page may have written since.
+    const kept = parse(await answer(() => this.#store.get(PREFIX + name)));
+    // And so may this one, while the store was thinking.
+    if (kept?.lease !== lease || this.#seen.get(name)?.lease !== lease) return;
+    const latest = this.#see(name, kept);
+    await answer(() => this.#store.set(PREFIX + name, JSON.stringify(latest)));
+  }
+
+  async forget(name: string): Promise<void> {
+    this.#seen.delete(name);
+    await answer(() => this.#store.remove(PREFIX + name));
+  }
+
+  #see(name: string, { lease, lastSeen }: KeptLease): KeptLease {
+    const atMs = performance.now();
+    const seen = this.#seen.get(name);
+    const ran = seen?.lease === lease ? seen.lastSeen + (atMs - seen.atMs) : 0;
+    const latest = Math.floor(Math.min(Math.max(lastSeen, ran, Date.now()), MAX_TIME));
+    remember(this.#seen, name, { lease, lastSeen: latest, atMs });
+    return { lease, lastSeen: latest };
+  }
+}
+
+/** Reads a record. Whatever is not one, was damaged, or belongs to another program is none. */
+function parse(text: unknown): KeptLease | undefined {
+  if (typeof text !== "string" || text.length > MAX_TEXT) return undefined;
+  try {
+    const { lease, lastSeen } = JSON.parse(text);
+    if (typeof lease !== "string" || !LEASE.test(lease)) return undefined;
+    if (typeof lastSeen !== "number" || !(lastSeen >= 0 && lastSeen <= MAX_TIME)) return undefined;
+    return { lease, lastSeen };
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a store answers, or `undefined` where it throws, rejects, or doesn't answer in time. */
+async function answer(ask: () => unknown): Promise<unknown> {
+  let stopWaiting = () => {};
+  const late = new Promise<undefined>((resolve) => {
+    const timer = setTimeout(resolve, STORE_TIMEOUT_MS);
+    stopWaiting = () => clearTimeout(timer);
+  });
+  try {
+    return await Promise.race([ask(), late]);
+  } catch {
+    return undefined;
+  } finally {
+    stopWaiting();
+  }
+}

@@ -1,0 +1,74 @@
+import { invalid } from "./errors.js";
+
+/**
+ * Keeps texts by name. Each function may answer at once or by a promise, and
+ * its calls must take effect in the order in which they were made. What
+ * throws, rejects, or takes longer than two seconds counts as a store that is
+ * empty or that forgets: it never breaks a validation.
+ *
+ * A text holds a lease, which is good for one licence key on one machine. It is
+ * under 5,000 characters.
+ */
+export interface LeaseStore {
+  /** Returns the text, or `null` or `undefined` where there is none. */
+  get(name: string): string | null | undefined | PromiseLike<string | null | undefined>;
+  set(name: string, text: string): unknown;
+  remove(name: string): unknown;
+}
+
+/** Reads the `leases` option; `undefined` stands for a store in memory. */
+export function readStore(option: unknown): LeaseStore | undefined {
+  if (option === undefined || option === "memory") return undefined;
+  if (option === "local") {
+    if (!hasLocalStorage()) {
+      throw invalid("leases", 'is "local", but there is no localStorage here; give a store');
+    }
+    return localStore;
+  }
+  try {
+    const store = option as LeaseStore;
+    if (
+      typeof store === "object" &&
+      [store.get, store.set, store.remove].every((member) => typeof member === "function")
+    ) {
+      return store;
+    }
+  } catch (thrown) {
+    throw invalid("leases", "can't be read", thrown);
+  }
+  throw invalid("leases", 'must be "memory", "local", or an object with get, set and remove');
+}
+
+function hasLocalStorage(): boolean {
+  try {
+    return typeof localStorage === "object" && localStorage !== null;
+  } catch {
+    return true; // There is one, but the user forbids it: it is empty then.
+  }
+}
+
+const localStore: LeaseStore = {
+  get: (name) => localStorage.getItem(name),
+  set: (name, text) => localStorage.setItem(name, text),
+  remove: (name) => localStorage.removeItem(name),
+};
+
+/** How many leases are remembered at most. An app has one or two. */
+const MAX_REMEMBERED = 100;
+
+/** Sets a value in a map that forgets its oldest. */
+export function remember<Value>(map: Map<string, Value>, name: string, value: Value): void {
+  map.delete(name);
+  map.set(name, value);
+  if (map.size > MAX_REMEMBERED) map.delete(map.keys().next().value as string);
+}
+
+/** A store that lasts as long as the program. */
+export function memoryStore(): LeaseStore {
+  const texts = new Map<string, string>();
+  return {
+    get: (name) => texts.get(name),
+    set: (name, text) => remember(texts, name, text),
+    remove: (name) => texts.delete(name),
+  };
+}

@@ -1,0 +1,127 @@
+import { invalid, type LicenseError } from "./errors.js";
+import type { LeaseKeeper } from "./lease-keeper.js";
+import { copyOf } from "./options.js";
+import type { Added, Program } from "./program.js";
+import type { Settings } from "./settings.js";
+import type {
+  InvalidVerdict,
+  ValidateLicense,
+  ValidateOptions,
+  Validator,
+  Verdict,
+} from "./verdict.js";
+
+/** Whose signature counts, as the module takes it. */
+export type Trust = Pick<Added, "publicKey" | "issuer" | "audience">;
+
+/** How leases are used. */
+export interface Leasing {
+  keeper: LeaseKeeper;
+  /** From which age of its lease an answer is refreshed; `undefined` asks the server first. */
+  revalidateAfterMs?: number | undefined;
+  onChange?: ((verdict: InvalidVerdict) => void) | undefined;
+}
+
+/** Makes a validator, or rejects with the `invalid_argument` of a setting that the module refuses. */
+export async function makeValidator(
+  program: Program,
+  { trust, leasing, needsKey }: Settings,
+  keeper: LeaseKeeper,
+): Promise<Validator> {
+  if (Object.values(trust).some((value) => value !== undefined)) await check(program, trust);
+  if (program.hasPublicKey || trust.publicKey !== undefined) {
+    return leasingValidator(program, trust, { keeper, ...leasing });
+  }
+  if (needsKey) throw invalid(needsKey, "needs a publicKey: without one there are no leases");
+  return validator(program, (licenseKey, hwid, options) =>
+    program.validate(licenseKey, hwid, options),
+  );
+}
+
+/** Has the module judge the settings, by a call that is not sent for want of a licence key. */
+async function check(program: Program, trust: Trust): Promise<void> {
+  try {
+    await program.validate("", undefined, undefined, trust);
+  } catch (thrown) {
+    const { code, message } = thrown as LicenseError;
+    if (code !== "invalid_argument" || !message.startsWith("licenseKey: ")) throw thrown;
+  }
+}
+
+/** A validator that keeps the leases it is sent, and offers them to the module. */
+function leasingValidator(
+  program: Program,
+  trust: Trust,
+  { keeper, revalidateAfterMs, onChange }: Leasing,
+): Validator {
+  const refreshing = new Set<string>();
+
+  return validator(program, async (licenseKey, hwid, options) => {
+    // These are read again after the store has answered, and for a refresh.
+    const machine = copyOf(hwid);
+    const given = copyOf(options);
+    const name = program.leaseName(licenseKey, machine);
+    if (name === undefined) return program.validate(licenseKey, machine, given, trust);
+    const kept = await keeper.offer(name);
+    const added: Added = { ...trust };
+    if (kept) {
+      added.lease = kept.lease;
+      added.clock = { lastSeen: kept.lastSeen };
+      added.preferLease = revalidateAfterMs !== undefined;
+    }
+    let verdict: Verdict;
+    try {
+      verdict = await program.validate(licenseKey, machine, given, added);
+    } catch (thrown) {
+      if (kept) await keeper.touch(name, kept.lease);
+      throw thrown;
+    }
+    await note(name, verdict);
+    if (isOld(verdict)) refresh(name, licenseKey, machine, given);
+    return verdict;
+  });
+
+  /** Keeps what a verdict brings, or forgets what it ends. */
+  function note(name: string, verdict: Verdict): Promise<void> | undefined {
+    if (!verdict.valid) return keeper.forget(name);
+    if (verdict.lease === undefined) return undefined;
+    if (verdict.source === "server") return keeper.keep(name, verdict.lease);
+    return keeper.touch(name, verdict.lease);
+  }
+
+  function isOld({ source, checkedAt }: Verdict): boolean {
+    if (source !== "lease" || revalidateAfterMs === undefined) return false;
+    return Math.max(Date.now() - Date.parse(checkedAt), 0) >= revalidateAfterMs;
+  }
+
+  function refresh(
+    name: string,
+    licenseKey: string,
+    hwid: string | Record<string, string> | undefined,
+    given: ValidateOptions | undefined,
+  ): void {
+    if (refreshing.has(name)) return;
+    refreshing.add(name);
+    // Once, as the next call tries again; and only the server will do.
+    const asked = { ...given, maxAttempts: 1, preferLease: false };
+    for (const own of ["signal", "lease", "clock"] as const) delete asked[own];
+    program
+      .validate(licenseKey, hwid, asked, trust)
+      .then(async (verdict) => {
+        await note(name, verdict);
+        if (!verdict.valid) tell(verdict);
+      })
+      .catch(() => {}) // The lease stands as it did.
+      .finally(() => refreshing.delete(name));
+  }
+
+  function tell(verdict: InvalidVerdict): void {
+    if (!onChange) return;
+    // What it throws is reported as of any other listener, and not lost here.
+    queueMicrotask(() => onChange(verdict));
+  }
+}
+
+function validator(program: Program, validateLicense: ValidateLicense): Validator {
+  return Object.freeze({ validateLicense, version: program.version });
+}
