@@ -33,85 +33,119 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 	if fetch.Type() != js.TypeFunction {
 		return nil, errNoFetch
 	}
-	abort := t.global.Get("AbortController").New()
-	defer abort.Call("abort") // ends what is left of the body
+	abort := t.abortController.New()
+	answers := newAnswers()
+	complete := false
+	defer func() {
+		if !complete {
+			abort.Call("abort") // ends what is left of the body
+		}
+		answers.close()
+	}()
 
 	headers := t.create.Invoke(js.Null())
 	for _, h := range request.Header {
 		headers.Set(h[0], h[1])
 	}
-	answer, err := t.await(ctx, fetch.Invoke(request.URL, t.dict(
-		"method", request.Method,
-		"headers", headers,
-		"body", string(request.Body),
-		"credentials", "omit",
-		"cache", "no-store",
-		"redirect", "manual",
-		"referrerPolicy", "no-referrer",
-		"signal", abort.Get("signal"),
-	)))
+	// The page's fetch may be a wrapper that copies these, so they are its own.
+	init := t.assign.Invoke(t.create.Invoke(js.Null()), t.fetchInit)
+	init.Set("method", request.Method)
+	init.Set("headers", headers)
+	init.Set("body", string(request.Body))
+	init.Set("signal", abort.Get("signal"))
+	answer, err := answers.await(ctx, fetch.Invoke(request.URL, init))
 	if err != nil {
 		return nil, err
 	}
 	response = &license.Response{Status: answer.Get("status").Int()}
-	if header := answer.Get("headers").Call("get", "Retry-After"); header.Type() == js.TypeString {
-		response.RetryAfter = header.String()
+	if response.Status >= 400 {
+		if header := answer.Get("headers").Call("get", "Retry-After"); header.Type() == js.TypeString {
+			response.RetryAfter = header.String()
+		}
 	}
-	response.Body, err = t.readBody(ctx, answer.Get("body"))
+	response.Body, complete, err = readBody(ctx, answers, answer.Get("body"))
 	return response, err
 }
 
-// readBody reads a stream to its end, or to one byte over the limit.
-func (t *fetchTransport) readBody(ctx license.Context, stream js.Value) ([]byte, error) {
+// readBody reads a stream to its end, or to over the limit.
+func readBody(ctx license.Context, answers *answers, stream js.Value) (body []byte, complete bool, err error) {
 	if !stream.Truthy() {
-		return nil, nil
+		return nil, true, nil
 	}
-	var body []byte
 	reader := stream.Call("getReader")
 	for len(body) <= license.MaxBody {
-		result, err := t.await(ctx, reader.Call("read"))
+		result, err := answers.await(ctx, reader.Call("read"))
 		if err != nil {
-			return nil, err
-		}
-		if result.Get("done").Truthy() {
-			break
+			return nil, false, err
 		}
 		chunk := result.Get("value")
+		if chunk.IsUndefined() {
+			return body, true, nil
+		}
 		n := min(chunk.Length(), license.MaxBody+1-len(body))
 		start := len(body)
 		body = append(body, make([]byte, n)...)
 		js.CopyBytesToGo(body[start:], chunk)
 	}
-	return body, nil
+	return body, false, nil
 }
 
-// await waits for a promise or for the end of ctx. The functions given to the
-// promise are released when it settles, which an aborted fetch does.
-func (t *fetchTransport) await(ctx license.Context, promise js.Value) (js.Value, error) {
-	type outcome struct {
-		value js.Value
-		err   error
-	}
-	settled := make(chan outcome, 1)
-	var fulfilled, rejected js.Func
-	settle := func(o outcome) {
-		settled <- o
-		fulfilled.Release()
-		rejected.Release()
-	}
-	fulfilled = js.FuncOf(func(_ js.Value, args []js.Value) any {
-		settle(outcome{value: args[0]})
+// answers waits for promises, one after the other, with one pair of functions.
+type answers struct {
+	settled             chan answer
+	fulfilled, rejected js.Func
+	pending, closed     bool
+}
+
+type answer struct {
+	value js.Value
+	err   error
+}
+
+func newAnswers() *answers {
+	a := &answers{settled: make(chan answer, 1)}
+	a.fulfilled = js.FuncOf(func(_ js.Value, args []js.Value) any {
+		a.settle(answer{value: args[0]})
 		return nil
 	})
-	rejected = js.FuncOf(func(_ js.Value, args []js.Value) any {
-		settle(outcome{err: js.Error{Value: args[0]}})
+	a.rejected = js.FuncOf(func(_ js.Value, args []js.Value) any {
+		a.settle(answer{err: js.Error{Value: args[0]}})
 		return nil
 	})
-	promise.Call("then", fulfilled, rejected)
+	return a
+}
+
+// await waits for a promise or for the end of ctx, after which a may only be closed.
+func (a *answers) await(ctx license.Context, promise js.Value) (js.Value, error) {
+	a.pending = true
+	promise.Call("then", a.fulfilled, a.rejected)
 	select {
-	case o := <-settled:
-		return o.value, o.err
+	case got := <-a.settled:
+		return got.value, got.err
 	case <-ctx.Done():
 		return js.Value{}, ctx.Err()
 	}
+}
+
+func (a *answers) settle(got answer) {
+	a.pending = false
+	if a.closed {
+		a.release()
+		return
+	}
+	a.settled <- got
+}
+
+// close releases the functions, where a promise is still to be settled when it
+// is, which an aborted fetch does.
+func (a *answers) close() {
+	a.closed = true
+	if !a.pending {
+		a.release()
+	}
+}
+
+func (a *answers) release() {
+	a.fulfilled.Release()
+	a.rejected.Release()
 }

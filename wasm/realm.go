@@ -24,19 +24,26 @@ type realm struct {
 	array          js.Value
 	isArray        js.Value
 	push           js.Value
-	bind           js.Value
-	apply          js.Value
 	ownKeys        js.Value
 	get            js.Value
 	parse          js.Value
 	errorClass     js.Value
 	promise        js.Value
 	uint8Array     js.Value
+
+	abortController js.Value
+	assign          js.Value
+	now             js.Value
+	setTimeout      js.Value
+	clearTimeout    js.Value
+
+	bindPush  js.Value // makes a push that adds to its argument
+	fetchInit js.Value // what all requests have in common
 }
 
 func newRealm(global js.Value) *realm {
 	object, array, reflect := global.Get("Object"), global.Get("Array"), global.Get("Reflect")
-	return &realm{
+	r := &realm{
 		global:         global,
 		object:         object,
 		create:         object.Get("create"),
@@ -45,15 +52,28 @@ func newRealm(global js.Value) *realm {
 		array:          array,
 		isArray:        array.Get("isArray"),
 		push:           array.Get("prototype").Get("push"),
-		bind:           array.Get("bind"),
-		apply:          reflect.Get("apply"),
 		ownKeys:        reflect.Get("ownKeys"),
 		get:            reflect.Get("get"),
 		parse:          global.Get("JSON").Get("parse"),
 		errorClass:     global.Get("Error"),
 		promise:        global.Get("Promise"),
 		uint8Array:     global.Get("Uint8Array"),
+
+		abortController: global.Get("AbortController"),
+		assign:          object.Get("assign"),
+		now:             global.Get("Date").Get("now"),
+		setTimeout:      global.Get("setTimeout"),
+		clearTimeout:    global.Get("clearTimeout"),
 	}
+	bind := array.Get("bind")
+	r.bindPush = bind.Call("call", bind, array.Get("prototype").Get("push"))
+	r.fetchInit = r.dict(
+		"credentials", "omit",
+		"cache", "no-store",
+		"redirect", "manual",
+		"referrerPolicy", "no-referrer",
+	)
+	return r
 }
 
 // dict returns an object with the given names and values in turn. It has no
@@ -84,7 +104,7 @@ func (r *realm) isBrowser() bool {
 // whatever else can run, one on top of the other.
 func (r *realm) newPromise() (promise, resolve, reject js.Value) {
 	settlers := r.array.New()
-	promise = r.promise.New(r.apply.Invoke(r.bind, r.push, js.ValueOf([]any{settlers})))
+	promise = r.promise.New(r.bindPush.Invoke(settlers))
 	return promise, settlers.Index(0), settlers.Index(1)
 }
 
