@@ -1,58 +1,84 @@
 // `make demo`: every outcome once, on this machine, through the real parts:
 // the sidecar's machine id, the WebAssembly module, the gateway, and a
 // simulator in Whop's place. Exits 1 unless each outcome is the expected one.
-import { LicenseError, loadValidator, type Verdict } from "whop-license";
+import { createServer } from "node:http";
+import { LicenseError, loadValidator, type ValidateLicense, type Verdict } from "whop-license";
 import { createSidecar, type MachineId } from "whop-license/sidecar";
-import { sampleKeys, startServers } from "./servers.js";
+import { makeSigningKey, sampleKeys, startServers } from "./servers.js";
 
 interface Step {
   name: string;
   expected: Verdict["code"] | LicenseError["code"];
-  key: string;
-  hwid: string;
-  before?: () => Promise<void>;
+  source?: "server" | "lease";
+  ask: () => ReturnType<ValidateLicense>;
 }
 
 const sidecar = createSidecar();
 const machine = await sidecar.machineId();
 sidecar.close();
 
-const servers = await startServers();
-const { validateLicense, version } = await loadValidator({ endpoint: servers.endpoint });
+const { file, publicKey, remove } = await makeSigningKey();
+const servers = await startServers({ gatewayArgs: [`--signing-key=${file}`] });
+const forger = await startForger();
 
+const { endpoint } = servers;
+const { validateLicense, version } = await loadValidator({ endpoint, publicKey });
+const unsigned = await loadValidator({ endpoint });
+const forged = await loadValidator({ endpoint: forger.url, publicKey });
+
+const { good, unknown, cancelled } = sampleKeys;
 const steps: Step[] = [
-  { name: "a good key", expected: "valid", key: sampleKeys.good, hwid: machine.id },
+  { name: "a good key", expected: "valid", ask: () => validateLicense(good, machine.id) },
   {
     name: "a second machine",
     expected: "metadata_mismatch",
-    key: sampleKeys.good,
-    hwid: "the id of a second machine",
+    ask: () => validateLicense(good, "the id of a second machine"),
   },
-  { name: "an unknown key", expected: "not_found", key: sampleKeys.unknown, hwid: machine.id },
-  { name: "a cancelled key", expected: "inactive", key: sampleKeys.cancelled, hwid: machine.id },
+  {
+    name: "an unknown key",
+    expected: "not_found",
+    ask: () => validateLicense(unknown, machine.id),
+  },
+  {
+    name: "a cancelled key",
+    expected: "inactive",
+    ask: () => validateLicense(cancelled, machine.id),
+  },
+  {
+    name: "a forged server",
+    expected: "untrusted_response",
+    ask: () => forged.validateLicense(good, machine.id),
+  },
   {
     name: "an outage",
     expected: "unavailable",
-    key: sampleKeys.good,
-    hwid: machine.id,
-    before: servers.stop,
+    ask: async () => {
+      await servers.stop();
+      return unsigned.validateLicense(good, machine.id);
+    },
+  },
+  {
+    name: "with a lease",
+    expected: "valid",
+    source: "lease",
+    ask: () => validateLicense(good, machine.id),
   },
 ];
 
 console.log(`whop-license ${version}
 
   machine id  ${shortened(machine)}
-  endpoint    ${servers.endpoint}, a gateway with a simulator of Whop behind it
+  endpoint    ${endpoint}, a gateway with a simulator of Whop behind it
 `);
 let unexpected = 0;
-for (const { name, expected, key, hwid, before } of steps) {
-  await before?.();
-  const { code, text } = await outcome(key, hwid);
-  if (code !== expected) unexpected++;
-  const mark = code === expected ? "✔" : `✘ expected ${expected}:`;
-  console.log(`  ${mark} ${name.padEnd(17)} ${code.padEnd(18)} ${text}`);
+for (const { name, expected, source = "server", ask } of steps) {
+  const outcome = await settle(ask);
+  const good = outcome.code === expected && (outcome.source ?? source) === source;
+  if (!good) unexpected++;
+  const mark = good ? "✔" : `✘ expected ${expected}:`;
+  console.log(`  ${mark} ${name.padEnd(17)} ${outcome.code.padEnd(18)} ${outcome.text}`);
 }
-await servers.stop();
+await Promise.all([servers.stop(), forger.stop(), remove()]);
 console.log(
   unexpected === 0
     ? "\nAll outcomes as expected. `make launcher` shows them in a page."
@@ -60,19 +86,46 @@ console.log(
 );
 process.exitCode = unexpected === 0 ? 0 : 1;
 
-async function outcome(key: string, hwid: string): Promise<{ code: string; text: string }> {
+interface Outcome {
+  code: string;
+  text: string;
+  source?: string;
+}
+
+async function settle(ask: Step["ask"]): Promise<Outcome> {
   try {
-    const verdict = await validateLicense(key, hwid);
-    return {
-      code: verdict.code,
-      text: verdict.valid
-        ? `status ${verdict.membership.status}, bound to this machine`
-        : `“${verdict.message}”`,
-    };
+    const verdict = await ask();
+    const { code, source } = verdict;
+    if (!verdict.valid) return { code, source, text: `“${verdict.message}”` };
+    return source === "lease"
+      ? { code, source, text: `the network is cut; offline until ${verdict.leaseExpiresAt}` }
+      : { code, source, text: `status ${verdict.membership.status}, bound to this machine` };
   } catch (error) {
     if (!(error instanceof LicenseError)) throw error;
-    return { code: error.code, text: "an error, not an invalid licence: nothing was found out" };
+    const { code } = error;
+    return code === "untrusted_response"
+      ? { code, text: "it says valid, and can't prove it" }
+      : { code, text: "an error, not an invalid licence: nothing was found out" };
   }
+}
+
+/** A server that anyone could point an app at: every licence is valid. */
+async function startForger(): Promise<{ url: string; stop: () => Promise<void> }> {
+  const server = createServer((request, response) => {
+    request.resume();
+    response.writeHead(201, { "Content-Type": "application/json" }).end('{"valid":true}');
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    stop: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
 }
 
 function shortened({ id, scheme, source, warnings }: MachineId): string {

@@ -1,8 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -73,6 +76,24 @@ export async function start(
       await ended;
     },
   };
+}
+
+export interface SigningKey {
+  /** What `--signing-key` takes. */
+  file: string;
+  /** What apps are built with. */
+  publicKey: string;
+  remove(): Promise<void>;
+}
+
+/** Makes a key for leases, as an operator does. */
+export async function makeSigningKey(): Promise<SigningKey> {
+  const folder = await mkdtemp(join(tmpdir(), "whop-license-"));
+  const file = join(folder, "signing-key.json");
+  const { stdout } = await promisify(execFile)(program("whop-license-gateway"), ["keygen", file]);
+  const publicKey = /^public key +(\S+)$/m.exec(stdout)?.[1];
+  if (publicKey === undefined) throw new Error(`keygen printed no public key: ${stdout}`);
+  return { file, publicKey, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
 export interface Servers {
