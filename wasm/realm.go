@@ -11,6 +11,8 @@ import (
 
 // realm holds the page's built-in functions as they were when the module
 // started, so that what a page does to its prototypes later changes no rule.
+// What the page may stand in for on purpose, its fetch, time and timers, is
+// looked up when it is used.
 //
 // They are called by Invoke, which turns a JavaScript exception into a Go panic
 // that can be recovered; Get and Set on a caller's object would let a getter's
@@ -23,7 +25,6 @@ type realm struct {
 	getPrototypeOf js.Value
 	array          js.Value
 	isArray        js.Value
-	push           js.Value
 	ownKeys        js.Value
 	get            js.Value
 	parse          js.Value
@@ -33,9 +34,6 @@ type realm struct {
 
 	abortController js.Value
 	assign          js.Value
-	now             js.Value
-	setTimeout      js.Value
-	clearTimeout    js.Value
 
 	bindPush  js.Value // makes a push that adds to its argument
 	fetchInit js.Value // what all requests have in common
@@ -51,7 +49,6 @@ func newRealm(global js.Value) *realm {
 		getPrototypeOf: object.Get("getPrototypeOf"),
 		array:          array,
 		isArray:        array.Get("isArray"),
-		push:           array.Get("prototype").Get("push"),
 		ownKeys:        reflect.Get("ownKeys"),
 		get:            reflect.Get("get"),
 		parse:          global.Get("JSON").Get("parse"),
@@ -61,9 +58,6 @@ func newRealm(global js.Value) *realm {
 
 		abortController: global.Get("AbortController"),
 		assign:          object.Get("assign"),
-		now:             global.Get("Date").Get("now"),
-		setTimeout:      global.Get("setTimeout"),
-		clearTimeout:    global.Get("clearTimeout"),
 	}
 	bind := array.Get("bind")
 	r.bindPush = bind.Call("call", bind, array.Get("prototype").Get("push"))

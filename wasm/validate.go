@@ -157,7 +157,7 @@ func (c *signalContext) Err() error {
 // clock is the page's time.
 type clock struct{ *realm }
 
-func (c *clock) NowMs() int64 { return int64(c.now.Invoke().Float()) }
+func (c *clock) NowMs() int64 { return int64(c.global.Get("Date").Call("now").Float()) }
 
 func (c *clock) After(ms int64) (<-chan struct{}, func()) {
 	done := make(chan struct{})
@@ -165,9 +165,9 @@ func (c *clock) After(ms int64) (<-chan struct{}, func()) {
 		close(done)
 		return nil
 	})
-	timer := c.setTimeout.Invoke(fired, float64(ms))
+	timer := c.global.Get("setTimeout").Invoke(fired, float64(ms))
 	return done, func() {
-		c.clearTimeout.Invoke(timer)
+		c.global.Get("clearTimeout").Invoke(timer)
 		fired.Release()
 	}
 }
