@@ -54,6 +54,18 @@ func isOutage(err error) bool {
 	return errors.As(err, &up) && !up.refused && up.reason != "rate_limited"
 }
 
+// open returns an [upstreamError] while Whop is not to be asked.
+func (c *circuit) open() error {
+	if c.breaker.State() == gobreaker.StateOpen {
+		return circuitError(gobreaker.ErrOpenState)
+	}
+	return nil
+}
+
+func circuitError(err error) error {
+	return &upstreamError{reason: "circuit_open", retryAfter: circuitRest, err: err}
+}
+
 // run makes a call about one licence, or returns an [upstreamError] at once
 // while the circuit is open.
 func (c *circuit) run(id string, call func() (*membership, error)) (*membership, error) {
@@ -68,7 +80,7 @@ func (c *circuit) run(id string, call func() (*membership, error)) (*membership,
 		return m, err
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
-		return nil, &upstreamError{reason: "circuit_open", retryAfter: circuitRest, err: err}
+		return nil, circuitError(err)
 	}
 	return m, err
 }

@@ -41,9 +41,15 @@ func (v value) MarshalJSONTo(enc *jsontext.Encoder) error {
 	return enc.WriteValue(jsontext.Value(v.text))
 }
 
-// scalar reports whether an app may send v: a string, a number or a boolean.
-func (v value) scalar() bool {
-	return v.string || (v.text != "null" && v.text[0] != '{' && v.text[0] != '[')
+// sendable reports whether an app may send v: a string, a boolean, or a whole
+// number that no JSON library rounds. Other numbers might come back from Whop in
+// another form and then never match.
+func (v value) sendable() bool {
+	if v.string || v.text == "true" || v.text == "false" {
+		return true
+	}
+	n, err := strconv.ParseInt(v.text, 10, 64)
+	return err == nil && n >= -1<<53 && n <= 1<<53 && strconv.FormatInt(n, 10) == v.text
 }
 
 // canonical returns the same bytes for the same metadata.
@@ -74,8 +80,8 @@ type bindingRules struct {
 func (r bindingRules) check(sent metadata) error {
 	texts := make(map[string]string, len(sent))
 	for name, v := range sent {
-		if !v.scalar() {
-			return errors.New("metadata: a value is not a string, a number or a boolean")
+		if !v.sendable() {
+			return errors.New("metadata: a value is not a string, a boolean, or a whole number of at most 53 bits")
 		}
 		if r.sellerNames[name] {
 			return errors.New("metadata: a name is reserved for the seller")

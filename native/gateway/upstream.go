@@ -164,6 +164,9 @@ func (w *whop) call(ctx context.Context, op operation, id string, body []byte, i
 		w.metrics.upstream(op, "paused", 0)
 		return nil, &upstreamError{reason: "paused", retryAfter: wait, err: errors.New("asked to be left alone")}
 	}
+	if err := w.circuit.open(); err != nil { // before it costs anything of the quota
+		return nil, err
+	}
 	if err := w.budget.take(ctx, op); err != nil {
 		w.metrics.upstream(op, "over_budget", 0)
 		return nil, err
