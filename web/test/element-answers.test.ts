@@ -1,8 +1,10 @@
 // <whop-license-gate>: every answer that a validator can give, and every one that it must not.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { gateSuite, key, type Plan, refusal, valid } from "./gate.js";
+import { gateSuite, harness, key, type Plan, refusal, valid } from "./gate.js";
+import { startSimulator } from "./simulator.js";
 
+type Harness = typeof import("./pages/element.js");
 type Gate = HTMLElementTagNameMap["whop-license-gate"];
 
 const memberships = "https://whop.com/@me/settings/memberships/";
@@ -292,5 +294,34 @@ suite("the answers that a licence gate gets", () => {
     assert.equal(await links.getAttribute("rel"), "noopener noreferrer");
     await p.gate.evaluate((gate) => gate.setAttribute("reset-url", "https://seller.example/reset"));
     assert.equal(await links.getAttribute("href"), "https://seller.example/reset");
+  });
+
+  test("with the package's own validator", async (t) => {
+    const simulator = await startSimulator();
+    t.after(() => simulator.stop());
+    const p = await open(t, { gate: { machineId: "machine-1", validator: "none" } });
+    await p.page.evaluate(
+      async ({ path, url, apiKey }) => {
+        const { useReal }: Harness = await import(path);
+        useReal(document.querySelector("whop-license-gate") as Gate, url, apiKey);
+      },
+      { path: harness, url: simulator.url, apiKey: simulator.apiKey },
+    );
+    const title = p.page.getByRole("heading", { level: 3 });
+
+    await p.submit("not/a/key");
+    await p.page.getByText("This can’t be a licence key.").first().waitFor();
+    await p.submit();
+    await title.getByText("There is no licence with this key").waitFor();
+    await simulator.add({ license_key: key, metadata: { HWID: "machine-0" } });
+    await p.submit();
+    await title.getByText("in use on another machine").waitFor();
+    // The simulator's words hold the key, as Whop's do.
+    assert.doesNotMatch(await p.everything(), /18DCE6/);
+    await simulator.control(`reset/${key}`);
+    await p.retry.click();
+    await p.content.waitFor();
+    assert.doesNotMatch(JSON.stringify(await p.events()), /18DCE6/);
+    assert.deepEqual(await p.eventTypes(), ["error", "refused", "refused", "valid"]);
   });
 });

@@ -134,10 +134,17 @@ export function reportOf(answer: Answer): string {
     .join("\n");
 }
 
-/** What is said of a lease that stands in for the server, or "". */
-export function leaseText(answer: Answer | undefined, texts: GateTexts): string {
-  if (answer?.code !== "valid" || answer.source !== "lease") return "";
+const URGENT = 3 * 24 * 3_600_000;
+
+/** What is said of a lease that stands in for the server, and whether it ends soon. */
+export function leaseNotice(
+  answer: Answer | undefined,
+  texts: GateTexts,
+): { text: string; urgent: boolean } {
+  if (answer?.code !== "valid" || answer.source !== "lease") return { text: "", urgent: false };
   const end = leaseEnd(answer);
-  if (end === undefined) return texts.leaseWithoutEnd;
-  return texts.lease(timeLeft(end - Date.now(), texts.locale, Math.floor), new Date(end));
+  if (end === undefined) return { text: texts.leaseWithoutEnd, urgent: true };
+  const left = end - Date.now();
+  const time = timeLeft(left, texts.locale, Math.floor);
+  return { text: texts.lease(time, new Date(end)), urgent: left < URGENT };
 }

@@ -1,6 +1,6 @@
 import { invalid, LicenseError } from "../errors.js";
 import type { Verdict } from "../verdict.js";
-import { type Answer, blamesKey, leaseEnd, leaseText, readVerdict, reportOf } from "./answer.js";
+import { type Answer, blamesKey, leaseEnd, leaseNotice, readVerdict, reportOf } from "./answer.js";
 import {
   check,
   type GateMachineId,
@@ -148,8 +148,8 @@ export class WhopLicenseGate extends Base {
   }
 
   /**
-   * Takes a verdict that came by itself, such as one that `onChange` of
-   * `loadValidator` delivers, and opens or closes.
+   * Takes a verdict that came by itself, such as the refusal that `onChange` of
+   * `loadValidator` delivers, and closes or opens.
    */
   receive(verdict: Verdict): void {
     const answer = readVerdict(verdict, this.#licenseKey);
@@ -169,7 +169,7 @@ export class WhopLicenseGate extends Base {
     this.#licenseKey = this.#answer = this.#fieldError = undefined;
     this.#view.input.value = "";
     const hidFocus = this.#enter("idle");
-    this.#view.announce("");
+    this.#view.announce();
     if (hidFocus) this.focus();
     await this.#storing;
   }
@@ -181,8 +181,10 @@ export class WhopLicenseGate extends Base {
     else if (this.#state !== "open") input.focus(options);
     else {
       const wanted = this.querySelector<HTMLElement>("[autofocus]");
+      wanted?.focus(options);
+      if (wanted && this.#focused === wanted) return;
       content.tabIndex = -1;
-      (wanted ?? content).focus(options);
+      content.focus(options);
     }
   }
 
@@ -332,17 +334,17 @@ export class WhopLicenseGate extends Base {
       this.#watchLease();
       if (wasOpen) return;
       if (focused) this.focus();
-      const notice = leaseText(answer, this.#texts);
-      this.#view.announce(`${this.#texts.outcomes.valid.title}. ${notice}`);
+      const { text } = leaseNotice(answer, this.#texts);
+      this.#view.announce(this.#texts.outcomes.valid.title, text);
     } else if (this.#fieldError) {
       if (focused) input.focus();
       this.#view.announce(this.#texts[this.#fieldError]);
     } else if (focused) {
       resultTitle.focus();
-      this.#view.announce("");
+      this.#view.announce();
     } else {
       const { title } = this.#texts.outcomes[answer.code];
-      this.#view.announce(`${title}. ${outcomeText(this.#texts, answer.code, navigator.onLine)}`);
+      this.#view.announce(title, outcomeText(this.#texts, answer.code, navigator.onLine));
     }
   }
 
@@ -388,7 +390,7 @@ export class WhopLicenseGate extends Base {
       report: this.#report,
       online: navigator.onLine,
       wait: waitText(this.#countdown.seconds, texts),
-      notice: leaseText(this.#answer, texts),
+      notice: leaseNotice(this.#answer, texts),
       links: {
         manage: this.getAttribute("reset-url"),
         buy: this.getAttribute("buy-url"),

@@ -1,6 +1,9 @@
 import { invalid } from "../errors.js";
 
-/** Where a gate may keep one string, by a name. What the methods return may be a promise. */
+/**
+ * Where a gate may keep one text, by a name. What the functions return may be a
+ * promise. A store made for the `leases` of `loadValidator` fits.
+ */
 export interface KeyStore {
   get(name: string): unknown;
   set(name: string, value: string): unknown;

@@ -17,6 +17,10 @@ const css = `
   display: block;
 }
 
+:host([hidden]) {
+  display: none;
+}
+
 .hidden-text {
   position: absolute;
   inline-size: 1px;
@@ -304,11 +308,15 @@ pre {
 [part="notice"] {
   margin-block-end: 1rem;
   padding: 0.625rem 1rem;
-  border: 1px solid color-mix(in srgb, var(--_warn) 25%, transparent);
+  border: 1px solid color-mix(in srgb, currentcolor 25%, transparent);
   border-radius: var(--_radius);
+  background: var(--_quiet);
+  font-size: 0.875rem;
+}
+
+[part="notice"][data-tone="warn"] {
   background: var(--_warn-back);
   color: var(--_warn);
-  font-size: 0.875rem;
 }
 
 [hidden] {

@@ -25,8 +25,8 @@ export interface Model {
   online: boolean;
   /** What is said of the time until a retry, or "". */
   wait: string;
-  /** Shown with the content. */
-  notice: string;
+  /** Shown with the content; `urgent` where the customer should do something about it. */
+  notice: { text: string; urgent: boolean };
   links: Links;
 }
 
@@ -91,7 +91,7 @@ export class View {
   readonly #report = make("pre", "report", { lang: "en", dir: "ltr" });
   readonly #details = make("details", "details", {}, this.#summary, this.#report);
   readonly #notice = make("p", "notice", {});
-  readonly #status = make("p", "", { class: "hidden-text", role: "status" });
+  readonly #status = make("div", "", { class: "hidden-text", role: "status" });
   readonly #intros = [this.#title, this.#intro];
   readonly #field = make("div", "field", {});
   readonly #form = make("form", "form", { novalidate: "" });
@@ -137,9 +137,9 @@ export class View {
     this.content.addEventListener("blur", () => this.content.removeAttribute("tabindex"));
   }
 
-  /** Says something to a screen reader. */
-  announce(text: string): void {
-    this.#status.textContent = text;
+  /** Says something to a screen reader, each text for itself. */
+  announce(...texts: string[]): void {
+    this.#status.replaceChildren(...texts.filter(Boolean).map((text) => make("p", "", {}, text)));
   }
 
   /** What can have the focus while a check is running. */
@@ -177,8 +177,9 @@ export class View {
     this.cancel.hidden = !busy;
     this.cancel.textContent = texts.cancel;
 
-    this.#notice.hidden = !open || model.notice === "";
-    this.#notice.textContent = model.notice;
+    this.#notice.hidden = !open || model.notice.text === "";
+    this.#notice.textContent = model.notice.text;
+    this.#notice.dataset.tone = model.notice.urgent ? "warn" : "neutral";
     this.#result.hidden = busy || open || !answer || blamesKey(answer);
     if (this.#result.hidden) this.#details.open = false;
     else if (answer) this.#renderResult(model, answer);
@@ -195,13 +196,7 @@ export class View {
     this.#resultText.textContent = outcomeText(texts, answer.code, model.online);
     this.#nextTitle.textContent = texts.next;
     this.#nextTitle.hidden = this.#next.hidden = next.length === 0;
-    this.#next.replaceChildren(
-      ...next.map((step) => {
-        const item = document.createElement("li");
-        item.textContent = step;
-        return item;
-      }),
-    );
+    this.#next.replaceChildren(...next.map((step) => make("li", "", {}, step)));
     const newTab = make("span", "", { class: "hidden-text" }, ` ${texts.newTab}`);
     for (const [anchor, text, href] of [
       [this.#manage, texts.manage, manage && (address(links.manage) ?? MEMBERSHIPS)],
@@ -235,9 +230,13 @@ export function outcomeText(texts: GateTexts, code: OutcomeCode, online: boolean
 
 /** An address that a link may have: none whose click would run something. */
 function address(given: string | null): string | undefined {
-  if (!given || !URL.canParse(given, document.baseURI)) return undefined;
-  const { href, protocol } = new URL(given, document.baseURI);
-  return /^(https?|mailto):$/.test(protocol) ? href : undefined;
+  if (!given) return undefined;
+  try {
+    const { href, protocol } = new URL(given, document.baseURI);
+    return /^(https?|mailto):$/.test(protocol) ? href : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function make<Tag extends keyof HTMLElementTagNameMap>(

@@ -8,6 +8,7 @@ import {
   type Verdict,
   type WhopLicenseGate,
 } from "../../launcher/whop-license/element/index.js";
+import { loadValidator } from "../../launcher/whop-license/index.js";
 
 /** What a check comes to, as plain data. */
 export type Plan =
@@ -169,4 +170,15 @@ export function setValidator(gate: WhopLicenseGate, how: GateOptions["validator"
   if (how === "rejected") {
     gate.validator = Promise.reject(new LicenseError("load_failed", "not loaded"));
   }
+}
+
+/** Gives a gate the package's own validator, which may ask the simulator of Whop by itself. */
+export function useReal(gate: WhopLicenseGate, endpoint: string, apiKey: string): void {
+  gate.validator = async () => {
+    const { validateLicense } = await loadValidator({ endpoint });
+    return {
+      validateLicense: (licenseKey, hwid, options) =>
+        validateLicense(licenseKey, hwid, { ...options, apiKey, dangerouslyAllowBrowser: true }),
+    };
+  };
 }

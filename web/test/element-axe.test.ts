@@ -1,0 +1,63 @@
+// <whop-license-gate> in every state and look, as axe-core sees it.
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { type GatePage, gateSuite, type OpenOptions, refusal, valid } from "./gate.js";
+
+const states: Record<string, (p: GatePage) => Promise<void>> = {
+  idle: async () => {},
+  "an empty field": (p) => p.submit(" "),
+  checking: (p) => p.submit(),
+  "a wrong key": (p) => p.check({ error: "invalid_argument", message: "licenseKey: no" }),
+  metadata_mismatch: async (p) => {
+    await p.check(refusal("metadata_mismatch"));
+    await p.page.getByText("Details for support").click();
+  },
+  not_found: (p) => p.check(refusal("not_found")),
+  inactive: (p) => p.check(refusal("inactive")),
+  unauthorized: (p) => p.check({ error: "unauthorized" }),
+  "rate_limited, waiting": (p) => p.check({ error: "rate_limited", retryAfterMs: 60_000 }),
+  unavailable: (p) => p.check({ error: "unavailable" }),
+  cancelled: (p) => p.check({ error: "aborted" }),
+  untrusted_response: (p) => p.check({ error: "untrusted_response" }),
+  "open from a lease": (p) =>
+    p.check(valid({ source: "lease", leaseExpiresAt: "2999-01-01T00:00:00.000Z" })),
+  "open from a lease that ends soon": (p) => p.check(valid({ source: "lease" })),
+};
+
+const looks: [string, OpenOptions][] = [
+  ["light", { colorScheme: "light" }],
+  ["dark", { colorScheme: "dark" }],
+  ["right to left", { dir: "rtl" }],
+  [
+    "dark, right to left, narrow",
+    { colorScheme: "dark", dir: "rtl", viewport: { width: 320, height: 500 } },
+  ],
+  ["forced colours", { forcedColors: "active" }],
+];
+
+suite("the licence gate under axe-core", () => {
+  const open = gateSuite();
+
+  const attributes = { "buy-url": "/buy", "support-url": "/support" };
+  for (const [look, options] of looks) {
+    test(`axe-core finds nothing: ${look}`, async (t) => {
+      const p = await open(t, { ...options, gate: false });
+      for (const [name, reach] of Object.entries(states)) {
+        await p.clear();
+        await p.add({ attributes });
+        await reach(p);
+        assert.deepEqual(await p.violations(), [], name);
+        const wide = await p.page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        assert.equal(wide, false, `${name} must not scroll sideways`);
+      }
+      await p.clear();
+      await p.add({ attributes, store: "filled" });
+      assert.equal(await p.input.isVisible(), false);
+      // Shown only after a moment.
+      await p.gate
+        .locator("[part=panel]")
+        .evaluate((panel) => Promise.all(panel.getAnimations().map(({ finished }) => finished)));
+      assert.deepEqual(await p.violations(), [], "starting");
+    });
+  }
+});
