@@ -24,6 +24,8 @@ export async function serve(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<string> {
   const server: Server = createServer(handler);
+  // A connection that closes for idleness may do so just as fetch takes it again.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   after(() => {
     server.closeAllConnections();
