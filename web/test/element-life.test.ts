@@ -73,6 +73,20 @@ suite("a licence gate in time", () => {
     assert.equal(await p.content.isVisible(), true);
   });
 
+  test("trying again with a key that has been changed", async (t) => {
+    const p = await open(t);
+    await p.check({ error: "unavailable" });
+    await p.input.fill("ANOTHER-KEY");
+    // Not by itself, as it may be half a key.
+    await p.page.evaluate(() => dispatchEvent(new Event("online")));
+    assert.equal((await p.calls()).length, 1);
+    await p.retry.click();
+    assert.deepEqual(
+      (await p.calls()).map(({ key }) => key),
+      [key, "ANOTHER-KEY"],
+    );
+  });
+
   test("a countdown to the next try", async (t) => {
     const p = await open(t, { clock: true });
     await p.check({ error: "rate_limited", retryAfterMs: 125_000 });

@@ -76,7 +76,6 @@ export class WhopLicenseGate extends Base {
     this.#view = new View(this.attachShadow({ mode: "open" }), {
       submit: () => this.#submit(),
       cancel: () => this.#cancel(),
-      retry: () => this.#ask("customer"),
       edit: () => this.#blame(undefined),
     });
     this.#render();
@@ -222,9 +221,11 @@ export class WhopLicenseGate extends Base {
   }
 
   readonly #online = (): void => {
-    const lost =
-      this.#state === "error" && /^(unavailable|timeout)$/.test(this.#answer?.code ?? "");
-    if (lost || (this.#state === "open" && this.verdict?.source === "lease")) void this.recheck();
+    const leased = this.#state === "open" && this.verdict?.source === "lease";
+    const lost = /^(unavailable|timeout)$/.test(this.#answer?.code ?? "");
+    // Not over a key that the customer is changing.
+    const same = this.#view.input.value.trim() === this.#licenseKey;
+    if (leased || (lost && same)) void this.recheck();
   };
 
   /** Checks a remembered key, once everything that belongs to it has been set. */

@@ -9,7 +9,6 @@ import type { GateTexts, OutcomeCode } from "./texts.js";
 export interface Actions {
   submit(): void;
   cancel(): void;
-  retry(): void;
   edit(): void;
 }
 
@@ -130,7 +129,7 @@ export class View {
     });
     this.cancel.addEventListener("click", () => actions.cancel());
     this.#retry.addEventListener("click", () => {
-      if (this.#retry.getAttribute("aria-disabled") !== "true") actions.retry();
+      if (this.#retry.getAttribute("aria-disabled") !== "true") actions.submit();
     });
     this.input.addEventListener("input", () => actions.edit());
     // The content takes focus only to keep it from being lost.
