@@ -2,6 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { listen, staticFiles } from "../static-server.js";
 import { launchBrowser } from "../test/browser.js";
+import { verifying } from "./leases.js";
 import { inTurns, median, milliseconds, type Row } from "./measure.js";
 import { served } from "./size.js";
 
@@ -48,6 +49,7 @@ export async function inBrowser(): Promise<Row[]> {
       await starting(browser, server.origin),
       await checking(browser, server.origin),
       await remembering(browser, server.origin),
+      await verifying(browser, server.origin),
     ];
   } finally {
     await browser.close();
@@ -55,14 +57,14 @@ export async function inBrowser(): Promise<Row[]> {
   }
 }
 
-async function open(browser: Browser, origin: string): Promise<Page> {
+export async function openBench(browser: Browser, origin: string): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
   await page.goto(`${origin}/bench.html`);
   return page;
 }
 
 /** Compiles and starts a module in a fresh page, until its function is there. */
-async function start(page: Page, origin: string, name: string): Promise<number> {
+export async function startModule(page: Page, origin: string, name: string): Promise<number> {
   return page.evaluate(
     async ({ origin, name }) => {
       const file = new Uint8Array(await (await fetch(`/${name}.wasm`)).arrayBuffer());
@@ -104,8 +106,8 @@ async function start(page: Page, origin: string, name: string): Promise<number> 
 
 async function starting(browser: Browser, origin: string): Promise<Row> {
   const timed = (name: string) => async (): Promise<number> => {
-    const page = await open(browser, origin);
-    const taken = await start(page, origin, name);
+    const page = await openBench(browser, origin);
+    const taken = await startModule(page, origin, name);
     await page.context().close();
     return taken;
   };
@@ -122,8 +124,8 @@ async function starting(browser: Browser, origin: string): Promise<Row> {
 type Validate = (key: string, hwid: string) => Promise<{ code: string }>;
 
 async function checking(browser: Browser, origin: string): Promise<Row> {
-  const page = await open(browser, origin);
-  await start(page, origin, "ours");
+  const page = await openBench(browser, origin);
+  await startModule(page, origin, "ours");
   const [ours, plain] = await page.evaluate(
     async ({ origin, rounds }) => {
       const { validateLicense } = window as unknown as { validateLicense: Validate };
@@ -148,6 +150,8 @@ async function checking(browser: Browser, origin: string): Promise<Row> {
             cache: "no-store",
             redirect: "manual",
             referrerPolicy: "no-referrer",
+            // The check has a deadline too.
+            signal: AbortSignal.timeout(15_000),
           },
         );
         const { valid } = await response.json();
@@ -179,8 +183,8 @@ async function checking(browser: Browser, origin: string): Promise<Row> {
 }
 
 async function remembering(browser: Browser, origin: string): Promise<Row> {
-  const page = await open(browser, origin);
-  await start(page, origin, "ours");
+  const page = await openBench(browser, origin);
+  await startModule(page, origin, "ours");
   const after = (from: number, to: number): Promise<number> =>
     page.evaluate(
       async ({ from, to }) => {

@@ -1,7 +1,7 @@
 // The module's size over the wire, against an empty Go program and against the
 // same job done with the standard library.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { brotliCompress, constants } from "node:zlib";
@@ -18,7 +18,8 @@ export function buildModules(): void {
   copyFileSync(join(web, "../js/dist/whop-license.wasm"), join(served, "ours.wasm"));
   copyFileSync(join(web, "../js/dist/wasm_exec.js"), join(served, "wasm_exec.js"));
   copyFileSync(join(web, "bench/bench.html"), join(served, "bench.html"));
-  for (const name of ["empty", "naive"]) {
+  cpSync(join(web, "node_modules/jose/dist/webapi"), join(served, "jose"), { recursive: true });
+  for (const name of ["empty", "naive", "baseline", "leases"]) {
     execFileSync(
       "go",
       [
@@ -35,8 +36,8 @@ export function buildModules(): void {
 }
 
 export async function sizes(): Promise<Row[]> {
-  const [ours = 0, empty = 0, naive = 0] = await Promise.all(
-    ["ours", "empty", "naive"].map(brotli),
+  const [ours = 0, empty = 0, naive = 0, baseline = 0, leases = 0] = await Promise.all(
+    ["ours", "empty", "naive", "baseline", "leases"].map(brotli),
   );
   return [
     {
@@ -52,6 +53,12 @@ export async function sizes(): Promise<Row[]> {
       against: kilobytes(naive),
       ratio: ours / naive,
       budget: 0.35,
+    },
+    {
+      name: "what checking leases adds, against an empty Go program",
+      measured: kilobytes(leases - baseline),
+      against: kilobytes(empty),
+      ratio: (leases - baseline) / empty,
     },
   ];
 }

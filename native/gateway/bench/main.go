@@ -27,6 +27,7 @@ func main() {
 	err := b.run()
 	if err == nil {
 		b.print()
+		printDay(os.Stdout)
 	}
 	b.cleanUp()
 	if err != nil {
