@@ -4,6 +4,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 	"syscall/js"
 
 	"github.com/whop-license/whop-license/shared/lease"
@@ -87,8 +88,9 @@ func (r *reader) text(v js.Value) (string, error) {
 		return "", r.invalid("is too long")
 	}
 	s := v.String()
-	// What turns s back into a JavaScript string drops one U+FEFF at its start.
-	if !js.ValueOf("\ufeff" + s).Equal(v) {
+	// Only a string with U+FFFD can have lost something on its way. What turns it
+	// back into a JavaScript string drops one U+FEFF at its start.
+	if strings.Contains(s, "\ufffd") && !js.ValueOf("\ufeff"+s).Equal(v) {
 		return "", r.invalid("is not well-formed Unicode")
 	}
 	return s, nil

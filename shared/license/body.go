@@ -27,7 +27,7 @@ func readObject(body []byte, member func(d *jsontext.Decoder, name string) error
 	if len(body) > MaxBody {
 		return errTooLong
 	}
-	d := jsontext.NewDecoder(bytes.NewReader(body))
+	d := jsontext.NewDecoder(bytes.NewBuffer(body)) // a Buffer is read in place
 	if d.PeekKind() != '{' {
 		return errNotJSON
 	}
