@@ -1,0 +1,236 @@
+// revalidateAfterMs: an answer from the lease at once, and the server's in the background.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { type InvalidVerdict, type LoadOptions, loadValidator, type Verdict } from "whop-license";
+import {
+  type Answer,
+  DAY,
+  down,
+  HOUR,
+  notFound,
+  says,
+  seconds,
+  startLeaseServer,
+  TestStore,
+  yes,
+} from "./lease-server.js";
+import { KEY, packageFolder, rejects } from "./support.js";
+
+const server = await startLeaseServer();
+const { endpoint, publicKey } = server;
+const aged: Answer = yes({ iat: seconds() - 2 * HOUR, exp: seconds() + DAY });
+const AFTER = HOUR * 1000;
+
+/** A program that has a lease from that answer. */
+async function install(answer: Answer, options: Partial<LoadOptions> = {}) {
+  const store = new TestStore();
+  const { validateLicense } = await loadValidator({
+    ...{ endpoint, publicKey, leases: store, revalidateAfterMs: AFTER },
+    ...options,
+  });
+  const validate = () => validateLicense(KEY, "m1", { maxAttempts: 1 });
+  server.answer = answer;
+  assert.equal((await validate()).source, "server");
+  server.asked.length = 0;
+  return { store, validate, validateLicense, lease: store.record.lease };
+}
+
+/** Resolves when the server has been asked, and leaves the answer to the test. */
+function held(): Promise<(answer: Answer) => void> {
+  return new Promise((resolve) => {
+    server.answer = (response, asked) => resolve((answer) => void answer(response, asked, server));
+  });
+}
+
+test("a lease that is younger answers without the server", async () => {
+  const { store, validate, lease } = await install(yes());
+  for (let i = 0; i < 3; i++) {
+    const verdict = await validate();
+    assert.equal(verdict.source, "lease");
+    assert.ok(verdict.valid);
+    assert.equal(verdict.lease, lease);
+  }
+  assert.equal(store.record.lease, lease);
+  // A request in the background would have come before this one.
+  server.answer = yes();
+  const other = await loadValidator({ endpoint, publicKey });
+  await other.validateLicense("ANOTHER-KEY");
+  assert.deepEqual(
+    server.asked.map(({ licenseKey }) => licenseKey),
+    ["ANOTHER-KEY"],
+  );
+});
+
+test("an older one answers too, and is replaced in the background by one request", async () => {
+  const { store, validate, lease } = await install(aged);
+  const request = held();
+  const verdicts = await Promise.all(Array.from({ length: 20 }, validate));
+  for (const { source } of verdicts) assert.equal(source, "lease");
+  const answer = await request;
+  assert.equal((await validate()).source, "lease");
+  assert.equal(server.asked.length, 1);
+
+  const changed = store.changed();
+  answer(yes());
+  await changed;
+  assert.notEqual(store.record.lease, lease);
+  const verdict = await validate();
+  assert.ok(verdict.valid);
+  assert.equal(verdict.lease, store.record.lease);
+  assert.equal(server.asked.length, 1);
+});
+
+test("each machine has a refresh of its own", async () => {
+  const { validate, validateLicense } = await install(aged);
+  const other = () => validateLicense(KEY, "m2");
+  await other();
+  server.asked.length = 0;
+  const both = new Promise<void>((resolve) => {
+    server.answer = (response) => {
+      response.destroy();
+      if (server.asked.length === 2) resolve();
+    };
+  });
+  for (const call of [validate, other]) assert.equal((await call()).source, "lease");
+  await both;
+  const machines = server.asked.map(({ metadata }) => metadata.HWID);
+  assert.deepEqual(machines.sort(), ["m1", "m2"]);
+});
+
+test("with 0 the server is always asked in the background", async () => {
+  const { validate } = await install(yes(), { revalidateAfterMs: 0 });
+  await untilAsked(3, validate);
+});
+
+/** Calls, each of which the lease answers, until they have led to so many requests. */
+async function untilAsked(count: number, validate: () => Promise<Verdict>): Promise<void> {
+  for (let calls = 0; server.asked.length < count; calls++) {
+    assert.ok(calls < 10_000, `asked ${server.asked.length} times`);
+    assert.equal((await validate()).source, "lease");
+    await new Promise(setImmediate);
+  }
+}
+
+test("a refusal in the background ends the lease and is told", async () => {
+  const told: InvalidVerdict[] = [];
+  let tell = () => {};
+  const { store, validate } = await install(aged, {
+    onChange: (verdict) => {
+      told.push(verdict);
+      assert.equal(store.texts.size, 0, "told before the lease was gone");
+      tell();
+    },
+  });
+  const toldNow = new Promise<void>((resolve) => {
+    tell = resolve;
+  });
+  server.answer = says(200, { valid: false });
+  assert.ok((await validate()).valid);
+  await toldNow;
+  assert.deepEqual(
+    told.map(({ valid, code, source }) => ({ valid, code, source })),
+    [{ valid: false, code: "inactive", source: "server" }],
+  );
+  server.answer = down;
+  await rejects(validate(), "unavailable");
+  server.answer = notFound;
+  assert.equal((await validate()).code, "not_found");
+  assert.equal(told.length, 1, "what the caller was answered is not told again");
+});
+
+for (const [name, answer] of [
+  ["no connection", down],
+  ["bad credentials", says(401, { error: {} })],
+  ["a forged server", says(201, { valid: true })],
+] as [string, Answer][]) {
+  test(`a refresh that fails changes nothing: ${name}`, async () => {
+    const { store, validate, lease } = await install(aged, {
+      onChange: () => assert.fail("told of a failure"),
+    });
+    server.answer = answer;
+    await untilAsked(2, validate); // The second is only made when the first is over.
+    assert.equal(store.record.lease, lease);
+    server.answer = down;
+    const verdict = await validate();
+    assert.equal(verdict.valid && verdict.lease, lease);
+  });
+}
+
+test("a refresh asks what was asked, whatever has become of the caller's objects and signal", async () => {
+  const { validateLicense, store } = await install(aged);
+  const controller = new AbortController();
+  const hwid = { HWID: "m1" };
+  const options = { endpoint: `${endpoint}/v`, signal: controller.signal };
+  const request = held();
+  assert.equal((await validateLicense(KEY, hwid, options)).source, "lease");
+  controller.abort();
+  hwid.HWID = "m2";
+  options.endpoint = "https://changed.example";
+  const answer = await request;
+  assert.deepEqual(server.asked[0]?.metadata, { HWID: "m1" });
+  const changed = store.changed();
+  answer(yes());
+  assert.equal(await changed, "set");
+});
+
+test("a lease that lives on by its grace does not answer at once", async () => {
+  const over = yes({ iat: seconds() - DAY, exp: seconds() - 1 });
+  const { validate } = await install(over);
+  server.answer = yes();
+  assert.equal((await validate()).source, "server");
+});
+
+test("what onChange throws is an uncaught error, and no unhandled rejection", async () => {
+  const out = await run(
+    `
+    let end;
+    const ended = new Promise((resolve) => { end = resolve; });
+    process.on("uncaughtException", (error, origin) => {
+      console.log(origin, error.message);
+      end();
+    });
+    const { validateLicense } = await loadValidator({
+      ...settings,
+      onChange() { throw new Error("thrown by the test"); },
+    });
+    console.log((await validateLicense(key, "m1")).source);
+    console.log((await validateLicense(key, "m1")).source);
+    await ended;
+  `,
+    [aged, notFound],
+  );
+  assert.equal(out, "server\nlease\nuncaughtException thrown by the test\n");
+});
+
+test("a refresh doesn't keep Node alive once it has its answer", async () => {
+  const out = await run(
+    `
+    const { validateLicense } = await loadValidator(settings);
+    console.log((await validateLicense(key, "m1")).source);
+    console.log((await validateLicense(key, "m1")).source);
+  `,
+    [aged, yes()],
+  );
+  assert.equal(out, "server\nlease\n");
+  assert.equal(server.asked.length, 2);
+});
+
+/** Runs a module in a Node of its own, which must end by itself, with those answers in turn. */
+async function run(code: string, answers: Answer[]): Promise<string> {
+  server.asked.length = 0;
+  server.answer = (...args) => answers[server.asked.length - 1]?.(...args);
+  const settings = { endpoint, publicKey, revalidateAfterMs: AFTER };
+  const script = `
+    import { loadValidator } from "whop-license";
+    const settings = ${JSON.stringify(settings)}, key = ${JSON.stringify(KEY)};
+    ${code}
+  `;
+  const args = ["--input-type=module", "--eval", script];
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
+    cwd: packageFolder,
+    timeout: 60_000,
+  });
+  return stdout;
+}
