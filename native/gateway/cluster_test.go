@@ -25,6 +25,7 @@ type redisServer struct {
 	port string
 	dir  string
 	cmd  *exec.Cmd
+	own  *redis.Client
 }
 
 func startRedis(t *testing.T) *redisServer {
@@ -64,9 +65,11 @@ func (r *redisServer) kill() {
 }
 
 func (r *redisServer) client() *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + r.port})
-	r.t.Cleanup(func() { _ = c.Close() })
-	return c
+	if r.own == nil {
+		r.own = redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + r.port})
+		r.t.Cleanup(func() { _ = r.own.Close() })
+	}
+	return r.own
 }
 
 func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
@@ -340,6 +343,44 @@ func TestGatewaysShareTheQuota(t *testing.T) {
 	assert.GreaterOrEqual(t, served, budgetBurst(30))
 	assert.Less(t, served, 2*budgetBurst(30), "twice one gateway's share")
 	assert.Equal(t, served, sim.calls("v1.get"))
+}
+
+// News that was missed while Redis was away could be about anything.
+func TestCachesAreEmptiedWhenRedisComesBack(t *testing.T) {
+	key := testKey("missed")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key)})
+	a, b := startGateway(t, sim, "--redis-url", r.url()), startGateway(t, sim, "--redis-url", r.url())
+	require.Equal(t, 201, a.validate(key, machine(1)).status)
+	require.Equal(t, 201, b.validate(key, machine(1)).status)
+	sim.control("POST", "/sim/cancel/"+key, nil)
+	r.kill()
+	body := `{"type":"membership.deactivated","data":{"id":"` + sim.membership(key).ID + `"}}`
+	headers := signedHeaders(t, []byte(testSecret), "msg_1", time.Now(), body)
+	assertRefused(t, a.post("/webhooks/whop", body, headers...), 503, "unavailable")
+	assert.Equal(t, 403, a.validate(key, machine(1)).status)
+	assert.Equal(t, 201, b.validate(key, machine(1)).status, "from its cache: it can't know yet")
+	r.start()
+	eventually(t, "the cache is emptied", func() bool { return b.validate(key, machine(1)).status == 403 })
+	eventually(t, "the webhook is taken when it is sent again", func() bool { return a.post("/webhooks/whop", body, headers...).status == 204 })
+}
+
+// A gateway whose lock is gone by the time it would write writes nothing.
+func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
+	key := testKey("stolen")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
+	g := startGateway(t, sim, "--redis-url", r.url())
+	asked := make(chan answer, 1)
+	go func() { a, _ := g.tryValidate(key, machine(1)); asked <- a }()
+	var locks []string
+	eventually(t, "the licence is locked and looked up again", func() bool {
+		locks = r.client().Keys(t.Context(), "*:lock:*").Val()
+		return len(locks) == 1 && sim.inFlight("v1.get") == 1
+	})
+	require.NoError(t, r.client().Del(t.Context(), locks[0]).Err())
+	assertRefused(t, <-asked, 503, "unavailable")
+	assert.Zero(t, sim.calls("v1.patch"))
 }
 
 // Redis that does not answer is worse than none: nothing may hang on it.
