@@ -140,7 +140,9 @@ func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		a.metrics.validation("valid", time.Since(q.arrived))
-		a.log.Debug("validated", "outcome", "valid", "source", v.source, "key", license.ShortenKey(q.key))
+		if a.log.Enabled(r.Context(), slog.LevelDebug) {
+			a.log.Debug("validated", "outcome", "valid", "source", v.source, "key", license.ShortenKey(q.key))
+		}
 		writeJSON(w, http.StatusCreated, answer)
 	default:
 		a.metrics.validation(v.outcome.String(), time.Since(q.arrived))

@@ -14,12 +14,14 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -167,6 +169,27 @@ func TestHostileConnections(t *testing.T) {
 	assert.Contains(t, send("GET\r\n\r\n"), " 400 ")
 	assert.Empty(t, send(head+"Content-Length: 10\r\n"), "a head that never ends")
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
+}
+
+func TestTooManyAtOnce(t *testing.T) {
+	var s settings
+	parser, err := kong.New(&s)
+	require.NoError(t, err)
+	_, err = parser.Parse([]string{"--product", testProduct, "--upstream-url", "http://127.0.0.1:1"})
+	require.NoError(t, err)
+	require.NoError(t, s.check(func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] }))
+	api := newGateway(&s, discardLog).api
+	ask := func() int {
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, httptest.NewRequest(http.MethodPost, validatePath(testKey("x")), strings.NewReader(`{}`)))
+		return w.Code
+	}
+	api.inFlight.Store(maxInFlight)
+	assert.Equal(t, 503, ask())
+	assert.EqualValues(t, maxInFlight, api.inFlight.Load())
+	api.inFlight.Store(maxInFlight - 1)
+	assert.Equal(t, 400, ask(), "there is room, and the request is wrong")
+	assert.EqualValues(t, maxInFlight-1, api.inFlight.Load())
 }
 
 func writeCertificate(t *testing.T, dir, name string) {
