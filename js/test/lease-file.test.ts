@@ -1,0 +1,319 @@
+// The file that leases are kept in: what it holds, and what it survives.
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { loadValidator } from "whop-license";
+import { createFileLeases, type SafeStorage } from "../dist/electron/lease-file.js";
+import { down, startLeaseServer } from "./lease-server.js";
+import { KEY, packageFolder, temporaryFolder } from "./support.js";
+
+const folder = temporaryFolder();
+let files = 0;
+const fresh = () => join(folder, `${++files}`, "leases");
+
+/** Encrypts after a fashion. */
+function storage(own: Partial<SafeStorage> = {}): SafeStorage {
+  const flip = (bytes: Uint8Array) => Buffer.from(bytes.map((byte) => byte ^ 0x55));
+  return {
+    isEncryptionAvailable: () => true,
+    encryptString: (plain) => flip(Buffer.from(`v10${plain}`)),
+    decryptString: (encrypted) => {
+      const plain = flip(encrypted).toString();
+      if (!plain.startsWith("v10")) throw new Error("can't be decrypted");
+      return plain.slice(3);
+    },
+    ...own,
+  };
+}
+
+test("what is kept is there again", async () => {
+  const path = fresh();
+  const store = createFileLeases({ path });
+  assert.equal(await store.get("a"), undefined);
+  await store.set("a", "1");
+  await store.set("b", "2");
+  await store.set("a", "ä\ud83d\ude00\n");
+  const again = createFileLeases({ path });
+  assert.equal(await again.get("a"), "ä\ud83d\ude00\n");
+  assert.equal(await again.get("b"), "2");
+  await again.remove("a");
+  await again.remove("nothing");
+  assert.equal(await store.get("a"), undefined);
+  assert.equal(await store.get("b"), "2");
+  for (const name of ["__proto__", "constructor", "toString"]) {
+    assert.equal(await store.get(name), undefined);
+    await store.set(name, "x");
+    assert.equal(await store.get(name), "x");
+  }
+});
+
+test("calls take effect in their order", async () => {
+  const path = fresh();
+  const store = createFileLeases({ path });
+  const calls = [];
+  for (let i = 0; i < 20; i++) calls.push(store.set("a", `${i}`), store.get("a"));
+  calls.push(store.remove("a"), store.get("a"), store.set("a", "last"), store.get("a"));
+  const got = await Promise.all(calls);
+  assert.deepEqual(
+    got.filter((text) => text !== undefined),
+    [...Array.from({ length: 20 }, (_, i) => `${i}`), "last"],
+  );
+  assert.equal(got.at(-3), undefined);
+});
+
+test("the validator's leases, and offline after a new start", async () => {
+  const server = await startLeaseServer();
+  const { endpoint, publicKey } = server;
+  const path = fresh();
+  const load = () =>
+    loadValidator({
+      endpoint,
+      publicKey,
+      leases: createFileLeases({ path, safeStorage: storage() }),
+    });
+  assert.equal((await (await load()).validateLicense(KEY, "m1")).source, "server");
+  assert.ok(!readFileSync(path).includes("eyJ"), "the lease is readable");
+  server.answer = down;
+  const { validateLicense } = await load();
+  assert.equal((await validateLicense(KEY, "m1", { maxAttempts: 1 })).source, "lease");
+});
+
+test("only its owner may read it", { skip: process.platform === "win32" }, async () => {
+  const path = fresh();
+  const store = createFileLeases({ path });
+  await store.set("a", "1");
+  chmodSync(path, 0o666);
+  await store.set("a", "2");
+  assert.equal(statSync(path).mode & 0o777, 0o600);
+  assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
+});
+
+test("encrypted where that is real, and only there", async (t) => {
+  const cases: [string, SafeStorage | undefined, boolean][] = [
+    ["no safeStorage", undefined, false],
+    ["none is available", storage({ isEncryptionAvailable: () => false }), false],
+    ["macOS and Windows", storage(), true],
+    ["a keyring", storage({ getSelectedStorageBackend: () => "gnome_libsecret" }), true],
+    ["basic_text", storage({ getSelectedStorageBackend: () => "basic_text" }), false],
+    ["not yet known", storage({ getSelectedStorageBackend: () => "unknown" }), false],
+  ];
+  for (const [name, safeStorage, encrypted] of cases) {
+    await t.test(name, async () => {
+      const path = fresh();
+      await createFileLeases({ path, safeStorage }).set("a", "secret");
+      assert.equal(readFileSync(path).includes("secret"), !encrypted);
+      assert.equal(await createFileLeases({ path, safeStorage }).get("a"), "secret");
+    });
+  }
+});
+
+test("encryption that comes and goes", async () => {
+  const path = fresh();
+  const plain = createFileLeases({ path });
+  const encrypted = createFileLeases({ path, safeStorage: storage() });
+  await plain.set("a", "1");
+  assert.equal(await encrypted.get("a"), "1");
+  await encrypted.set("b", "2");
+  assert.equal(await encrypted.get("a"), "1");
+  assert.equal(await plain.get("a"), undefined);
+  await plain.set("a", "3");
+  assert.equal(await encrypted.get("a"), "3");
+});
+
+test("encryption that fails writes nothing in plain", async () => {
+  const path = fresh();
+  const fail = () => {
+    throw new Error("thrown by the test");
+  };
+  await createFileLeases({ path }).set("a", "old");
+  const store = createFileLeases({ path, safeStorage: storage({ encryptString: fail }) });
+  await assert.rejects(async () => store.set("a", "secret"), /thrown by the test/);
+  assert.equal(await store.get("a"), "old");
+  const early = storage({ isEncryptionAvailable: fail });
+  await assert.rejects(async () =>
+    createFileLeases({ path, safeStorage: early }).set("a", "secret"),
+  );
+  assert.ok(!readFileSync(path).includes("secret"));
+});
+
+test("a file that is damaged or foreign is as good as empty", async (t) => {
+  const path = fresh();
+  const safeStorage = storage();
+  await createFileLeases({ path }).set("a", "1");
+  const plain = readFileSync(path);
+  await createFileLeases({ path, safeStorage }).set("a", "1");
+  const encrypted = readFileSync(path);
+  const line = plain.subarray(0, plain.indexOf("\n") + 1);
+  const damaged: [string, Uint8Array][] = [
+    ["empty", Buffer.alloc(0)],
+    ["zeros, as after a power cut", Buffer.alloc(plain.length)],
+    ["another program's", Buffer.from('{"leases":{}}')],
+    ["noise", randomBytes(1000)],
+    ["no line end", Buffer.from("whop-license leases 1 plain")],
+    ["a later version", Buffer.from(plain.toString().replace("leases 1", "leases 2"))],
+    ["other JSON", Buffer.concat([line, Buffer.from('{"a":"1"}')])],
+    ["JSON null", Buffer.concat([line, Buffer.from("null")])],
+    ["a list of something else", Buffer.concat([line, Buffer.from('[["a",1]]')])],
+    ["a list of null", Buffer.concat([line, Buffer.from("[null]")])],
+    ["too large", Buffer.concat([plain, Buffer.alloc(300 * 1024, " ")])],
+    ["encrypted for another", encrypted.map((byte, i) => (i < 40 ? byte : byte ^ 1))],
+    ["encrypted, marked as plain", Buffer.concat([line, encrypted.subarray(40)])],
+    ...[1, 10, plain.length - 1].map((n): [string, Uint8Array] => [
+      `cut after ${n} bytes`,
+      plain.subarray(0, n),
+    ]),
+  ];
+  for (const [name, bytes] of damaged) {
+    await t.test(name, async () => {
+      writeFileSync(path, bytes);
+      const store = createFileLeases({ path, safeStorage });
+      assert.equal(await store.get("a"), undefined);
+      await store.set("a", "2");
+      assert.equal(await store.get("a"), "2");
+    });
+  }
+});
+
+test("a place where no file can be", async () => {
+  const path = fresh();
+  mkdirSync(path, { recursive: true });
+  const store = createFileLeases({ path });
+  assert.equal(await store.get("a"), undefined);
+  await assert.rejects(async () => store.set("a", "1"));
+  await store.remove("a");
+  assert.deepEqual(readdirSync(dirname(path)), ["leases"], "a temporary file is left");
+  const inFile = join(fresh(), "x");
+  mkdirSync(dirname(dirname(inFile)), { recursive: true });
+  writeFileSync(dirname(inFile), "");
+  await assert.rejects(async () => createFileLeases({ path: inFile }).set("a", "1"));
+});
+
+test("a pipe in its place is not waited for", {
+  skip: process.platform === "win32",
+}, async () => {
+  const path = fresh();
+  mkdirSync(dirname(path), { recursive: true });
+  execFileSync("mkfifo", [path]);
+  const store = createFileLeases({ path });
+  assert.equal(await store.get("a"), undefined);
+  await store.set("a", "1");
+  assert.equal(await store.get("a"), "1");
+});
+
+test("a link in its place is replaced, and what it leads to is left alone", {
+  skip: process.platform === "win32",
+}, async () => {
+  const path = fresh();
+  mkdirSync(dirname(path), { recursive: true });
+  const victim = join(dirname(path), "victim");
+  writeFileSync(victim, "precious");
+  symlinkSync(victim, path);
+  await createFileLeases({ path }).set("a", "1");
+  assert.equal(readFileSync(victim, "utf8"), "precious");
+});
+
+test("it stays small", async () => {
+  const path = fresh();
+  const store = createFileLeases({ path });
+  for (let i = 0; i < 25; i++) await store.set(`n${i}`, "x".repeat(8 * 1024));
+  assert.equal(await store.get("n4"), undefined);
+  assert.equal((await store.get("n5"))?.length, 8 * 1024);
+  assert.ok(statSync(path).size < 256 * 1024);
+  await assert.rejects(async () => store.set("n25", "x".repeat(8 * 1024 + 1)), /too long/);
+  assert.equal((await store.get("n24"))?.length, 8 * 1024);
+  for (let i = 0; i < 5; i++) await store.set(`n${i}`, "\u2028".repeat(1000));
+  await assert.rejects(async () => {
+    for (let i = 0; i < 20; i++) await store.set(`n${i}`, "\0".repeat(8 * 1024));
+  }, /too long/);
+  assert.ok(statSync(path).size < 256 * 1024);
+});
+
+test("odd paths", () => {
+  for (const path of [
+    "",
+    "leases",
+    "./leases",
+    "/a\0b",
+    undefined,
+    null,
+    1,
+    new URL("file:///x"),
+  ]) {
+    assert.throws(() => createFileLeases({ path: path as string }), { code: "invalid_argument" });
+  }
+});
+
+test("what was left by a program that was ended is removed, but nothing else", async () => {
+  const path = fresh();
+  mkdirSync(dirname(path), { recursive: true });
+  const old = new Date(Date.now() - 3_600_000);
+  const put = (name: string, time?: Date) => {
+    const file = join(dirname(path), name);
+    writeFileSync(file, "");
+    if (time) utimesSync(file, time, time);
+  };
+  put("leases.0123456789ab.tmp", old);
+  put("leases.ba9876543210.tmp", new Date(Date.now() + 3_600_000));
+  const kept = ["leases.aaaaaaaaaaaa.tmp", "leases.old.tmp", "other.0123456789ab.tmp"];
+  put(kept[0] as string); // another program may be writing it
+  put(kept[1] as string, old);
+  put(kept[2] as string, old);
+  await createFileLeases({ path }).set("a", "1");
+  assert.deepEqual(readdirSync(dirname(path)).sort(), ["leases", ...kept].sort());
+});
+
+test("a program that is killed while it writes leaves a whole file, the old or the new", async () => {
+  const path = fresh();
+  const module = pathToFileURL(join(packageFolder, "dist/electron/lease-file.js")).href;
+  const code = `
+    import { createHash } from "node:crypto";
+    import { createFileLeases } from ${JSON.stringify(module)};
+    const store = createFileLeases({ path: ${JSON.stringify(path)} });
+    for (let i = Number(process.argv[1]); ; i++) {
+      const filler = String(i).repeat(1000).slice(0, 7000);
+      await store.set("a", i + ":" + createHash("sha256").update(filler).digest("hex") + ":" + filler);
+      process.stdout.write(i + "\\n");
+    }
+  `;
+  let written = 0;
+  for (let round = 0; round < 25; round++) {
+    const child: ChildProcess = spawn(
+      process.execPath,
+      ["--input-type=module", "--eval", code, `${written + 1}`],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    let said = "";
+    const output = child.stdout as NodeJS.ReadableStream;
+    output.setEncoding("utf8");
+    // Killed after some writes, at whatever point of the next it has got to.
+    await new Promise<void>((resolve) => {
+      output.on("data", (text: string) => {
+        said += text;
+        if (said.split("\n").length > 3 + (round % 5)) resolve();
+      });
+    });
+    for (let spin = 0; spin < round * 40_000; spin++);
+    child.kill("SIGKILL");
+    await once(child, "close");
+    const reported = Number(said.trim().split("\n").at(-1));
+    const text = (await createFileLeases({ path }).get("a")) as string;
+    const [count, digest, filler] = text.split(":") as [string, string, string];
+    assert.equal(createHash("sha256").update(filler).digest("hex"), digest);
+    assert.ok([reported, reported + 1].includes(Number(count)), `${count} after ${reported}`);
+    written = Number(count);
+  }
+});
