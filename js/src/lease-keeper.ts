@@ -28,7 +28,7 @@ const MAX_TIME = 8.64e15;
 export class LeaseKeeper {
   readonly #store: LeaseStore;
   /** What this program has seen itself, and when by its own running time. */
-  readonly #seen = new Map<string, KeptLease & { atMs: number }>();
+  readonly #seen = new Map<string, KeptLease & { atMs: number; ended: boolean }>();
 
   constructor(store: LeaseStore) {
     this.#store = store;
@@ -37,7 +37,9 @@ export class LeaseKeeper {
   /** The lease of that name, if there is one. */
   async offer(name: string): Promise<KeptLease | undefined> {
     const kept = parse(await answer(() => this.#store.get(PREFIX + name)));
-    return kept && this.#see(name, kept);
+    // A store that can't remove would bring it back.
+    if (!kept || this.#hasEnded(name, kept.lease)) return undefined;
+    return this.#see(name, kept);
   }
 
   /** Keeps a lease that the server sent just now. */
@@ -53,13 +55,21 @@ export class LeaseKeeper {
     const kept = parse(await answer(() => this.#store.get(PREFIX + name)));
     // And so may this one, while the store was thinking.
     if (kept?.lease !== lease || this.#seen.get(name)?.lease !== lease) return;
+    if (this.#hasEnded(name, lease)) return;
     const latest = this.#see(name, kept);
     await answer(() => this.#store.set(PREFIX + name, JSON.stringify(latest)));
   }
 
+  /** Removes the lease, as the server said no. */
   async forget(name: string): Promise<void> {
-    this.#seen.delete(name);
+    const seen = this.#seen.get(name);
+    if (seen) seen.ended = true;
     await answer(() => this.#store.remove(PREFIX + name));
+  }
+
+  #hasEnded(name: string, lease: string): boolean {
+    const seen = this.#seen.get(name);
+    return seen?.lease === lease && seen.ended;
   }
 
   #see(name: string, { lease, lastSeen }: KeptLease): KeptLease {
@@ -67,7 +77,7 @@ export class LeaseKeeper {
     const seen = this.#seen.get(name);
     const ran = seen?.lease === lease ? seen.lastSeen + (atMs - seen.atMs) : 0;
     const latest = Math.floor(Math.min(Math.max(lastSeen, ran, Date.now()), MAX_TIME));
-    remember(this.#seen, name, { lease, lastSeen: latest, atMs });
+    remember(this.#seen, name, { lease, lastSeen: latest, atMs, ended: false });
     return { lease, lastSeen: latest };
   }
 }

@@ -115,6 +115,7 @@ test("a store that fails breaks no validation", async (t) => {
         if (method === "remove") assert.equal((await ask(down)).source, "lease");
         else await rejects(ask(down), "unavailable");
         assert.equal((await ask(notFound)).code, "not_found");
+        await rejects(ask(down), "unavailable");
       });
     }
   }
