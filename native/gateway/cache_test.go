@@ -80,6 +80,7 @@ func TestMismatchIsCachedForMachinesThatHaveNotAsked(t *testing.T) {
 }
 
 func TestUnknownAndInactiveAreCachedBriefly(t *testing.T) {
+	t.Parallel() // it mostly waits
 	key := testKey("inactive")
 	sim := startSim(t, []fields{licensed(key, fields{"status": "expired"})})
 	g := startGateway(t, sim)

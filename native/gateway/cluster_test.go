@@ -117,8 +117,10 @@ func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
 // A gateway dies with the lock in its hand. Its lock ends by itself, nobody else
 // is let in meanwhile, and the licence is usable within lockTime.
 func TestGatewayKilledWhileItBinds(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for _, during := range []string{"v1.get", "v1.patch"} {
 		t.Run(during, func(t *testing.T) {
+			t.Parallel()
 			key := testKey("killed")
 			r := startRedis(t)
 			sim := startSim(t, []fields{licensed(key)}, "--latency", "400ms")
@@ -185,7 +187,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	}
 	r := startRedis(t)
 	sim := startSim(t, all, "--latency", "5ms")
-	args := []string{"--redis-url", r.url(), "--license-limit", "0", "--client-limit", "0", "--upstream-budget", "0", "--cache-ttl", "50ms", "--upstream-timeout", "200ms"}
+	args := []string{"--redis-url", r.url(), "--license-limit", "0", "--client-limit", "0", "--upstream-budget", "0", "--cache-ttl", "50ms", "--upstream-timeout", "500ms"}
 	gateways := []*gw{startGateway(t, sim, args...), startGateway(t, sim, args...), startGateway(t, sim, args...)}
 
 	var phase, served, refused, waiting atomic.Int64
@@ -266,6 +268,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 }
 
 func TestRedisAwayAtTheStart(t *testing.T) {
+	t.Parallel() // it mostly waits
 	bound, unbound := testKey("bound"), testKey("unbound")
 	r := startRedis(t)
 	r.kill()
@@ -385,6 +388,7 @@ func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
 
 // Redis that does not answer is worse than none: nothing may hang on it.
 func TestRedisThatHangs(t *testing.T) {
+	t.Parallel() // it mostly waits
 	bound, unbound := testKey("bound"), testKey("unbound")
 	r := startRedis(t)
 	sim := startSim(t, []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(1)}}), licensed(unbound)})

@@ -150,6 +150,7 @@ func TestCORS(t *testing.T) {
 // What is sent byte by byte, or never finished, is cut off; what is too long is
 // not read.
 func TestHostileConnections(t *testing.T) {
+	t.Parallel() // it mostly waits
 	key := testKey("hostile")
 	g := startGateway(t, startSim(t, []fields{licensed(key)}))
 	send := func(request string) string {
