@@ -121,6 +121,10 @@ func TestUntrustedAnswers(t *testing.T) {
 			assertError(t, &wantError{Code: UntrustedResponse, Status: 201}, err)
 		})
 	}
+	t.Run("a missing lease is named", func(t *testing.T) {
+		_, err := ReadResponse(trusting(s), &Response{Status: 201, Body: []byte(`{"valid":true}`)}, testNowMs)
+		assert.ErrorContains(t, err, "it has no lease")
+	})
 	t.Run("a lease of the wrong type is no answer at all", func(t *testing.T) {
 		_, err := ReadResponse(trusting(s), &Response{Status: 201, Body: []byte(`{"valid":true,"lease":{}}`)}, testNowMs)
 		assertError(t, &wantError{Code: BadResponse, Status: 201}, err)
