@@ -12,7 +12,7 @@ import (
 var errNoFetch = errors.New("fetch is not available here")
 
 // fetchTransport sends requests by the page's fetch.
-type fetchTransport struct{ *realm }
+type fetchTransport struct{ *module }
 
 // Send implements [license.Transport].
 //
@@ -34,7 +34,7 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 		return nil, errNoFetch
 	}
 	abort := t.abortController.New()
-	answers := newAnswers()
+	answers := t.takeAnswers()
 	complete := false
 	defer func() {
 		if !complete {
@@ -95,6 +95,7 @@ type answers struct {
 	settled             chan answer
 	fulfilled, rejected js.Func
 	pending, closed     bool
+	done                func(*answers) // called once closed and settled
 }
 
 type answer struct {
@@ -102,8 +103,18 @@ type answer struct {
 	err   error
 }
 
-func newAnswers() *answers {
-	a := &answers{settled: make(chan answer, 1)}
+// maxIdle is how many answers and timers are kept for the next call. To make
+// and release their functions is a good part of what a check costs.
+const maxIdle = 8
+
+func (m *module) takeAnswers() *answers {
+	if n := len(m.idleAnswers); n > 0 {
+		a := m.idleAnswers[n-1]
+		m.idleAnswers = m.idleAnswers[:n-1]
+		a.closed = false
+		return a
+	}
+	a := &answers{settled: make(chan answer, 1), done: m.giveAnswers}
 	a.fulfilled = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		a.settle(answer{value: args[0]})
 		return nil
@@ -113,6 +124,15 @@ func newAnswers() *answers {
 		return nil
 	})
 	return a
+}
+
+func (m *module) giveAnswers(a *answers) {
+	if len(m.idleAnswers) < maxIdle {
+		m.idleAnswers = append(m.idleAnswers, a)
+		return
+	}
+	a.fulfilled.Release()
+	a.rejected.Release()
 }
 
 // await waits for a promise or for the end of ctx, after which a may only be closed.
@@ -130,22 +150,21 @@ func (a *answers) await(ctx license.Context, promise js.Value) (js.Value, error)
 func (a *answers) settle(got answer) {
 	a.pending = false
 	if a.closed {
-		a.release()
+		a.done(a)
 		return
 	}
 	a.settled <- got
 }
 
-// close releases the functions, where a promise is still to be settled when it
-// is, which an aborted fetch does.
+// close ends the use of a. Where a promise is still to be settled, that comes
+// to its end with it, as an aborted fetch's does.
 func (a *answers) close() {
 	a.closed = true
-	if !a.pending {
-		a.release()
+	select {
+	case <-a.settled: // came as the wait for it ended
+	default:
 	}
-}
-
-func (a *answers) release() {
-	a.fulfilled.Release()
-	a.rejected.Release()
+	if !a.pending {
+		a.done(a)
+	}
 }

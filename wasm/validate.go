@@ -15,8 +15,8 @@ import (
 // gets back what WebAssembly memory has grown by.
 const collectEvery = 32
 
-// module is the running module. Only the cache of keys and the number of checks
-// change after start.
+// module is the running module. Its settings don't change after start; what it
+// keeps to be used again does.
 type module struct {
 	*realm
 	endpoint string
@@ -25,6 +25,9 @@ type module struct {
 	// keys are the public keys that were parsed before: parsing one takes as
 	// long as checking a signature.
 	keys map[string]lease.PublicKey
+
+	idleAnswers []*answers
+	idleTimers  []*timer
 }
 
 // publicKey parses a public key, or remembers it.
@@ -99,8 +102,8 @@ func (m *module) run(c *call) (verdict *license.Verdict, err error) {
 	ctx, release := newSignalContext(m.realm, c.signal)
 	defer release()
 	client := license.Client{
-		Transport: &fetchTransport{m.realm},
-		Clock:     &clock{m.realm},
+		Transport: &fetchTransport{m},
+		Clock:     &clock{m},
 		Random:    func() float64 { return m.global.Get("Math").Call("random").Float() },
 	}
 	return client.Validate(ctx, c.query, c.limits)
@@ -155,19 +158,45 @@ func (c *signalContext) Err() error {
 }
 
 // clock is the page's time.
-type clock struct{ *realm }
+type clock struct{ *module }
 
 func (c *clock) NowMs() int64 { return int64(c.global.Get("Date").Call("now").Float()) }
 
 func (c *clock) After(ms int64) (<-chan struct{}, func()) {
-	done := make(chan struct{})
-	fired := js.FuncOf(func(js.Value, []js.Value) any {
-		close(done)
+	t := c.takeTimer()
+	t.done = make(chan struct{})
+	done, id := t.done, c.global.Get("setTimeout").Invoke(t.fired, float64(ms))
+	return done, func() {
+		c.global.Get("clearTimeout").Invoke(id)
+		c.giveTimer(t)
+	}
+}
+
+// timer is a function to be called when a time has passed.
+type timer struct {
+	fired js.Func
+	done  chan struct{} // closed by fired
+}
+
+func (m *module) takeTimer() *timer {
+	if n := len(m.idleTimers); n > 0 {
+		t := m.idleTimers[n-1]
+		m.idleTimers = m.idleTimers[:n-1]
+		return t
+	}
+	t := new(timer)
+	t.fired = js.FuncOf(func(js.Value, []js.Value) any {
+		close(t.done)
 		return nil
 	})
-	timer := c.global.Get("setTimeout").Invoke(fired, float64(ms))
-	return done, func() {
-		c.global.Get("clearTimeout").Invoke(timer)
-		fired.Release()
+	return t
+}
+
+// giveTimer takes back a timer that was cleared, and so won't be called again.
+func (m *module) giveTimer(t *timer) {
+	if len(m.idleTimers) < maxIdle {
+		m.idleTimers = append(m.idleTimers, t)
+		return
 	}
+	t.fired.Release()
 }
