@@ -44,7 +44,6 @@ export class LeaseKeeper {
 
   /** Keeps a lease that the server sent just now. */
   async keep(name: string, lease: string): Promise<void> {
-    this.#seen.delete(name);
     const kept = this.#see(name, { lease, lastSeen: 0 });
     await answer(() => this.#store.set(PREFIX + name, JSON.stringify(kept)));
   }

@@ -69,6 +69,7 @@ test("a store that holds something else is as good as empty", async (t) => {
     ["a lone surrogate", JSON.stringify({ lease: "\ud800", lastSeen })],
     ["an altered lease", JSON.stringify({ lease: `${lease.slice(0, -9)}AAAAAAAAA`, lastSeen })],
     ["10 MB", "x".repeat(10_000_000)],
+    ["a record in 10 MB", `${" ".repeat(10_000_000)}${JSON.stringify({ lease, lastSeen })}`],
   ];
   for (const [about, record] of records) {
     await t.test(about, async () => {
@@ -199,38 +200,47 @@ test("two tabs", async (t) => {
   assert.equal(record().lease, renewed.lease);
 });
 
-test("a lease that the server has ended is not written again by a call that was late", async () => {
-  const store = new TestStore();
-  const gate = { closed: false, open: () => {} };
-  const slow: LeaseStore = {
-    async get(name) {
-      const text = store.texts.get(name);
-      if (gate.closed) {
-        await new Promise<void>((resolve) => {
-          gate.open = resolve;
-          reached();
-        });
-      }
-      return text;
-    },
-    set: (name, text) => store.set(name, text),
-    remove: (name) => store.remove(name),
-  };
-  let reached = () => {};
-  const ask = await program(slow);
-  await ask();
+for (const [name, answer, code, records] of [
+  ["ended", notFound, "not_found", 0],
+  ["replaced", yes(), "valid", 1],
+] as const) {
+  test(`a lease that the server has ${name} is not written again by a call that was late`, async () => {
+    const store = new TestStore();
+    let reached = () => {};
+    let slow = false;
+    let goOn = () => {};
+    const leases: LeaseStore = {
+      async get(name) {
+        const text = store.texts.get(name);
+        if (slow) {
+          await new Promise<void>((resolve) => {
+            goOn = resolve;
+            reached();
+          });
+        }
+        return text;
+      },
+      set: (name, text) => store.set(name, text),
+      remove: (name) => store.remove(name),
+    };
+    const ask = await program(leases);
+    await ask();
+    const { lease } = store.record;
 
-  // The late call has its answer, and reads the store to note the time.
-  const late = ask((response) => {
-    gate.closed = true;
-    response.destroy();
+    // The late call has its answer, and reads the store to note the time.
+    const reading = new Promise<void>((resolve) => {
+      reached = resolve;
+    });
+    const late = ask((response) => {
+      slow = true;
+      response.destroy();
+    });
+    await reading;
+    slow = false;
+    assert.equal((await ask(answer)).code, code);
+    goOn();
+    assert.equal((await late).source, "lease");
+    assert.equal(store.texts.size, records);
+    if (records) assert.notEqual(store.record.lease, lease);
   });
-  await new Promise<void>((resolve) => {
-    reached = resolve;
-  });
-  gate.closed = false;
-  assert.equal((await ask(notFound)).code, "not_found");
-  gate.open();
-  assert.equal((await late).source, "lease");
-  assert.equal(store.texts.size, 0);
-});
+}

@@ -158,6 +158,8 @@ test("the module under Go's own wasm_exec.js, without this package's code", asyn
 const CONSUMER = `
 import {
   LicenseError,
+  type InvalidVerdict,
+  type LeaseStore,
   type LicenseErrorCode,
   loadValidator,
   type Membership,
@@ -187,6 +189,33 @@ export async function check(key: string, hwid: string, signal?: AbortSignal): Pr
     }
     throw error;
   }
+}
+
+const store: LeaseStore = {
+  get: async (name) => (name === "x" ? "text" : null),
+  set: (name, text) => Promise.resolve(name.length + text.length),
+  remove() {},
+};
+
+export async function leased(publicKey: readonly string[]): Promise<string | undefined> {
+  const { validateLicense } = await loadValidator({
+    endpoint: "https://license.example.com",
+    publicKey,
+    issuer: "https://license.example.com",
+    audience: "prod_1",
+    leases: store,
+    revalidateAfterMs: 60_000,
+    onChange: ({ code, message }: InvalidVerdict) => \`\${code} \${message}\`,
+  });
+  await loadValidator({ endpoint: "", publicKey: "k", leases: "local" });
+  // @ts-expect-error: no such store
+  await loadValidator({ endpoint: "", publicKey, leases: "session" });
+  // @ts-expect-error: half a store
+  await loadValidator({ endpoint: "", publicKey, leases: { get: () => null } });
+  const verdict = await validateLicense("k", "m", { lease: "l", clock: { lastSeen: 0 } });
+  // @ts-expect-error: only a valid verdict has a lease
+  verdict.lease;
+  return verdict.valid ? (verdict.leaseExpiresAt ?? verdict.lease) : undefined;
 }
 
 export async function wrong(validator: Validator): Promise<void> {
