@@ -1,8 +1,15 @@
 // The sidecar's client, with the real sidecar and with ones that misbehave.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { createHash, createHmac } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { hostname } from "node:os";
 import { join } from "node:path";
@@ -47,6 +54,25 @@ function watched(file?: string): { path: string; pids: () => number[] } {
     path: program(`#!/bin/sh\necho $$ >> '${log}'\nexec '${real}'\n`, file),
     pids: () => readFileSync(log, "utf8").trim().split("\n").filter(Boolean).map(Number),
   };
+}
+
+/** Stops a process, and waits until each of its threads stands still: the signal alone may come after the next answer. */
+async function stop(pid: number): Promise<void> {
+  process.kill(pid, "SIGSTOP");
+  while (!states(pid).every((state) => state.startsWith("T"))) {
+    await new Promise(setImmediate);
+  }
+}
+
+function states(pid: number): string[] {
+  if (process.platform !== "linux") {
+    return [execFileSync("ps", ["-o", "state=", "-p", `${pid}`], { encoding: "utf8" }).trim()];
+  }
+  // The state stands behind the program's name, which is in parentheses.
+  return readdirSync(`/proc/${pid}/task`).map((thread) => {
+    const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2);
+  });
 }
 
 /** A program that speaks the protocol, but for what the given code changes. */
@@ -163,7 +189,7 @@ test("a crash fails the calls in flight, and the next call starts it again", asy
   const crashing = sidecar({ path, timeoutMs: 60_000 });
   await crashing.machineId();
   const [pid] = pids() as [number];
-  process.kill(pid, "SIGSTOP");
+  await stop(pid);
   const inFlight = [crashing.machineId(), crashing.machineId({ scheme: "python-platform-node" })];
   process.kill(pid, "SIGKILL");
   for (const call of inFlight) {
@@ -189,7 +215,7 @@ test("a sidecar that hangs is replaced", async () => {
   const hanging = sidecar({ path, timeoutMs: 3000 });
   await hanging.machineId();
   const [pid] = pids() as [number];
-  process.kill(pid, "SIGSTOP");
+  await stop(pid);
   const calls = [hanging.machineId(), hanging.machineId()];
   for (const call of calls) {
     assert.equal((await rejects(call, "timeout", /within 3000 ms/)).retryable, true);
@@ -230,7 +256,7 @@ test("abort", async () => {
 
   await aborting.machineId();
   const [pid] = pids() as [number];
-  process.kill(pid, "SIGSTOP");
+  await stop(pid);
   const controller = new AbortController();
   const aborted = aborting.machineId({ signal: controller.signal });
   const other = aborting.machineId({ signal: new AbortController().signal });
@@ -246,7 +272,7 @@ test("close", async () => {
   const { path, pids } = watched();
   const closing = sidecar({ path, timeoutMs: 60_000 });
   await closing.machineId();
-  process.kill(pids()[0] as number, "SIGSTOP");
+  await stop(pids()[0] as number);
   const inFlight = closing.machineId();
   closing.close();
   closing.close();
