@@ -102,8 +102,8 @@ function leasingValidator(
   ): void {
     if (refreshing.has(name)) return;
     refreshing.add(name);
-    // Once, as the next call tries again; and only the server will do.
-    const asked = { ...given, maxAttempts: 1, preferLease: false };
+    // Once, as the next call tries again; and without a lease only the server will do.
+    const asked = { ...given, maxAttempts: 1 };
     for (const own of ["signal", "lease", "clock"] as const) delete asked[own];
     program
       .validate(licenseKey, hwid, asked, trust)

@@ -99,15 +99,20 @@ test("each machine has a refresh of its own", async () => {
   assert.deepEqual(machines.sort(), ["m1", "m2"]);
 });
 
-test("with 0 the server is always asked in the background", async () => {
+test("with 0 the server is always asked in the background", async (t) => {
   const { validate } = await install(yes(), { revalidateAfterMs: 0 });
   await untilAsked(3, validate);
+  // By a clock that is slow, a lease can be of the future.
+  const now = Date.now;
+  t.mock.method(Date, "now", () => now() - 120_000);
+  const { validate: slow } = await install(yes(), { revalidateAfterMs: 0 });
+  await untilAsked(3, slow);
 });
 
 /** Calls, each of which the lease answers, until they have led to so many requests. */
 async function untilAsked(count: number, validate: () => Promise<Verdict>): Promise<void> {
   for (let calls = 0; server.asked.length < count; calls++) {
-    assert.ok(calls < 10_000, `asked ${server.asked.length} times`);
+    assert.ok(calls < 1000, `asked ${server.asked.length} times`);
     assert.equal((await validate()).source, "lease");
     await new Promise(setImmediate);
   }
