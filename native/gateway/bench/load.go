@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -9,69 +11,86 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 )
 
 // load is what a run of requests came to.
 type load struct {
-	requests    int
-	perSecond   float64
-	p99         time.Duration
-	cpu, simCPU time.Duration
+	requests  int
+	perSecond float64
+	p99       time.Duration
 }
+
+// patience is how long an answer may take before the benchmark is given up.
+const patience = 30 * time.Second
 
 // drive sends requests over keep-alive connections, each as soon as the last was
-// answered, for the given time. It speaks just enough HTTP to cost little beside
-// what it measures.
+// answered, for the given time.
 func drive(addr string, connections int, period time.Duration, request func(n int) []byte) (load, error) {
-	var wg sync.WaitGroup
-	times := make([][]time.Duration, connections)
-	errs := make([]error, connections)
-	begin := time.Now()
-	end := begin.Add(period)
-	for c := range connections {
-		wg.Go(func() {
-			times[c], errs[c] = driveOne(addr, end, func(n int) []byte { return request(n*connections + c) })
-		})
-	}
-	wg.Wait()
-	took := time.Since(begin)
-	if err := errors.Join(errs...); err != nil {
+	p, err := newPoller()
+	if err != nil {
 		return load{}, err
 	}
-	all := slices.Concat(times...)
-	if len(all) == 0 {
-		return load{}, errors.New("no request was answered")
-	}
-	slices.Sort(all)
-	return load{requests: len(all), perSecond: float64(len(all)) / took.Seconds(), p99: all[len(all)*99/100]}, nil
-}
-
-func driveOne(addr string, end time.Time, request func(n int) []byte) (times []time.Duration, err error) {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	r := bufio.NewReader(conn)
-	for n := 0; ; n++ {
-		start := time.Now()
-		if start.After(end) {
-			return times, nil
+	defer p.close()
+	var peers []*peer
+	for range connections {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return load{}, err
 		}
-		if err := exchange(conn, r, request(n)); err != nil {
-			return nil, err
+		c, err := p.add(conn)
+		if err != nil {
+			return load{}, err
 		}
-		times = append(times, time.Since(start))
+		peers = append(peers, c)
 	}
+	begin, asked := time.Now(), 0
+	ask := func(c *peer) error {
+		asked++
+		c.sent = time.Now()
+		return c.write(request(asked))
+	}
+	for _, c := range peers {
+		if err := ask(c); err != nil {
+			return load{}, err
+		}
+	}
+	times := make([]time.Duration, 0, 1<<16)
+	end := begin.Add(period)
+	for len(times) < asked {
+		if time.Since(end) > patience {
+			return load{}, errors.New("some requests were not answered")
+		}
+		err := p.wait(time.Second, func(c *peer) error {
+			if err := c.read(); err != nil {
+				return err
+			}
+			n, err := c.message()
+			if n == 0 || err != nil {
+				return err
+			}
+			if !bytes.HasPrefix(c.buffer, []byte("HTTP/1.1 201")) {
+				return fmt.Errorf("answered %q", c.buffer[:n])
+			}
+			c.buffer = c.buffer[:0]
+			now := time.Now()
+			times = append(times, now.Sub(c.sent))
+			if now.Before(end) {
+				return ask(c)
+			}
+			return nil
+		})
+		if err != nil {
+			return load{}, err
+		}
+	}
+	took := time.Since(begin)
+	slices.Sort(times)
+	return load{len(times), float64(len(times)) / took.Seconds(), times[len(times)*99/100]}, nil
 }
 
 // exchange sends a request and reads the answer, which must be a 201.
 func exchange(conn net.Conn, r *bufio.Reader, request []byte) error {
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
-		return err
-	}
 	if _, err := conn.Write(request); err != nil {
 		return err
 	}
@@ -79,7 +98,10 @@ func exchange(conn net.Conn, r *bufio.Reader, request []byte) error {
 	if err != nil {
 		return err
 	}
-	good, line := bytes.HasPrefix(status, []byte("HTTP/1.1 201")), string(status)
+	var refused string
+	if !bytes.HasPrefix(status, []byte("HTTP/1.1 201")) {
+		refused = string(status)
+	}
 	length := -1
 	for {
 		header, err := r.ReadSlice('\n')
@@ -98,9 +120,9 @@ func exchange(conn net.Conn, r *bufio.Reader, request []byte) error {
 	if length < 0 {
 		return errors.New("an answer without a length")
 	}
-	if !good {
+	if refused != "" {
 		body, _ := io.ReadAll(io.LimitReader(r, int64(length)))
-		return fmt.Errorf("answered %q %s", line, body)
+		return fmt.Errorf("answered %q %s", refused, body)
 	}
 	_, err = r.Discard(length)
 	return err
@@ -121,6 +143,9 @@ func hold(p *program, connections int) (held int, err error) {
 			return 0, fmt.Errorf("connection %d: %w (the limit of open files must be above %d)", n, err, connections)
 		}
 		open = append(open, c)
+		if err := c.SetDeadline(time.Now().Add(4 * patience)); err != nil {
+			return 0, err
+		}
 		if err := exchange(c, bufio.NewReader(c), request(n)); err != nil {
 			return 0, fmt.Errorf("connection %d: %w", n, err)
 		}

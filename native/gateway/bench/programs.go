@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -73,13 +75,13 @@ func (b *bench) startSimulator() (*program, error) {
 	return start(nil, filepath.Join(b.dir, "whopsim"), "--api-key", apiKey, "--memberships", filepath.Join(b.dir, "memberships.json"), "--rate-limit-v1", "0")
 }
 
-func (b *bench) startProxy(sim *program, calls string) (*program, error) {
-	return start(nil, "node", filepath.Join(b.dir, "proxy.js"), sim.url+"/api/v1", apiKey, calls)
+func (b *bench) startProxy(whop, calls string) (*program, error) {
+	return start(nil, "node", filepath.Join(b.dir, "proxy.js"), whop+"/api/v1", apiKey, calls)
 }
 
-func (b *bench) startGateway(sim *program, args ...string) (*program, error) {
+func (b *bench) startGateway(whop string, args ...string) (*program, error) {
 	return start([]string{"WHOP_API_KEY=" + apiKey}, filepath.Join(b.dir, "gateway"), append([]string{
-		"--listen", "127.0.0.1:0", "--upstream-url", sim.url, "--product", "prod_bench",
+		"--listen", "127.0.0.1:0", "--upstream-url", whop, "--product", "prod_bench",
 		"--client-limit", "0", "--license-limit", "0", "--upstream-budget", "0"}, args...)...)
 }
 
@@ -87,6 +89,10 @@ func (b *bench) startGateway(sim *program, args ...string) (*program, error) {
 type program struct {
 	cmd *exec.Cmd
 	url string
+
+	perSecond float64 // the best that it did
+	p99       float64 // ms
+	cpuEach   float64 // µs of CPU time a request
 }
 
 func start(env []string, name string, args ...string) (*program, error) {
@@ -107,7 +113,7 @@ func start(env []string, name string, args ...string) (*program, error) {
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("%s did not start: %s", filepath.Base(name), errOut.String())
 	}
-	return &program{cmd, strings.TrimSpace(line)}, nil
+	return &program{cmd: cmd, url: strings.TrimSpace(line)}, nil
 }
 
 func (p *program) stop() {
