@@ -135,8 +135,8 @@ test-web: build browser
 
 .PHONY: bench
 bench: build browser redis ## Measure the budgets of size and speed
-	cd web && npm run --silent bench
-	cd native/gateway && go run ./bench
+	@status=0; (cd web && npm run --silent bench) || status=1; \
+	echo; (cd native/gateway && go run ./bench) || status=1; exit $$status
 
 .PHONY: check
 check: bin/staticcheck js/dist/.built web/dist/.built ## Check formatting, vet, lint, types, and that nothing generated is committed
