@@ -13,6 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -274,6 +275,26 @@ test("what was left by a program that was ended is removed, but nothing else", a
   put(kept[2] as string, old);
   await createFileLeases({ path }).set("a", "1");
   assert.deepEqual(readdirSync(dirname(path)).sort(), ["leases", ...kept].sort());
+});
+
+test("the bytes are on the disk before the name is, and the name before it is said", {
+  skip: process.platform === "win32",
+}, async (t) => {
+  const path = fresh();
+  const store = createFileLeases({ path });
+  await store.set("a", "old");
+  const some = await open(path);
+  const prototype = Object.getPrototypeOf(some);
+  await some.close();
+  const seen: string[] = [];
+  const { sync } = prototype;
+  t.mock.method(prototype, "sync", function (this: typeof some) {
+    const all = readdirSync(dirname(path)).map((name) => readFileSync(join(dirname(path), name)));
+    seen.push(all.map((bytes) => (bytes.includes("new") ? "new" : "old")).join());
+    return sync.call(this);
+  });
+  await store.set("a", "new");
+  assert.deepEqual(seen, ["old,new", "new"]);
 });
 
 test("a program that is killed while it writes leaves a whole file, the old or the new", async () => {
