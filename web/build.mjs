@@ -32,7 +32,9 @@ cpSync(join(packageFolder, "dist"), join(dist, "launcher/whop-license"), {
   // A page has no use for the parts for Node and Electron.
   filter: (file) => !/^(\.|cjs|node|sidecar)/.test(basename(file)),
 });
-cpSync(join(here, "test/pages"), join(dist, "test/pages"), { recursive: true });
+for (const folder of ["test/pages", "test/electron/fixture"]) {
+  cpSync(join(here, folder), join(dist, folder), { recursive: true });
+}
 
 for (const project of ["launcher", "."]) {
   const tsc = join(here, "node_modules/typescript/bin/tsc");

@@ -1,6 +1,7 @@
 // Puts into dist/ what the TypeScript compiler doesn't write: Go's support code
-// for WebAssembly as a module, the package's version, and the sidecar for this
-// machine. What an older build left there is removed.
+// for WebAssembly as a module, the package's version, the module's checksum, and
+// the sidecar for this machine. What an older build left there is removed.
+import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
 const dist = new URL("../dist/", import.meta.url);
@@ -43,6 +44,10 @@ ${goSource}}
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
 
 write("go-runtime", "defineGo", defineGo);
+const wasm = createHash("sha256")
+  .update(readFileSync(new URL("whop-license.wasm", dist)))
+  .digest("hex");
+write("checksums", "CHECKSUMS", `const CHECKSUMS = ${JSON.stringify({ wasm })};\n`);
 write("version", "VERSION", `const VERSION = ${JSON.stringify(version)};\n`);
 mkdirSync(new URL("cjs/", dist), { recursive: true });
 writeFileSync(new URL("cjs/package.json", dist), '{ "type": "commonjs" }\n');

@@ -17,7 +17,7 @@ interface Loaded {
 /** A program with what is shared by all who use it. */
 interface Running {
   program: Program;
-  memory: LeaseStore;
+  store: LeaseStore;
   validators: Map<string, Promise<Validator>>;
 }
 
@@ -28,9 +28,14 @@ const MAX_ENDPOINT_LENGTH = 2048;
 
 /**
  * Makes an entry point's loadValidator from what differs between them: where
- * the module is by default, and how a file is read, if it can be.
+ * the module is by default, how a file is read, if it can be, and where leases
+ * are kept by default, if not in memory.
  */
-export function createLoader(defaultWasm: () => URL, readFile?: ReadFile): LoadValidator {
+export function createLoader(
+  defaultWasm: () => URL,
+  readFile?: ReadFile,
+  defaultStore?: LeaseStore,
+): LoadValidator {
   const byAddress = new Map<unknown, Loaded>();
   const byObject = new WeakMap<object, Loaded>();
   const keepers = new WeakMap<LeaseStore, LeaseKeeper>();
@@ -52,7 +57,7 @@ export function createLoader(defaultWasm: () => URL, readFile?: ReadFile): LoadV
     const forget = () => programs.delete(endpoint);
     const running = module.then(async (compiled) => ({
       program: await start(compiled, endpoint, forget),
-      memory: memoryStore(),
+      store: defaultStore ?? memoryStore(),
       validators: new Map(),
     }));
     programs.set(endpoint, running);
@@ -61,11 +66,11 @@ export function createLoader(defaultWasm: () => URL, readFile?: ReadFile): LoadV
   }
 
   async function validatorOf(started: Promise<Running>, settings: Settings): Promise<Validator> {
-    const { program, memory, validators } = await started;
+    const { program, store, validators } = await started;
     const { id } = settings;
     const known = id === undefined ? undefined : validators.get(id);
     if (known) return known;
-    const validator = makeValidator(program, settings, keeperOf(settings.store ?? memory));
+    const validator = makeValidator(program, settings, keeperOf(settings.store ?? store));
     if (id !== undefined) {
       validators.set(id, validator);
       validator.catch(() => validators.delete(id));

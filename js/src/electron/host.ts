@@ -1,0 +1,263 @@
+import type { App, IpcMain, IpcMainInvokeEvent, WebFrameMain } from "electron";
+import { invalid, LicenseError, loadFailed } from "../errors.js";
+import { type LeaseStore, readStore } from "../lease-store.js";
+import { readOptions } from "../options.js";
+import type { MachineIdOptions, Sidecar } from "../sidecar-client.js";
+import type { ValidateOptions, Verdict } from "../verdict.js";
+import { type Channel, errorData, type Reply } from "./bridge.js";
+import { createDecider, type DeciderOptions } from "./decider.js";
+import { createFileLeases, type SafeStorage } from "./lease-file.js";
+import { readModule, readModuleFile } from "./module.js";
+import { isListed, readOrigins } from "./origins.js";
+import { refusal } from "./sender.js";
+
+export interface LicenseHostOptions {
+  /**
+   * The origins of your own pages, which alone are answered: `app://my-app` for
+   * a scheme that you register as `standard` and `secure`, `http://localhost:5173`
+   * for a development server, or `file://` for the files in the app's own folder.
+   */
+  origins: readonly string[];
+  /** How the machine's id is made. Default: by `node-machine-id`. */
+  machineId?: Pick<MachineIdOptions, "scheme" | "appId"> | undefined;
+  /**
+   * Where leases are kept. Default: the file `whop-license-leases` in the app's
+   * `userData`, encrypted where Electron's `safeStorage` really encrypts.
+   */
+  leases?: LeaseStore | undefined;
+  /**
+   * A WebAssembly module that you built yourself, by its absolute path. Default:
+   * the package's, which must be the file that it was published with.
+   */
+  wasm?: string | undefined;
+  /**
+   * Lets the main process decide, by the same module. Pages then get verdicts
+   * only, by `loadMainValidator`, and no machine id, module or lease.
+   */
+  validator?: DeciderOptions | undefined;
+  /** Called with each verdict of the `validator`, whoever asked, and with each refusal in the background. */
+  onVerdict?: ((verdict: Verdict) => void) | undefined;
+}
+
+/** What serves an app's pages with what only the main process has. */
+export interface LicenseHost {
+  /**
+   * Asks about a licence key on this machine; only with a `validator`. It
+   * rejects with a `LicenseError`, which says nothing about the licence.
+   */
+  validateLicense(
+    licenseKey: string,
+    options?: Pick<ValidateOptions, "signal" | "timeoutMs">,
+  ): Promise<Verdict>;
+  /** Stops answering, and ends the sidecar. It is called when the app quits. */
+  dispose(): void;
+}
+
+/** What is used of Electron. */
+export interface Electron {
+  app: Pick<App, "getAppPath" | "getPath" | "once" | "off">;
+  ipcMain: Pick<IpcMain, "handle" | "removeHandler">;
+  safeStorage: SafeStorage;
+}
+
+/** What differs between the entry points. */
+export interface Packaged {
+  wasm(): URL;
+  createSidecar(): Sidecar;
+}
+
+const OPTIONS = [
+  ...(["origins", "machineId", "leases", "wasm"] as const),
+  ...(["validator", "onVerdict"] as const),
+] as const;
+
+// An app asks about one licence at a time; a page that is far above that must not use up memory.
+const MAX_IN_FLIGHT = 200;
+
+const STORE_NAME = /^whop-license[-:][\w.:-]{1,200}$/;
+const MAX_TEXT = 5_000;
+
+type Handler = (event: IpcMainInvokeEvent, ...given: unknown[]) => unknown;
+
+/** Makes an entry point's registerLicenseHost. */
+export function hostFactory(
+  { app, ipcMain, safeStorage }: Electron,
+  packaged: Packaged,
+): (options: LicenseHostOptions) => LicenseHost {
+  return (options) => {
+    const given = readOptions(options, OPTIONS);
+    const origins = readOrigins(given.origins);
+    const machine = readOptions(given.machineId, ["scheme", "appId"]) as MachineIdOptions;
+    const wasm = readModuleFile(given.wasm);
+    const onVerdict = readCallback(given.onVerdict);
+    const store =
+      readStore(given.leases) ??
+      createFileLeases({ path: `${app.getPath("userData")}/whop-license-leases`, safeStorage });
+
+    const sidecar = packaged.createSidecar();
+    const machineId = () => sidecar.machineId(machine);
+    const module = readModule(wasm, packaged.wasm);
+    const decide =
+      given.validator === undefined
+        ? undefined
+        : createDecider(readOptions(given.validator, DECIDER_OPTIONS) as DeciderOptions, {
+            wasm: module,
+            machineId,
+            store,
+            tell,
+          });
+    const pages = new Set<WebFrameMain>();
+    const calls = new Map<string, AbortController>();
+    let inFlight = 0;
+
+    function tell(verdict: Verdict, later: boolean): void {
+      // What it throws is reported as of any other listener, and breaks no answer.
+      if (onVerdict) queueMicrotask(() => onVerdict(verdict));
+      if (!later) return;
+      const change: Channel = "whop-license:change";
+      for (const page of pages) {
+        if (page.isDestroyed()) pages.delete(page);
+        else if (isListed(origins, page.url, page.origin, app.getAppPath())) {
+          page.send(change, verdict);
+        }
+      }
+    }
+
+    /** Answers listed pages alone, each by plain data, and never too many at once. */
+    function answering(handler: Handler): Handler {
+      return async (event, ...rest): Promise<Reply<unknown>> => {
+        const refused = refusal(event, origins, app.getAppPath());
+        if (refused) {
+          const message = `The licence host does not answer this page: ${refused}.`;
+          return { error: errorData(loadFailed(message)) };
+        }
+        if (inFlight >= MAX_IN_FLIGHT) return { error: errorData(tooMany()) };
+        inFlight++;
+        try {
+          return { value: await handler(event, ...rest) };
+        } catch (thrown) {
+          return { error: errorData(thrown) };
+        } finally {
+          inFlight--;
+        }
+      };
+    }
+
+    /** Serves what a page needs to decide; not where the main process does. */
+    function deciding(handler: Handler): Handler {
+      return (...all) => {
+        if (!decide) return handler(...all);
+        throw loadFailed(
+          "The main process decides about the licence: use loadMainValidator in this page.",
+        );
+      };
+    }
+
+    async function validate(
+      { sender, senderFrame }: IpcMainInvokeEvent,
+      call: unknown,
+      licenseKey: unknown,
+      timeoutMs: unknown,
+    ): Promise<Verdict> {
+      if (!decide) throw noValidator();
+      const id = callId(sender.id, call);
+      if (calls.has(id)) throw invalid("call", "is under way already");
+      const controller = new AbortController();
+      calls.set(id, controller);
+      if (senderFrame) pages.add(senderFrame);
+      try {
+        const asked = { signal: controller.signal, timeoutMs } as ValidateOptions;
+        return await decide(licenseKey, asked);
+      } finally {
+        calls.delete(id);
+      }
+    }
+
+    const handlers: [Channel, Handler][] = [
+      ["whop-license:machine-id", deciding(machineId)],
+      ["whop-license:wasm", deciding(module)],
+      ["whop-license:store", deciding((_event, ...asked) => useStore(store, asked))],
+      ["whop-license:validate", validate as Handler],
+      ["whop-license:abort", ({ sender }, call) => calls.get(callId(sender.id, call))?.abort()],
+    ];
+
+    function dispose(): void {
+      app.off("will-quit", dispose);
+      for (const [channel] of handlers) ipcMain.removeHandler(channel);
+      for (const controller of calls.values()) controller.abort();
+      sidecar.close();
+    }
+
+    try {
+      for (const [channel, handler] of handlers) ipcMain.handle(channel, answering(handler));
+    } catch (cause) {
+      sidecar.close();
+      throw new LicenseError(
+        "invalid_argument",
+        "registerLicenseHost: there is a licence host already; dispose of it first.",
+        { cause },
+      );
+    }
+    app.once("will-quit", dispose);
+    return Object.freeze<LicenseHost>({
+      validateLicense: async (licenseKey, asked) => {
+        if (!decide) throw noValidator();
+        return decide(licenseKey, readOptions(asked, ["signal", "timeoutMs"]) as ValidateOptions);
+      },
+      dispose,
+    });
+  };
+}
+
+const DECIDER_OPTIONS = [
+  ...(["endpoint", "publicKey", "issuer", "audience"] as const),
+  "revalidateAfterMs",
+] as const;
+
+function readCallback(onVerdict: unknown): LicenseHostOptions["onVerdict"] {
+  if (onVerdict === undefined || typeof onVerdict === "function") {
+    return onVerdict as LicenseHostOptions["onVerdict"];
+  }
+  throw invalid("onVerdict", "must be a function");
+}
+
+async function useStore(store: LeaseStore, [operation, name, text]: unknown[]): Promise<unknown> {
+  if (typeof name !== "string" || !STORE_NAME.test(name)) {
+    throw invalid("name", "is none of whop-license's");
+  }
+  switch (operation) {
+    case "get":
+      return (await store.get(name)) ?? undefined;
+    case "set":
+      if (typeof text !== "string" || text.length > MAX_TEXT) {
+        throw invalid("text", `must be a string of at most ${MAX_TEXT} characters`);
+      }
+      await store.set(name, text);
+      return undefined;
+    case "remove":
+      await store.remove(name);
+      return undefined;
+  }
+  throw invalid("operation", "must be get, set or remove");
+}
+
+/** Tells a window's calls from those of others. */
+function callId(window: number, call: unknown): string {
+  if (!Number.isSafeInteger(call)) throw invalid("call", "must be a whole number");
+  return `${window} ${call}`;
+}
+
+function noValidator(): LicenseError {
+  return loadFailed(
+    "The main process has no validator: give registerLicenseHost the option `validator`, " +
+      "or use loadElectronValidator in the page.",
+  );
+}
+
+function tooMany(): LicenseError {
+  return new LicenseError(
+    "rate_limited",
+    "The licence host is answering too many calls of this app. Wait for their answers.",
+    { retryable: true },
+  );
+}

@@ -1,0 +1,66 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { isAbsolute } from "node:path";
+import { CHECKSUMS } from "../checksums.js";
+import { invalid, loadFailed, textOf } from "../errors.js";
+
+/** Reads the `wasm` option: the path of a module of the seller's own. */
+export function readModuleFile(wasm: unknown): string | undefined {
+  if (wasm === undefined) return undefined;
+  if (typeof wasm === "string" && isAbsolute(wasm) && !wasm.includes("\0")) return wasm;
+  throw invalid("wasm", "must be an absolute path");
+}
+
+/**
+ * Gives the module's bytes, which are read when they are first asked for. The
+ * package's own must be those that it was published with; a module of the
+ * seller's own is taken as it is. It rejects with `load_failed`.
+ */
+export function readModule(
+  own: string | undefined,
+  packaged: () => URL,
+): () => Promise<Uint8Array> {
+  let reading: Promise<Uint8Array> | undefined;
+  return () => {
+    if (reading) return reading;
+    const read = own === undefined ? readPackaged(packaged) : readBytes(own);
+    reading = read;
+    read.catch(() => {
+      reading = undefined;
+    });
+    return read;
+  };
+}
+
+async function readPackaged(packaged: () => URL): Promise<Uint8Array> {
+  let file: URL;
+  try {
+    file = packaged();
+  } catch (cause) {
+    throw loadFailed(
+      "The place of whop-license.wasm is not known here, as in a bundle. Keep whop-license out of the bundle, " +
+        "or give the file's path in the `wasm` option of registerLicenseHost.",
+      { cause },
+    );
+  }
+  const bytes = await readBytes(file);
+  if (createHash("sha256").update(bytes).digest("hex") !== CHECKSUMS.wasm) {
+    throw loadFailed(
+      "whop-license.wasm is not the file that this package was published with. Install the package again; " +
+        "a module of your own goes into the `wasm` option of registerLicenseHost.",
+    );
+  }
+  return bytes;
+}
+
+async function readBytes(file: string | URL): Promise<Uint8Array> {
+  try {
+    const { buffer, byteOffset, byteLength } = await readFile(file);
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  } catch (cause) {
+    throw loadFailed(
+      `The WebAssembly module can't be read: ${textOf(cause)}. A bundler may have left it behind.`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,90 @@
+import { isAbsolute, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { invalid } from "../errors.js";
+
+/** The pages that are answered. */
+export interface Origins {
+  listed: ReadonlySet<string>;
+  /** Whether files of the app's own folder are. */
+  files: boolean;
+}
+
+const MAX_ORIGINS = 100;
+const FILES = "file://";
+
+// Their pages have no origin of their own, or are not the app's.
+const NEVER =
+  /^(about|blob|data|filesystem|javascript|view-source|devtools|chrome(-[a-z]+)?|wss?|ftp|file):$/;
+
+/**
+ * Reads the `origins` option: `app://name`, `https://…`, `http://` on a loopback
+ * address, or `file://`. Throws `invalid_argument`.
+ */
+export function readOrigins(origins: unknown): Origins {
+  const listed = new Set<string>();
+  let files = false;
+  for (const origin of readList(origins)) {
+    if (origin === FILES) files = true;
+    else listed.add(readOrigin(origin));
+  }
+  return { listed, files };
+}
+
+function readList(origins: unknown): unknown[] {
+  try {
+    if (Array.isArray(origins) && origins.length > 0 && origins.length <= MAX_ORIGINS) {
+      return Array.from(origins);
+    }
+  } catch (thrown) {
+    throw invalid("origins", "can't be read", thrown);
+  }
+  throw invalid("origins", 'must be a list of your pages\' origins, such as ["app://my-app"]');
+}
+
+function readOrigin(origin: unknown): string {
+  const shown = typeof origin === "string" ? JSON.stringify(origin.slice(0, 80)) : typeof origin;
+  const refuse = (problem: string) => invalid("origins", `${shown} ${problem}`);
+  if (typeof origin !== "string" || !URL.canParse(origin)) throw refuse("is not an origin");
+  const { protocol, hostname } = new URL(origin);
+  if (NEVER.test(protocol) || hostname === "") throw refuse("can't be an app's own origin");
+  if (!/^([\w.-]+|\[[\da-f:.]+\])$/.test(hostname))
+    throw refuse("has no plain host; each is named");
+  if (originOf(origin) !== origin.toLowerCase()) {
+    throw refuse("is more than an origin: give the scheme and host alone, such as app://my-app");
+  }
+  if (protocol === "http:" && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) {
+    throw refuse("is not encrypted: use https, or http on a loopback address");
+  }
+  return originOf(origin);
+}
+
+/** The origin of a URL; of an app's own scheme too, for which `URL.origin` is "null". */
+function originOf(url: string): string {
+  const { protocol, host } = new URL(url);
+  return `${protocol}//${host}`.toLowerCase();
+}
+
+/** Whether a page may be answered: by its URL, and by the origin that the browser gives it. */
+export function isListed(
+  { listed, files }: Origins,
+  url: string,
+  origin: string | undefined,
+  appFolder: string,
+): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol } = new URL(url);
+  // A page that a policy has put into a sandbox has its URL, but not its origin.
+  const own = protocol === "file:" ? FILES : originOf(url);
+  if (origin !== undefined && origin.toLowerCase() !== own) return false;
+  return protocol === "file:" ? files && isInside(url, appFolder) : listed.has(own);
+}
+
+function isInside(url: string, folder: string): boolean {
+  let path: string;
+  try {
+    path = relative(folder, fileURLToPath(url));
+  } catch {
+    return false; // of another computer, or with an encoded separator
+  }
+  return path !== "" && path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path);
+}

@@ -1,0 +1,174 @@
+/** whop-license for an Electron renderer, whose window has the preload and whose main process the host. */
+import type { LoadOptions } from "../api.js";
+import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
+import type { LeaseStore } from "../lease-store.js";
+import { createLoader } from "../load.js";
+import { aborted, readOptions, readSignal, untilAborted } from "../options.js";
+import type { MachineId } from "../sidecar-client.js";
+import type { InvalidVerdict, Validator } from "../verdict.js";
+import { VERSION } from "../version.js";
+import { type Bridge, PROTOCOL, type Reply, unwrap } from "./bridge.js";
+
+export * from "../api.js";
+export type { MachineId, MachineIdScheme } from "../sidecar-client.js";
+
+/** The options of `loadValidator`, but for what the main process gives. */
+export type ElectronLoadOptions = Omit<LoadOptions, "wasm" | "leases">;
+
+/** A validator that knows the machine: `validateLicense(licenseKey)` is enough. */
+export interface ElectronValidator extends Validator {
+  /** This machine's id, which is sent where a call names none. */
+  readonly machineId: MachineId;
+}
+
+/**
+ * The main process's store, where the leases are too: encrypted where the system
+ * can. For the licence key of a gate: `gate.store = licenseStore`.
+ */
+export const licenseStore: LeaseStore = {
+  get: async (name) => answer(findBridge().get(name)),
+  set: async (name, text) => answer(findBridge().set(name, text)),
+  remove: async (name) => answer(findBridge().remove(name)),
+};
+
+/**
+ * Loads the module into this page, with the machine's id, the module's bytes and
+ * the kept leases from the main process. The page decides; see
+ * {@link loadMainValidator} for the main process to decide. Calls share what
+ * they load, as those of `loadValidator` do.
+ *
+ * It rejects with a `LicenseError`: `load_failed` where the preload, the host
+ * or the module is missing or refuses this page, `no_machine_id`,
+ * `invalid_argument`, or `aborted`.
+ */
+export const loadElectronValidator: (options: ElectronLoadOptions) => Promise<ElectronValidator> =
+  /* @__PURE__ */ electronLoader();
+
+export interface MainValidatorOptions {
+  /** Called when the server said no in the background, after `validateLicense` had answered from a lease. */
+  onChange?: ((verdict: InvalidVerdict) => void) | undefined;
+}
+
+/**
+ * A validator whose every answer comes from the main process, which needs
+ * `validator` in its `registerLicenseHost`. It knows the machine: a call that
+ * names one is an `invalid_argument`. Of the options of a call it takes `signal`
+ * and `timeoutMs`.
+ */
+export async function loadMainValidator(options?: MainValidatorOptions): Promise<Validator> {
+  const { onChange } = readOptions(options, ["onChange"]);
+  if (onChange !== undefined && typeof onChange !== "function") {
+    throw invalid("onChange", "must be a function");
+  }
+  const bridge = findBridge();
+  if (onChange) bridge.onChange(onChange as (verdict: InvalidVerdict) => void);
+  return Object.freeze({ validateLicense: askMain(bridge), version: VERSION });
+}
+
+const OPTIONS = [
+  ...(["endpoint", "publicKey", "issuer", "audience"] as const),
+  ...(["revalidateAfterMs", "onChange", "signal"] as const),
+] as const;
+
+function electronLoader(): (options: ElectronLoadOptions) => Promise<ElectronValidator> {
+  const load = createLoader(
+    () => {
+      throw new Error("the module comes from the main process");
+    },
+    undefined,
+    licenseStore,
+  );
+  let given: Promise<[Uint8Array, MachineId]> | undefined;
+
+  function askHost(): Promise<[Uint8Array, MachineId]> {
+    if (given) return given;
+    const bridge = findBridge();
+    const asked = Promise.all([answer(bridge.wasm()), answer(bridge.machineId())]);
+    given = asked;
+    asked.catch(() => {
+      given = undefined;
+    });
+    return asked;
+  }
+
+  return async (options) => {
+    const read = readOptions(options, OPTIONS);
+    const signal = readSignal(read.signal);
+    if (signal?.aborted) throw aborted(signal);
+    const [wasm, machineId] = await untilAborted(askHost(), signal);
+    const { validateLicense, version } = await load({ ...(read as LoadOptions), wasm });
+    return Object.freeze<ElectronValidator>({
+      validateLicense: (licenseKey, hwid = machineId.id, asked) =>
+        validateLicense(licenseKey, hwid, asked),
+      machineId,
+      version,
+    });
+  };
+}
+
+function askMain(bridge: Bridge): Validator["validateLicense"] {
+  // Calls of one page are told apart by numbers, also after it was reloaded.
+  let lastCall = Math.floor(Math.random() * 2 ** 40);
+  return async (licenseKey, hwid, options) => {
+    if (hwid !== undefined) {
+      throw invalid("hwid", "must be left out, as the main process knows the machine");
+    }
+    const { signal, timeoutMs } = readOptions(options, ["signal", "timeoutMs"]);
+    const abort = readSignal(signal);
+    if (abort?.aborted) throw aborted(abort);
+    const call = ++lastCall;
+    const stop = () => void answer(bridge.abort(call)).catch(() => {});
+    abort?.addEventListener("abort", stop, { once: true });
+    try {
+      return await untilAborted(answer(send(bridge, call, licenseKey, timeoutMs)), abort);
+    } finally {
+      abort?.removeEventListener("abort", stop);
+    }
+  };
+}
+
+/** Sends what may be anything; a bridge refuses at once what it can't copy. */
+async function send(bridge: Bridge, call: number, licenseKey: unknown, timeoutMs: unknown) {
+  for (const [name, value] of Object.entries({ licenseKey, timeoutMs })) {
+    if (typeof value === "symbol" || typeof value === "function" || typeof value === "object") {
+      throw invalid(name, name === "licenseKey" ? "must be a string" : "must be a number");
+    }
+  }
+  return bridge.validate(call, licenseKey, timeoutMs);
+}
+
+function findBridge(): Bridge {
+  const bridge = globalThis.whopLicense;
+  if (typeof bridge !== "object" || bridge === null) {
+    throw loadFailed(
+      "The preload of whop-license has not run in this page. Give the window `webPreferences: { preload: preloadPath }` " +
+        "with preloadPath from whop-license/electron/main, or import whop-license/electron/preload in a preload of your own.",
+    );
+  }
+  if (bridge.protocol !== PROTOCOL) {
+    throw loadFailed(
+      "The preload of whop-license is of another version than this page's code. Build the app anew.",
+    );
+  }
+  if ("refused" in bridge) throw loadFailed(bridge.refused);
+  return bridge;
+}
+
+/** What the host answers. Where there is none, Electron's own error comes instead. */
+async function answer<Value>(asked: Promise<Reply<Value>>): Promise<Value> {
+  let reply: Reply<Value>;
+  try {
+    reply = await asked;
+  } catch (cause) {
+    throw noHost(cause);
+  }
+  return unwrap(reply);
+}
+
+function noHost(cause: unknown): LicenseError {
+  if (cause instanceof Error && cause.name === "LicenseError") return cause as LicenseError;
+  return loadFailed(
+    `The main process does not answer: ${textOf(cause)}. Call registerLicenseHost of whop-license/electron/main in it.`,
+    { cause },
+  );
+}

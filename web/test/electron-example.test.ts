@@ -1,0 +1,144 @@
+// The example app, as somebody who follows its README has it.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { sampleProduct } from "../servers.js";
+import { electronPath, launch, packageFolder, type RunningApp, runsIn } from "./electron/app.js";
+import { type Behind, install, startBehind, temporaryFolder } from "./electron/fixture.js";
+import { complaints } from "./page.js";
+
+const require = createRequire(import.meta.url);
+const example = join(packageFolder, "examples/electron");
+
+describe(`the Electron example ${runsIn}`, () => {
+  let behind: Behind;
+  let folder: string;
+  const userData = temporaryFolder();
+
+  before(async () => {
+    behind = await startBehind("app://my-app");
+    ({ folder } = install(example));
+    const config = {
+      endpoint: behind.endpoint,
+      publicKey: behind.publicKey,
+      audience: sampleProduct,
+    };
+    writeFileSync(
+      join(folder, "renderer/config.js"),
+      Object.entries(config)
+        .map(([name, value]) => `export const ${name} = ${JSON.stringify(value)};\n`)
+        .join(""),
+    );
+  });
+  after(() => behind?.stop());
+
+  async function run(): Promise<RunningApp> {
+    const app = await launch({ folder, userData, site: behind.sites[0] });
+    after(() => app.quit());
+    return app;
+  }
+
+  test("its types hold against Electron's", () => {
+    const types = dirname(require.resolve("electron/package.json"));
+    symlinkSync(types, join(folder, "node_modules/electron"));
+    const settings = {
+      compilerOptions: {
+        ...{ allowJs: true, checkJs: true, strict: true, noEmit: true, skipLibCheck: true },
+        ...{ target: "es2023", module: "nodenext", lib: ["es2023", "dom", "dom.iterable"] },
+        ...{ types: ["node"], typeRoots: [join(packageFolder, "node_modules/@types")] },
+      },
+      files: ["main.js", "renderer/app.js"],
+    };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(settings));
+    const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
+    const { status, stdout } = spawnSync(process.execPath, [tsc, "-p", folder], {
+      encoding: "utf8",
+    });
+    assert.equal(status, 0, stdout);
+  });
+
+  test("it asks for the key, opens, and remembers", async () => {
+    const key = await behind.addMembership();
+    const first = await run();
+    const page = await first.window();
+    const said = complaints(page);
+    const input = page.getByRole("textbox", { name: "Licence key" });
+    await input.fill("ELECTRON-UNKNOWN");
+    await input.press("Enter");
+    await page.getByText("There is no licence with this key").waitFor();
+    await input.fill(key);
+    await input.press("Enter");
+    await page.getByText("This is what your customer paid for.").waitFor();
+    assert.deepEqual(said, []);
+    const kept = readFileSync(join(userData, "whop-license-leases"), "latin1");
+    assert.ok(!kept.includes(key), "the key is readable in the file");
+    await first.quit();
+
+    const second = await run();
+    const again = await second.window();
+    await again.getByText("This is what your customer paid for.").waitFor();
+    await again.getByRole("button", { name: "Remove the licence" }).click();
+    await again.getByRole("textbox", { name: "Licence key" }).waitFor();
+    await second.quit();
+
+    const third = await run();
+    await (await third.window()).getByRole("textbox", { name: "Licence key" }).waitFor();
+    await third.quit();
+  });
+
+  test("its pages can't go elsewhere, open windows, or read other files", async () => {
+    const app = await run();
+    const page = await app.window();
+    await page.getByRole("textbox", { name: "Licence key" }).waitFor();
+    const address = page.url();
+    await page.evaluate(() => location.assign("https://elsewhere.example/"));
+    await page.evaluate(() => void open("http://127.0.0.1:9/"));
+    await page.getByRole("textbox", { name: "Licence key" }).fill("ELECTRON-UNKNOWN");
+    await page.keyboard.press("Enter");
+    await page.getByText("There is no licence with this key").waitFor();
+    assert.equal(page.url(), address);
+    assert.equal(page.context().pages().length, 1);
+    await app.quit();
+  });
+
+  test("what it serves ends at the app's own folders", {
+    skip: Boolean(electronPath),
+  }, async () => {
+    const app = await run();
+    await (await app.window()).getByRole("textbox", { name: "Licence key" }).waitFor();
+    const { toBrowser } = behind.sites[0];
+    for (const [path, status] of [
+      ["/renderer/index.html", 200],
+      ["/node_modules/whop-license/dist/electron/renderer.js", 200],
+      ["/main.js", 404],
+      ["/package.json", 404],
+      ["/renderer/../main.js", 404],
+      ["/renderer/%2e%2e/main.js", 404],
+      ["/renderer/..%2fmain.js", 404],
+      ["/renderer/..%5cmain.js", 404],
+      ["/renderer", 404],
+      ["/nowhere", 404],
+    ] as const) {
+      assert.equal(await statusOf(toBrowser("app://my-app/"), path), status, path);
+    }
+    assert.equal(await statusOf(toBrowser("app://other/"), "/renderer/index.html"), 404);
+    await app.quit();
+  });
+});
+
+/** The status of a GET by a path as it stands, which fetch would tidy. */
+function statusOf(url: string, path: string): Promise<number | undefined> {
+  const { host, port } = new URL(url);
+  return new Promise((done, failed) => {
+    request({ port, host: "127.0.0.1", path, headers: { Host: host } }, (response) => {
+      response.resume();
+      done(response.statusCode);
+    })
+      .on("error", failed)
+      .end();
+  });
+}
