@@ -85,6 +85,7 @@ export function hostFactory(
   packaged: Packaged,
 ): (options: LicenseHostOptions) => LicenseHost {
   return (options) => {
+    if (!ipcMain) throw loadFailed("registerLicenseHost works in Electron's main process alone.");
     const given = readOptions(options, OPTIONS);
     const origins = readOrigins(given.origins);
     const machine = readOptions(given.machineId, ["scheme", "appId"]) as MachineIdOptions;

@@ -1,0 +1,328 @@
+// The licence host of an Electron app's main process: its options, its
+// senders, and its end. Electron itself is a few fakes here; the browser tests
+// run the host with real frames and origins.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { type Electron, hostFactory, type LicenseHostOptions } from "../dist/electron/host.js";
+import { createSidecar } from "../dist/sidecar.js";
+import { packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./support.js";
+
+type Handler = (event: unknown, ...given: unknown[]) => Promise<Reply>;
+interface Reply {
+  value?: unknown;
+  error?: { code: string; message: string };
+}
+
+/** What a host uses of Electron, and what it has registered there. */
+function fakeElectron() {
+  const handlers = new Map<string, Handler>();
+  const quitting: (() => void)[] = [];
+  const userData = temporaryFolder();
+  const electron = {
+    app: {
+      getAppPath: () => "/apps/my-app",
+      getPath: () => userData,
+      once: (_event: string, listener: () => void) => quitting.push(listener),
+      off: (_event: string, listener: () => void) =>
+        quitting.splice(quitting.indexOf(listener), quitting.includes(listener) ? 1 : 0),
+    },
+    ipcMain: {
+      handle(channel: string, handler: Handler) {
+        if (handlers.has(channel)) throw new Error("Attempted to register a second handler");
+        handlers.set(channel, handler);
+      },
+      removeHandler: (channel: string) => handlers.delete(channel),
+    },
+    safeStorage: {
+      isEncryptionAvailable: () => false,
+      encryptString: () => Buffer.alloc(0),
+      decryptString: () => "",
+    },
+  };
+  return { electron: electron as unknown as Electron, handlers, quitting };
+}
+
+const packaged = {
+  wasm: () => pathToFileURL(join(packageFolder, "dist/whop-license.wasm")),
+  createSidecar: () => createSidecar(),
+};
+
+const origins = ["app://my-app"];
+
+function register(options: LicenseHostOptions) {
+  const { electron, handlers, quitting } = fakeElectron();
+  const host = hostFactory(electron, packaged)(options);
+  const ask = (event: unknown, channel: string, ...given: unknown[]): Promise<Reply> =>
+    (handlers.get(`whop-license:${channel}`) as Handler)(event, ...given);
+  return { host, handlers, quitting, ask };
+}
+
+const frame = (more: object = {}) => ({
+  ...{ url: "app://my-app/index.html", origin: "app://my-app", parent: null },
+  ...{ processId: 1, routingId: 1, ...more },
+});
+
+function event(sender: object = {}, senderFrame: unknown = frame()): unknown {
+  return {
+    senderFrame,
+    sender: { id: 1, mainFrame: senderFrame, opener: null, hostWebContents: null, ...sender },
+  };
+}
+
+test("options that can't be right", () => {
+  const { electron, handlers } = fakeElectron();
+  const register = hostFactory(electron, packaged);
+  for (const [options, argument] of [
+    [undefined, "origins"],
+    [{}, "origins"],
+    [{ origins: [] }, "origins"],
+    [revokedProxy(), "options"],
+    [{ origins, unknown: 1 }, "options"],
+    [{ origins, machineId: "x" }, "options"],
+    [{ origins, machineId: { scheme: "app-scoped", id: "x" } }, "options"],
+    [{ origins, wasm: "relative.wasm" }, "wasm"],
+    [{ origins, wasm: new Uint8Array() }, "wasm"],
+    [{ origins, leases: {} }, "leases"],
+    [{ origins, leases: "local" }, "leases"],
+    [{ origins, validator: null }, "options"],
+    [{ origins, validator: { endpoint: "https://x", wasm: "y" } }, "options"],
+    [{ origins, validator: { endpoint: "https://x" }, onVerdict: 1 }, "onVerdict"],
+  ] as const) {
+    assert.throws(
+      () => register(options as never),
+      (thrown: Error & { code?: string }) =>
+        thrown.code === "invalid_argument" && thrown.message.startsWith(`${argument}: `),
+      argument,
+    );
+    assert.equal(handlers.size, 0);
+  }
+});
+
+test("a main frame of a listed origin is answered", async () => {
+  const { host, ask } = register({ origins });
+  for (const sender of [
+    event(),
+    event({ getLastWebPreferences: () => ({ contextIsolation: true, sandbox: true }) }),
+    // The same frame by another object.
+    event({ mainFrame: frame() }),
+  ]) {
+    const { value, error } = await ask(sender, "machine-id");
+    assert.equal(error, undefined);
+    assert.match((value as { id: string }).id, /^[0-9a-f]{64}$/);
+  }
+  const { value } = await ask(event(), "wasm");
+  assert.deepEqual(value, new Uint8Array(readFileSync(packaged.wasm())));
+  host.dispose();
+});
+
+test("every other sender is refused, whatever it asks for", async () => {
+  const { host, handlers, ask } = register({ origins });
+  const gone = {
+    get senderFrame(): never {
+      throw new Error("Render frame was disposed");
+    },
+  };
+  for (const [sender, because] of [
+    [event({}, null), /gone/],
+    [gone, /gone/],
+    [{}, /gone/],
+    [event({}, frame({ parent: frame() })), /embedded/],
+    [event({ mainFrame: frame({ routingId: 2 }) }), /embedded/],
+    [event({ mainFrame: frame({ processId: 2 }) }), /embedded/],
+    [event({ mainFrame: {} }, frame({ processId: undefined, routingId: undefined })), /embedded/],
+    [event({ hostWebContents: {} }), /embedded/],
+    [event({}, frame({ url: "https://evil.example/", origin: "https://evil.example" })), /origin/],
+    [event({}, frame({ origin: "null" })), /origin/],
+    [event({}, frame({ url: "about:blank" })), /origin/],
+    [event({ opener: frame() }), /opened by a page/],
+    ...(
+      [
+        [{ contextIsolation: false }, /contextIsolation: true/],
+        [{ nodeIntegration: true }, /nodeIntegration: false/],
+        [{ sandbox: false }, /sandbox: true/],
+        [{ webSecurity: false }, /webSecurity: true/],
+      ] as const
+    ).map(([given, because]) => [event({ getLastWebPreferences: () => given }), because] as const),
+  ] as const) {
+    for (const channel of handlers.keys()) {
+      const { value, error } = await (handlers.get(channel) as Handler)(sender, 1, 2, 3);
+      assert.equal(value, undefined);
+      assert.equal(error?.code, "load_failed");
+      assert.match(error.message, because);
+    }
+  }
+  assert.equal((await ask(event(), "machine-id")).error, undefined);
+  host.dispose();
+});
+
+test("a page that goes while it is being answered", async () => {
+  const { host, ask } = register({ origins });
+  const senderFrame = frame();
+  const answer = ask(event({}, senderFrame), "machine-id");
+  senderFrame.url = "https://evil.example/";
+  assert.equal((await answer).error, undefined);
+  const after = await ask(event({}, senderFrame), "machine-id");
+  assert.match(after.error?.message ?? "", /origin/);
+  host.dispose();
+});
+
+test("there is one host; another can follow it", async () => {
+  const { electron, handlers, quitting } = fakeElectron();
+  const register = hostFactory(electron, packaged);
+  const first = register({ origins });
+  assert.throws(() => register({ origins }), { code: "invalid_argument", message: /dispose/ });
+  assert.equal(quitting.length, 1);
+  first.dispose();
+  first.dispose();
+  assert.deepEqual([handlers.size, quitting.length], [0, 0]);
+  const second = register({ origins });
+  const ask = handlers.get("whop-license:machine-id") as Handler;
+  assert.equal((await ask(event())).error, undefined);
+  for (const quit of [...quitting]) quit();
+  assert.equal(handlers.size, 0);
+  assert.equal((await ask(event())).error?.code, "aborted");
+  second.dispose();
+});
+
+test("the machine's id is made as the host says", async () => {
+  const { host, ask } = register({ origins, machineId: { scheme: "app-scoped", appId: "a" } });
+  const { value } = await ask(event(), "machine-id");
+  assert.equal((value as { scheme: string }).scheme, "app-scoped");
+  host.dispose();
+  const wrong = register({ origins, machineId: { scheme: "app-scoped" } });
+  assert.equal((await wrong.ask(event(), "machine-id")).error?.code, "invalid_argument");
+  wrong.host.dispose();
+});
+
+test("a store that throws is a failure without its words' harm", async () => {
+  const { host, ask } = register({
+    origins,
+    leases: {
+      get: () => Promise.reject(new Error("disk")),
+      set: () => {
+        throw new Error("disk");
+      },
+      remove: () => undefined,
+    },
+  });
+  for (const given of [
+    ["get", "whop-license:x"],
+    ["set", "whop-license:x", "y"],
+  ]) {
+    const { error } = await ask(event(), "store", ...given);
+    assert.deepEqual(
+      [error?.code, error?.message],
+      ["load_failed", "The licence host failed: disk"],
+    );
+  }
+  assert.deepEqual(await ask(event(), "store", "remove", "whop-license:x"), { value: undefined });
+  host.dispose();
+});
+
+test("a host without a validator decides nothing", async () => {
+  const { host } = register({ origins });
+  await rejects(host.validateLicense("K"), "load_failed", /`validator`/);
+  host.dispose();
+});
+
+test("the main process asks for itself, and hears every verdict", async () => {
+  const bodies: string[] = [];
+  const endpoint = await serve(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    bodies.push(body);
+    const known = request.url?.includes("KNOWN");
+    response
+      .writeHead(known ? 201 : 404)
+      .end(known ? '{"valid":true,"id":"mem_1"}' : '{"message":"No"}');
+  });
+  const verdicts: string[] = [];
+  const { host, ask } = register({
+    origins,
+    validator: { endpoint },
+    onVerdict: ({ code }) => verdicts.push(code),
+  });
+  const { id } = await packaged.createSidecar().machineId();
+  assert.equal((await host.validateLicense("KNOWN")).code, "valid");
+  assert.equal((await host.validateLicense("other", { timeoutMs: 10_000 })).code, "not_found");
+  assert.deepEqual(JSON.parse(bodies[0] as string), { metadata: { HWID: id } });
+  assert.equal((await ask(event(), "validate", 1, "KNOWN", undefined)).error, undefined);
+  assert.deepEqual(verdicts, ["valid", "not_found", "valid"]);
+  await rejects(host.validateLicense(""), "invalid_argument", /licenseKey/);
+  await rejects(host.validateLicense("K", { endpoint } as object), "invalid_argument", /endpoint/);
+  await rejects(host.validateLicense("K", { signal: AbortSignal.abort() }), "aborted");
+  assert.equal(verdicts.length, 3);
+  host.dispose();
+});
+
+test("a page's call ends when it says so, or the host is disposed of", async () => {
+  let asked = () => {};
+  const endpoint = await serve(() => asked());
+  const { host, ask } = register({ origins, validator: { endpoint } });
+  for (const [end, from] of [
+    [() => ask(event(), "abort", 7), 7],
+    [() => host.dispose(), 8],
+  ] as const) {
+    const reached = new Promise<void>((done) => {
+      asked = done;
+    });
+    const answer = ask(event(), "validate", from, "KEY", undefined);
+    await reached;
+    assert.match(
+      (await ask(event(), "validate", from, "KEY", undefined)).error?.message ?? "",
+      /under way/,
+    );
+    // Another window's call of that number is not this one.
+    await ask(event({ id: 2 }), "abort", from);
+    end();
+    assert.equal((await answer).error?.code, "aborted");
+  }
+});
+
+test("a module of one's own is taken as it is", async () => {
+  const wasm = join(packageFolder, "package.json");
+  const { host, ask } = register({ origins, wasm });
+  assert.deepEqual((await ask(event(), "wasm")).value, new Uint8Array(readFileSync(wasm)));
+  host.dispose();
+  const missing = register({ origins, wasm: join(packageFolder, "nowhere.wasm") });
+  assert.equal((await missing.ask(event(), "wasm")).error?.code, "load_failed");
+  missing.host.dispose();
+});
+
+test("both entry points, and what stands in Electron's place elsewhere", () => {
+  const script = (load: string) => `
+    import Module, { createRequire, register } from "node:module";
+    const electron = { app: { getPath: () => "/x" }, ipcMain: undefined };
+    const load = Module._load;
+    Module._load = (name, ...rest) => (name === "electron" ? electron : load(name, ...rest));
+    const hooks = 'export const resolve = (name, context, next) => name === "electron" ' +
+      '? { url: "data:text/javascript,export const app = 1, ipcMain = undefined", shortCircuit: true } ' +
+      ': next(name, context)';
+    register("data:text/javascript," + encodeURIComponent(hooks));
+    const require = createRequire(import.meta.url);
+    const main = ${load};
+    const { existsSync } = await import("node:fs");
+    let code;
+    try { main.registerLicenseHost({ origins: ["app://x"] }); } catch (error) { code = error.code; }
+    console.log(existsSync(main.preloadPath), typeof main.createFileLeases, code);
+  `;
+  for (const load of ["await import", "require"]) {
+    const run = spawnSync(
+      process.execPath,
+      ["--input-type=module", "-e", script(`${load}("whop-license/electron/main")`)],
+      { cwd: packageFolder, encoding: "utf8" },
+    );
+    assert.equal(run.stdout, "true function load_failed\n", run.stderr);
+  }
+});
+
+test("the preload imports nothing but Electron", () => {
+  const code = readFileSync(join(packageFolder, "dist/cjs/electron/preload.cjs"), "utf8");
+  const required = [...code.matchAll(/\brequire\(([^)]*)\)/g)].map(([, name]) => name);
+  assert.deepEqual(required, ['"electron"']);
+  assert.doesNotMatch(code, /\bimport\b\s*[({"]/);
+});
