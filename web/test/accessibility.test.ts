@@ -8,6 +8,7 @@ import type { Browser, Page } from "playwright-core";
 import { launcherPage } from "../launcher-page.js";
 import { type LocalServer, listen } from "../static-server.js";
 import { launchBrowser } from "./browser.js";
+import { enter, outcome } from "./customer.js";
 import { type Simulator, startSimulator } from "./simulator.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -72,20 +73,29 @@ suite("accessibility of the launcher", () => {
         await audit(page, "empty field");
         await page.getByText("Advanced").click();
         await audit(page, "advanced");
-        for (const name of ["A-VALID", "A-BOUND", "A-ENDED", "A-UNKNOWN", "A-LATER", "A/B"]) {
-          await key.fill(name);
-          await key.press("Enter");
-          await page.locator("#result").waitFor();
-          await page.getByText("Details for support").click();
+        for (const name of ["A-VALID", "A-BOUND", "A-ENDED", "A-UNKNOWN", "A-LATER"]) {
+          await enter(page, name);
+          if ((await outcome(page)).code !== "valid") {
+            await page.getByText("Details for support").click();
+          }
           await audit(page, name);
         }
-        await key.fill("A-HELD");
-        await key.press("Enter");
-        await page.locator("#cancel").waitFor();
-        assert.equal(await page.locator(".spinner").isVisible(), false, "reduced motion");
+        await enter(page, "A/B");
+        await page.getByText("This can’t be a licence key.").first().waitFor();
+        await audit(page, "wrong key");
+        await page.getByRole("textbox", { name: "Machine id" }).fill("m".repeat(10_000));
+        await enter(page, "A-ANY");
+        assert.equal((await outcome(page)).code, "invalid_argument");
+        await audit(page, "wrong machine id");
+        await page.getByRole("textbox", { name: "Machine id" }).fill("");
+        await enter(page, "A-HELD");
+        await page.getByRole("button", { name: "Cancel" }).waitFor();
+        const spinner = page.locator("[part~=submit] .spinner");
+        const turning = await spinner.evaluate((element) => element.getAnimations().length);
+        assert.equal(turning, 0, "reduced motion");
         await audit(page, "busy");
         await page.keyboard.press("Escape");
-        await page.locator('#result[data-code="aborted"]').waitFor();
+        assert.equal((await outcome(page)).code, "aborted");
         await audit(page, "aborted");
         await context.close();
       });
@@ -96,7 +106,14 @@ suite("accessibility of the launcher", () => {
     const page = await browser.newPage();
     await page.goto(server.origin);
     await page.evaluate(axe);
+    await page.getByText("Advanced").click();
     await page.evaluate(() => document.querySelector("label")?.remove());
     await assert.rejects(audit(page, "no label"));
+    await page.reload();
+    await page.evaluate(axe);
+    await page.evaluate(() =>
+      document.querySelector("whop-license-gate")?.shadowRoot?.querySelector("label")?.remove(),
+    );
+    await assert.rejects(audit(page, "no label in the gate"));
   });
 });

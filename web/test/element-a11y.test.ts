@@ -136,6 +136,42 @@ suite("the licence gate for everybody", () => {
     assert.match(await q.status.innerText(), /no longer active\s+It was cancelled/);
   });
 
+  test("fields of the page's own, under the licence key", async (t) => {
+    const p = await open(t);
+    await p.gate.evaluate((gate) => {
+      const own = document.createElement("input");
+      own.slot = "fields";
+      own.ariaLabel = "Own";
+      gate.append(own);
+    });
+    const own = p.page.getByRole("textbox", { name: "Own" });
+    await p.input.fill(key);
+    await p.page.keyboard.press("Tab");
+    await own.press("Enter");
+    assert.equal((await p.calls()).length, 1);
+    const isFocused = (): Promise<boolean> =>
+      own.evaluate((element) => document.activeElement === element);
+    assert.ok(await isFocused(), "the focus stays in it while the check runs");
+    await own.press("Escape");
+    assert.equal(await p.state(), "error");
+    assert.equal(await p.focused(), "result-title");
+
+    await own.press("Enter");
+    await p.answer(valid());
+    assert.equal(await own.isVisible(), false);
+    assert.equal(await p.focused(), "content");
+
+    // With the form, and not with the content.
+    await p.gate.evaluate((gate) => (gate as Gate).forget());
+    assert.ok(await own.isVisible());
+    await p.gate.evaluate(async (gate) => {
+      (gate as Gate).store = { get: () => "STORED-KEY", set() {}, remove() {} };
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    });
+    assert.equal(await p.state(), "checking");
+    assert.equal(await own.isVisible(), false);
+  });
+
   test("the content's own choice of focus, and focus() of the gate", async (t) => {
     const p = await open(t);
     await p.gate.evaluate((gate) => (gate as Gate).focus());

@@ -9,6 +9,7 @@ import { launcherPage } from "../launcher-page.js";
 import { type Servers, sampleProduct, startServers } from "../servers.js";
 import { type LocalServer, listen } from "../static-server.js";
 import { launchBrowser } from "./browser.js";
+import { enter, outcome } from "./customer.js";
 import { ask, askAll, blankPage, codeOf, complaints, servePages, strictPolicy } from "./page.js";
 
 const product = sampleProduct;
@@ -77,10 +78,8 @@ suite("through the gateway", () => {
       ["G-UNKNOWN", "not_found"],
       ["G-FAULT-401", "unavailable"],
     ] as const) {
-      await customer.getByRole("textbox", { name: "Licence key" }).fill(key);
-      await customer.keyboard.press("Enter");
-      await customer.locator("#result").waitFor({ timeout: 60_000 });
-      assert.equal(await customer.locator("#result").getAttribute("data-code"), code, key);
+      await enter(customer, key);
+      assert.equal((await outcome(customer, 60_000)).code, code, key);
     }
     assert.deepEqual(heard, []);
     await customer.close();

@@ -5,6 +5,7 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { launcherPage } from "../launcher-page.js";
 import { type LocalServer, listen } from "../static-server.js";
 import { launchBrowser } from "./browser.js";
+import { enter, outcome, type Shown } from "./customer.js";
 import { complaints } from "./page.js";
 import { type Simulator, startSimulator } from "./simulator.js";
 
@@ -43,22 +44,21 @@ suite("the launcher page", () => {
 
   const open = (fragment = ""): Promise<unknown> => page.goto(`${server.origin}/${fragment}`);
 
-  async function check(key: string): Promise<void> {
-    await page.getByRole("textbox", { name: "Licence key" }).fill(key);
-    await page.keyboard.press("Enter");
-  }
-
-  async function result(): Promise<{ code: string; text: string; focused: boolean }> {
-    const box = page.locator("#result");
-    await box.waitFor();
-    return {
-      code: (await box.getAttribute("data-code")) ?? "",
-      text: await box.innerText(),
-      focused: await page.evaluate(() => document.activeElement?.id === "result-title"),
-    };
-  }
-
-  const visible = (id: string): Promise<boolean> => page.locator(id).isVisible();
+  const check = (key: string): Promise<void> => enter(page, key);
+  const result = (): Promise<Shown> => outcome(page);
+  const valid = (): Promise<void> =>
+    page.getByRole("heading", { name: "Your licence is valid" }).waitFor();
+  const status = () => page.getByRole("status");
+  const field = () => page.getByRole("textbox", { name: "Licence key" });
+  const link = () => page.getByRole("link", { name: "Open Whop" });
+  const retry = () => page.getByRole("button", { name: "Try again" });
+  /** What has the focus, in the gate too. */
+  const focused = (): Promise<string> =>
+    page.evaluate(() => {
+      let at = document.activeElement;
+      while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+      return at?.id || at?.getAttribute("part") || `${at?.parentElement?.id} ${at?.localName}`;
+    });
   const requests = async (): Promise<number> =>
     (await simulator.seen()).filter(({ operation }) => operation === "v2.validate").length;
 
@@ -68,23 +68,22 @@ suite("the launcher page", () => {
       key: "L-BOUND",
       code: "metadata_mismatch",
       says: /another machine.*Reset Key/s,
-      orders: true,
+      whop: true,
       retry: true,
     },
     {
       key: "L-UNKNOWN",
       code: "not_found",
       says: /no licence with this key.*Copy the key/s,
-      orders: true,
+      whop: true,
     },
     {
       key: "L-ENDED",
       code: "inactive",
       says: /no longer active.*renew/s,
-      orders: true,
+      whop: true,
       retry: true,
     },
-    { key: "L/NEVER", code: "invalid_argument", says: /Check what you entered/ },
     {
       key: "L-401",
       code: "unauthorized",
@@ -120,23 +119,82 @@ suite("the launcher page", () => {
       { license_key: "L-REDIRECT", fault: "redirect" },
     );
     await open("#machine-id=one");
-    for (const { key, code, says, orders = false, retry = false } of outcomes) {
+    for (const { key, code, says, whop = false, retry: again = false } of outcomes) {
       await check(key);
       const shown = await result();
       assert.equal(shown.code, code, key);
       assert.match(shown.text, says, key);
       assert.match(shown.text, /What to do next/);
       assert.ok(shown.focused, `${key}: the result did not take the focus`);
-      assert.equal(await visible("#orders"), orders, `${key}: link to the orders`);
-      assert.equal(await visible("#retry"), retry, `${key}: try again`);
-      const invalid = await page
-        .getByRole("textbox", { name: "Licence key" })
-        .getAttribute("aria-invalid");
-      assert.equal(invalid, String(code === "invalid_argument"), key);
+      assert.equal(await link().isVisible(), whop, `${key}: link to Whop`);
+      assert.equal(await retry().isVisible(), again, `${key}: try again`);
+      if (code === "metadata_mismatch") {
+        assert.match((await link().getAttribute("href")) ?? "", /^https:\/\/whop\.com\//);
+        assert.match((await link().getAttribute("rel")) ?? "", /noopener/);
+      }
+      if (code === "valid") continue;
+      const invalid = await field().getAttribute("aria-invalid");
+      assert.equal(invalid, String(code === "not_found"), key);
     }
-    const link = page.locator("#orders");
-    assert.match((await link.getAttribute("href")) ?? "", /^https:\/\/whop\.com\//);
-    assert.match((await link.getAttribute("rel")) ?? "", /noopener/);
+  });
+
+  test("says what a licence is, and until when", async () => {
+    const end = Date.parse("2030-01-15") / 1000;
+    await simulator.add(
+      { license_key: "L-RENEWS", status: "trialing", renewal_period_end: end },
+      { license_key: "L-ENDS", renewal_period_end: end, cancel_at_period_end: true },
+      { license_key: "L-FOREVER", status: "completed" },
+    );
+    await open("#machine-id=one");
+    for (const [key, facts] of [
+      ["L-RENEWS", "Status trialing Renews January 15, 2030"],
+      ["L-ENDS", "Status active Valid until January 15, 2030"],
+      ["L-FOREVER", "Status completed"],
+    ] as const) {
+      await check(key);
+      assert.equal((await result()).code, "valid");
+      const shown = await page.locator("#facts").innerText();
+      assert.equal(shown.replace(/\s+/g, " "), facts);
+      assert.equal(await field().isVisible(), false);
+    }
+    // The next customer starts with an empty form.
+    await page.getByRole("button", { name: "Check another licence" }).click();
+    assert.equal(await field().inputValue(), "");
+    assert.equal(await focused(), "key");
+    assert.equal(await page.locator("#licence").isVisible(), false);
+  });
+
+  test("what can’t be a key, a machine id or an endpoint is said where it was entered", async () => {
+    await simulator.add({ license_key: "L-ARGUMENT" });
+    await open("#machine-id=one");
+    await check("L/NEVER");
+    const said = page.getByText("This can’t be a licence key. Check it for missing").first();
+    await said.waitFor();
+    assert.equal(await field().getAttribute("aria-invalid"), "true");
+    assert.equal(await focused(), "key");
+
+    await open(`#machine-id=${"m".repeat(10_000)}`);
+    await page.reload();
+    assert.equal(await page.getByRole("textbox", { name: "Machine id" }).isVisible(), false);
+    await check("L-ARGUMENT");
+    const shown = await result();
+    assert.equal(shown.code, "invalid_argument");
+    assert.match(shown.text, /can’t be a machine id.*was not checked.*under Advanced/s);
+    await page.getByRole("textbox", { name: "Machine id" }).fill("one");
+    await page.keyboard.press("Enter");
+    await valid();
+    assert.equal(await requests(), 1);
+
+    server.handle(launcherPage("http://license.example.com"));
+    try {
+      await page.goto(server.origin);
+      await check("L-ARGUMENT");
+      const { code, text } = await result();
+      assert.equal(code, "unauthorized");
+      assert.match(text, /seller.*Your licence is not the cause.*Contact the seller/s);
+    } finally {
+      server.handle(launcherPage(simulator.url));
+    }
   });
 
   test("after Reset Key, trying again works", async () => {
@@ -145,8 +203,8 @@ suite("the launcher page", () => {
     await check("L-RESET-KEY");
     assert.equal((await result()).code, "metadata_mismatch");
     await simulator.control("reset/L-RESET-KEY");
-    await page.getByRole("button", { name: "Try again" }).click();
-    await page.locator('#result[data-code="valid"]').waitFor();
+    await retry().click();
+    await valid();
   });
 
   test("sends the machine id of the fragment or the field, and nothing where there is none", async () => {
@@ -155,7 +213,7 @@ suite("the launcher page", () => {
     await check("L-ID");
     await result();
     await page.getByText("Advanced").click();
-    await page.getByLabel("Machine id").fill("by hand");
+    await page.getByRole("textbox", { name: "Machine id" }).fill("by hand");
     await check("L-ID");
     await result();
     await page.evaluate(() => {
@@ -179,13 +237,11 @@ suite("the launcher page", () => {
   test("an empty field is pointed out without a request", async () => {
     await open();
     await check("   ");
-    assert.equal(await page.locator("#license-key-error").innerText(), "Enter your licence key.");
-    assert.equal(
-      await page.getByRole("textbox", { name: "Licence key" }).getAttribute("aria-invalid"),
-      "true",
-    );
-    assert.equal(await page.evaluate(() => document.activeElement?.id), "license-key");
-    assert.equal(await visible("#result"), false);
+    const said = page.locator("[part=field-error]");
+    assert.equal(await said.innerText(), "Enter your licence key.");
+    assert.equal(await field().getAttribute("aria-invalid"), "true");
+    assert.equal(await focused(), "key");
+    assert.equal(await page.locator("[part=result]").isVisible(), false);
     assert.equal(await requests(), 0);
   });
 
@@ -197,18 +253,20 @@ suite("the launcher page", () => {
       const sent = page.waitForRequest((request) => request.method() === "POST");
       await check("L-HELD");
       await sent;
-      assert.equal(await page.locator("form").getAttribute("aria-busy"), "true");
-      assert.equal(await page.getByRole("status").textContent(), "Checking the licence…");
-      assert.equal(await page.locator("#submit").innerText(), "Checking…");
+      const form = page.locator("form");
+      const submit = page.locator("[part~=submit]");
+      assert.equal(await form.getAttribute("aria-busy"), "true");
+      assert.equal(await status().textContent(), "Checking your licence…");
+      assert.equal(await submit.innerText(), "Checking…");
       await page.keyboard.press("Enter");
-      await page.locator("#submit").click({ force: true });
+      await submit.click({ force: true });
       if (way === "button") await page.getByRole("button", { name: "Cancel" }).click();
       else await page.keyboard.press("Escape");
       const shown = await result();
       assert.equal(shown.code, "aborted");
       assert.ok(shown.focused);
-      assert.equal(await page.locator("form").getAttribute("aria-busy"), "false");
-      assert.equal(await visible("#cancel"), false);
+      assert.equal(await form.getAttribute("aria-busy"), "false");
+      assert.equal(await page.getByRole("button", { name: "Cancel" }).isVisible(), false);
       assert.ok((await requests()) <= 1);
     }
   });
@@ -237,18 +295,19 @@ suite("the launcher page", () => {
     await open("#machine-id=one");
     await check("L-LATER");
     assert.equal((await result()).code, "rate_limited");
-    const retry = page.locator("#retry");
-    assert.equal(await retry.getAttribute("aria-disabled"), "true");
-    assert.match(await retry.innerText(), /Try again in 2 min/);
+    const wait = page.locator("[part=wait]");
+    assert.equal(await retry().getAttribute("aria-disabled"), "true");
+    assert.match(await wait.innerText(), /try again in (90|89|88) seconds/);
     await page.clock.fastForward(60_000);
-    assert.match(await retry.innerText(), /Try again in \d\d s/);
-    await retry.click({ force: true });
+    assert.match(await wait.innerText(), /try again in [23]\d seconds/);
+    await retry().click({ force: true });
     assert.equal(await requests(), 1);
     await page.clock.fastForward(31_000);
-    assert.equal(await retry.innerText(), "Try again");
-    assert.equal(await page.getByRole("status").textContent(), "You can try again now.");
-    await retry.click();
-    await page.locator('#result[data-code="valid"]').waitFor();
+    assert.equal(await retry().getAttribute("aria-disabled"), "false");
+    assert.equal(await wait.isVisible(), false);
+    assert.equal(await status().textContent(), "You can try again now.");
+    await retry().click();
+    await valid();
   });
 
   test("offline, it says so, and works again afterwards", async () => {
@@ -260,9 +319,9 @@ suite("the launcher page", () => {
     const shown = await result();
     assert.equal(shown.code, "unavailable");
     assert.match(shown.text, /You seem to be offline/);
+    // It asks again by itself.
     await context.setOffline(false);
-    await page.getByRole("button", { name: "Try again" }).click();
-    await page.locator('#result[data-code="valid"]').waitFor();
+    await valid();
   });
 
   test("a module that can't be loaded is said, and loaded by the next check", async () => {
@@ -275,7 +334,7 @@ suite("the launcher page", () => {
     assert.match(shown.text, /was not checked.*Reload/s);
     await page.unroute("**/*.wasm");
     await check("L-LOAD");
-    await page.locator('#result[data-code="valid"]').waitFor();
+    await valid();
   });
 
   test("the server's words are text, never markup, and the report names no key", async () => {
@@ -295,10 +354,10 @@ suite("the launcher page", () => {
       await check("L-SECRET-KEY-1234");
       assert.equal((await result()).code, "metadata_mismatch");
       await page.getByText("Details for support").click();
-      const report = await page.locator("#result-report").innerText();
+      const report = await page.locator("[part=report]").innerText();
       assert.ok(report.includes(words), report);
       assert.ok(!report.includes("SECRET") && !report.includes("the-machine-id"));
-      assert.equal(await page.locator("#result img, #result script").count(), 0);
+      assert.equal(await page.locator("[part=result] img, [part=result] script").count(), 0);
       assert.equal(await page.title(), "Check your licence");
     } finally {
       server.handle(launcherPage(simulator.url));
@@ -312,12 +371,7 @@ suite("the launcher page", () => {
     const focus: string[] = [];
     const tab = async (): Promise<void> => {
       await page.keyboard.press("Tab");
-      focus.push(
-        await page.evaluate(() => {
-          const at = document.activeElement;
-          return at?.id || `${at?.parentElement?.id} ${at?.localName}`;
-        }),
-      );
+      focus.push(await focused());
     };
     await tab();
     await page.keyboard.type("L-KEYS");
@@ -331,10 +385,60 @@ suite("the launcher page", () => {
     await tab();
     await tab();
     await tab();
+    await simulator.control("reset/L-KEYS");
+    await page.keyboard.press("Shift+Tab");
+    await page.keyboard.press("Enter");
+    await valid();
+    await tab();
     assert.deepEqual(focus, [
-      ...["license-key", "advanced summary", "machine-id", "submit"],
-      ...["orders", "retry", "report summary"],
+      ...["key", "advanced summary", "machine-id", "button submit"],
+      ...["button manage", "button retry", "details-title", "another"],
     ]);
+  });
+
+  test("without scripts, or in a browser that is too old, it says what is missing", async () => {
+    const plain = await browser.newContext({ javaScriptEnabled: false });
+    const old = await browser.newContext();
+    await old.addInitScript(() => Reflect.deleteProperty(globalThis, "CSSStyleSheet"));
+    for (const context of [plain, old]) {
+      const page = await context.newPage();
+      await page.goto(server.origin);
+      await page.getByText("This page needs JavaScript and a current browser").waitFor();
+      assert.equal(await page.getByText("Your licence is valid").isVisible(), false);
+      await context.close();
+    }
+    await open();
+    assert.equal(await page.getByText("This page needs JavaScript").isVisible(), false);
+  });
+
+  test("a browser that doesn’t know light-dark() shows it in the light", async () => {
+    const styles = new RegExp(`^${server.origin}/.*(launcher\\.css|styles\\.js)$`);
+    let changed = 0;
+    await page.route(styles, async (route) => {
+      const response = await route.fetch();
+      const text = await response.text();
+      assert.match(text, /light-dark\(/);
+      changed++;
+      await route.fulfill({ response, body: text.replaceAll("light-dark(", "unheard-of(") });
+    });
+    await page.emulateMedia({ colorScheme: "dark" });
+    await open();
+    await field().waitFor();
+    assert.equal(changed, 2);
+    const colours = await page.evaluate(() => {
+      const inside = document.querySelector("whop-license-gate")?.shadowRoot;
+      const of = (element: Element | null | undefined): string[] => {
+        if (!element) throw new Error("not found");
+        const { color, backgroundColor } = getComputedStyle(element);
+        return [color, backgroundColor];
+      };
+      return [document.body, inside?.querySelector("[part=panel]"), inside?.querySelector("button")]
+        .flatMap(of)
+        .join(" ");
+    });
+    const text = "rgb(23, 23, 28)";
+    const white = "rgb(255, 255, 255)";
+    assert.equal(colours, `${text} rgb(244, 244, 247) ${text} ${white} ${white} rgb(67, 56, 202)`);
   });
 
   test("its policy forbids what it doesn't need", async () => {

@@ -374,7 +374,7 @@ export class WhopLicenseGate extends Base {
     this.setAttribute("state", state);
     this.#render();
     if (inner) return inner.closest("[hidden]") !== null;
-    return state !== "open" && outer !== this && this.contains(outer);
+    return outer !== this && this.contains(outer) && outer?.getClientRects().length === 0;
   }
 
   #render(): void {

@@ -12,6 +12,29 @@ export function styleSheet(): CSSStyleSheet {
   return shared;
 }
 
+/** The custom properties of colours, with what they are in the light and in the dark. */
+const COLOURS = [
+  ["accent", "#4338ca", "#a5b4fc"],
+  ["on-accent", "#ffffff", "#14142b"],
+  ["surface", "#ffffff", "#1a1a20"],
+  ["text", "#17171c", "#ececf1"],
+  ["muted", "#5b5b66", "#a4a4b2"],
+  ["border", "#8a8a96", "#6d6d7c"],
+  ["edge", "#e2e2e8", "#2c2c35"],
+  ["good", "#0b6b3a", "#6ee7a8"],
+  ["warn", "#8a4b00", "#fcd34d"],
+  ["bad", "#b3141f", "#fda4af"],
+  ["good-surface", "#eaf7ef", "#12271c"],
+  ["warn-surface", "#fdf4e3", "#2a2110"],
+  ["bad-surface", "#fdeeee", "#2e1519"],
+] as const;
+
+function colours(choose: (light: string, dark: string) => string): string {
+  return COLOURS.map(
+    ([name, light, dark]) => `  --_${name}: var(--whop-gate-${name}, ${choose(light, dark)});`,
+  ).join("\n");
+}
+
 const css = `
 :host {
   display: block;
@@ -32,25 +55,20 @@ const css = `
 }
 
 [part="panel"], [part="notice"] {
-  --_accent: var(--whop-gate-accent, light-dark(#4338ca, #a5b4fc));
-  --_on-accent: var(--whop-gate-on-accent, light-dark(#ffffff, #14142b));
-  --_surface: var(--whop-gate-surface, light-dark(#ffffff, #1a1a20));
-  --_text: var(--whop-gate-text, light-dark(#17171c, #ececf1));
-  --_muted: var(--whop-gate-muted, light-dark(#5b5b66, #a4a4b2));
-  --_border: var(--whop-gate-border, light-dark(#8a8a96, #6d6d7c));
-  --_edge: var(--whop-gate-edge, light-dark(#e2e2e8, #2c2c35));
-  --_good: var(--whop-gate-good, light-dark(#0b6b3a, #6ee7a8));
-  --_warn: var(--whop-gate-warn, light-dark(#8a4b00, #fcd34d));
-  --_bad: var(--whop-gate-bad, light-dark(#b3141f, #fda4af));
-  --_good-back: var(--whop-gate-good-surface, light-dark(#eaf7ef, #12271c));
-  --_warn-back: var(--whop-gate-warn-surface, light-dark(#fdf4e3, #2a2110));
-  --_bad-back: var(--whop-gate-bad-surface, light-dark(#fdeeee, #2e1519));
+${colours((light) => light)}
   --_radius: var(--whop-gate-radius, 12px);
   --_quiet: color-mix(in srgb, var(--_text) 6%, var(--_surface));
   box-sizing: border-box;
   color: var(--_text);
   font: 1rem / 1.5 var(--whop-gate-font, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
   overflow-wrap: anywhere;
+}
+
+/* A browser from before light-dark() shows what is for the light. */
+@supports (color: light-dark(red, red)) {
+[part="panel"], [part="notice"] {
+${colours((light, dark) => `light-dark(${light}, ${dark})`)}
+}
 }
 
 [part="panel"] {
@@ -237,9 +255,9 @@ button:hover, a:hover {
   background: var(--_back);
 }
 
-[data-tone="good"] { --_tone: var(--_good); --_back: var(--_good-back); }
-[data-tone="warn"] { --_tone: var(--_warn); --_back: var(--_warn-back); }
-[data-tone="bad"] { --_tone: var(--_bad); --_back: var(--_bad-back); }
+[data-tone="good"] { --_tone: var(--_good); --_back: var(--_good-surface); }
+[data-tone="warn"] { --_tone: var(--_warn); --_back: var(--_warn-surface); }
+[data-tone="bad"] { --_tone: var(--_bad); --_back: var(--_bad-surface); }
 
 [part="result-heading"] {
   display: flex;
@@ -315,7 +333,7 @@ pre {
 }
 
 [part="notice"][data-tone="warn"] {
-  background: var(--_warn-back);
+  background: var(--_warn-surface);
   color: var(--_warn);
 }
 

@@ -93,6 +93,7 @@ export class View {
   readonly #status = make("div", "", { class: "hidden-text", role: "status" });
   readonly #intros = [this.#title, this.#intro];
   readonly #field = make("div", "field", {});
+  readonly #fields = make("slot", "", { name: "fields" });
   readonly #form = make("form", "form", { novalidate: "" });
   readonly #panel = make("div", "panel", {});
 
@@ -101,6 +102,7 @@ export class View {
     this.#field.append(this.#label, this.input, this.#help, this.#fieldError);
     this.#form.append(
       this.#field,
+      this.#fields,
       this.#progress,
       make("div", "actions", {}, this.submit, this.cancel),
     );
@@ -122,6 +124,13 @@ export class View {
       actions.submit();
     });
     this.#form.addEventListener("keydown", (event) => {
+      // The page's own fields are in no form of theirs.
+      const { target } = event;
+      const own = target instanceof HTMLInputElement && !target.form;
+      if (event.key === "Enter" && own && !event.isComposing) {
+        event.preventDefault();
+        actions.submit();
+      }
       if (event.key === "Escape" && !this.cancel.hidden) {
         event.preventDefault();
         actions.cancel();
@@ -156,7 +165,8 @@ export class View {
     this.content.hidden = !open;
     for (const element of [this.#panel, this.#notice, this.#status]) element.lang = texts.locale;
 
-    for (const element of [...this.#intros, this.#field, this.submit]) element.hidden = starting;
+    const hidden = [...this.#intros, this.#field, this.#fields, this.submit];
+    for (const element of hidden) element.hidden = starting;
     this.#title.textContent = texts.title;
     this.#intro.textContent = texts.intro;
     this.#label.textContent = texts.label;
