@@ -310,6 +310,14 @@ suite("the package in a browser", () => {
         }) as unknown as typeof WebAssembly.instantiate;
         const { loadValidator }: Package = await import(`${path}/index.js`);
         const { validateLicense } = await loadValidator({ endpoint });
+        // The network sets the pace of so many checks, so the first one's answer serves all.
+        const ask = globalThis.fetch;
+        let body: Promise<ArrayBuffer> | undefined;
+        globalThis.fetch = async (...request) => {
+          body ??= ask(...request).then((response) => response.arrayBuffer());
+          await new Promise((resolve) => setTimeout(resolve));
+          return new Response(await body, { status: 201 });
+        };
         const run = async (count: number): Promise<number> => {
           for (let i = 0; i < count; i += 20) {
             await Promise.all(
@@ -318,14 +326,15 @@ suite("the package in a browser", () => {
           }
           return memories[0]?.buffer.byteLength ?? 0;
         };
-        return [await run(100), await run(1500)];
+        return [await run(100), await run(5000)];
       },
       { path: packagePath, endpoint: simulator.url, options },
     );
     const [early = 0, late = 0] = pagesOf;
     assert.ok(early > 0);
-    // A leak of 1 KiB a check would show.
-    assert.ok(late <= early * 1.15, `wasm memory grew from ${early} to ${late} bytes`);
+    // Checks at once need more or less by how they meet, up to a third more than the first hundred
+    // did. What each leaves behind shows beyond that: 1 KiB a check is 5 MiB on top of 4.
+    assert.ok(late <= early * 1.5, `wasm memory grew from ${early} to ${late} bytes`);
     await page.close();
   });
 });
