@@ -86,7 +86,8 @@ func newWhop(s *settings, b budget, m *metrics, log *slog.Logger) *whop {
 		// Every uncached validation is a call to Whop. This client makes one for
 		// well under half of what net/http's costs.
 		client: &fasthttp.HostClient{
-			Addr:                      s.upstream.Host,
+			// The port is added here, because our own dialer is given this as it is.
+			Addr:                      fasthttp.AddMissingPort(s.upstream.Host, s.upstream.Scheme == "https"),
 			IsTLS:                     s.upstream.Scheme == "https",
 			Name:                      "whop-license-gateway/" + version.Version,
 			DialTimeout:               dialer(s.upstream, s.UpstreamTimeout),
