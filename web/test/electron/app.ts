@@ -302,8 +302,9 @@ class StandInApp implements RunningApp {
         return reply.value;
       },
       mayNavigate: async (url) => {
-        const answer = await this.#ask({ type: "navigates", window: number, url });
-        return answer.type === "answer" && answer.allowed;
+        const asked = this.#ask({ type: "navigates", window: number, url });
+        const answer = await asked.catch(() => undefined); // the app has ended
+        return answer?.type === "answer" && answer.allowed;
       },
       translate: this.#site.toApp,
     };

@@ -63,6 +63,11 @@ export function decode(text: string): unknown {
     if (!made.has(index)) make(index, nodes[index] as Node);
     return made.get(index);
   };
+  const bytesOf = (text: string): Uint8Array => {
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+    return bytes;
+  };
   const make = (index: number, [kind, ...content]: Node): void => {
     const keep = <T>(value: T): T => {
       made.set(index, value);
@@ -81,7 +86,7 @@ export function decode(text: string): unknown {
       case "error":
         return void keep(Object.assign(new Error(second as string), { name: first }));
       case "bytes":
-        return void keep(Uint8Array.from(atob(first as string), (c) => c.charCodeAt(0)));
+        return void keep(bytesOf(atob(first as string)));
       case "array": {
         const array = keep<unknown[]>([]);
         for (const at of content) array.push(get(at));

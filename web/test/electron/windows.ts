@@ -116,9 +116,11 @@ export class StandInWindow {
     cdp.on("Fetch.requestPaused", async ({ requestId, request, frameId }) => {
       const own = this.#frames.get(frameId)?.parent !== undefined || this.#moving;
       const may = own || (await this.#around.mayNavigate(this.#around.translate(request.url)));
-      await (may
+      const decided = may
         ? cdp.send("Fetch.continueRequest", { requestId })
-        : cdp.send("Fetch.failRequest", { requestId, errorReason: "Aborted" }));
+        : cdp.send("Fetch.failRequest", { requestId, errorReason: "Aborted" });
+      // The page may have given it up meanwhile.
+      await decided.catch(() => {});
     });
     // Documents alone: a request that is held up here would lose its preflight.
     const documents = { urlPattern: "http*", resourceType: "Document" } as const;
