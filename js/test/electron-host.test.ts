@@ -223,6 +223,24 @@ test("a store that throws is a failure without its words' harm", async () => {
   host.dispose();
 });
 
+test("too many calls at once are refused until some are answered", async () => {
+  let release = () => {};
+  const released = new Promise<void>((done) => {
+    release = done;
+  });
+  const { host, ask } = register({
+    origins,
+    leases: { get: () => released.then(() => "text"), set: () => {}, remove: () => {} },
+  });
+  const waiting = Array.from({ length: 200 }, () => ask(event(), "store", "get", "whop-license:x"));
+  const { error } = await ask(event(), "store", "get", "whop-license:x");
+  assert.equal(error?.code, "rate_limited");
+  release();
+  for (const answer of await Promise.all(waiting)) assert.deepEqual(answer, { value: "text" });
+  assert.equal((await ask(event(), "store", "get", "whop-license:x")).error, undefined);
+  host.dispose();
+});
+
 test("a host without a validator decides nothing", async () => {
   const { host } = register({ origins });
   await rejects(host.validateLicense("K"), "load_failed", /`validator`/);
@@ -276,11 +294,28 @@ test("a page's call ends when it says so, or the host is disposed of", async () 
       (await ask(event(), "validate", from, "KEY", undefined)).error?.message ?? "",
       /under way/,
     );
-    // Another window's call of that number is not this one.
-    await ask(event({ id: 2 }), "abort", from);
     end();
     assert.equal((await answer).error?.code, "aborted");
   }
+});
+
+test("a window can't end another's call", async () => {
+  let reached = () => {};
+  let finish = () => {};
+  const asked = new Promise<void>((done) => {
+    reached = done;
+  });
+  const endpoint = await serve((_, response) => {
+    finish = () => void response.writeHead(201).end('{"valid":true}');
+    reached();
+  });
+  const { host, ask } = register({ origins, validator: { endpoint } });
+  const answer = ask(event(), "validate", 7, "KEY", undefined);
+  await asked;
+  assert.deepEqual(await ask(event({ id: 2 }), "abort", 7), { value: undefined });
+  finish();
+  assert.equal((await answer).error, undefined);
+  host.dispose();
 });
 
 test("a module of one's own is taken as it is", async () => {
