@@ -32,7 +32,8 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 	if err != nil {
 		return verdict{}, &busyError{"busy", 2 * time.Second, err}
 	}
-	defer release()
+	leave := release
+	defer func() { leave() }()
 	// Whoever had the lock before has just looked.
 	if l, ok := g.cache.latest(seen.tag); ok && l.asked.After(seen.asked) {
 		if o, _ := g.judge(l.m, q.sent); o != outcomeFree {
@@ -48,7 +49,8 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 		g.log.Warn("a licence can't be bound now", "key", license.ShortenKey(q.key), "error", err.Error(), "cause", errors.Unwrap(err).Error())
 		return verdict{}, err
 	}
-	defer held.release()
+	unlock := func() { held.release(); release() }
+	leave = unlock
 	ctx, cancel = context.WithTimeout(ctx, g.bindTime)
 	defer cancel()
 
@@ -70,6 +72,11 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 			return verdict{}, err
 		}
 		written := g.whop.setMetadata(ctx, l.m.id, whole, idempotencyKey)
+		if !declined(written) {
+			// It may be carried out later than it is looked for. Unless it is seen,
+			// nobody else may write until the lock has ended by itself.
+			leave = func() { time.AfterFunc(g.lockTime, release) }
+		}
 		// Only a look tells what is stored now, also when the answer was lost.
 		after, err := g.see(ctx, seen.m.id)
 		if err := g.tell(ctx, seen.tag); err != nil {
@@ -79,6 +86,7 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 			return verdict{}, err
 		}
 		if o, _ := g.judge(after.m, q.sent); o != outcomeFree {
+			leave = unlock
 			g.remember(after, seen)
 			if o == outcomeValid {
 				g.metrics.binding("bound")
@@ -97,6 +105,13 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 	}
 	g.metrics.binding("lost")
 	return verdict{}, unavailable("not_stored", errors.New("the binding was not stored"))
+}
+
+// declined reports whether a write failed so that it won't be carried out: it
+// was not sent, or Whop answered that it failed.
+func declined(written error) bool {
+	var up *upstreamError
+	return errors.As(written, &up) && up.reason != "timeout" && up.reason != "unreachable" && up.reason != "bad_answer"
 }
 
 // remember keeps what was seen of a membership.

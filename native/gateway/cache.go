@@ -150,6 +150,14 @@ func (c *cache) refuse(l look) {
 	}
 }
 
+// outdated reports whether a look is older than what was learnt since.
+func (c *cache) outdated(l look) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.members.Peek(l.tag)
+	return !l.asked.After(c.floor) || ok && e.asked.After(l.asked)
+}
+
 // drop forgets a membership, and what is being asked about it at this moment.
 func (c *cache) drop(member tag) {
 	c.putLatest(look{asked: time.Now(), tag: member})

@@ -66,6 +66,19 @@ func TestResetIsSeenByAMachineThatWasNeverRefused(t *testing.T) {
 	assert.Equal(t, 400, g.validate(key, machine(1)).status)
 }
 
+// A membership's id and its licence key are one licence.
+func TestResetIsSeenByTheRefusedMachineUnderAnotherName(t *testing.T) {
+	key := testKey("names")
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
+	g := startGateway(t, sim)
+	id := sim.membership(key).ID
+	require.Equal(t, 400, g.validate(key, machine(2)).status)
+	require.Equal(t, 400, g.validate(id, machine(3)).status)
+	sim.reset(key)
+	assert.Equal(t, 201, g.validate(id, machine(2)).status)
+	assert.Equal(t, 400, g.validate(key, machine(3)).status)
+}
+
 // A mismatch is repeated to other machines without asking Whop again.
 func TestMismatchIsCachedForMachinesThatHaveNotAsked(t *testing.T) {
 	key := testKey("others")

@@ -368,24 +368,6 @@ func TestCachesAreEmptiedWhenRedisComesBack(t *testing.T) {
 	eventually(t, "the webhook is taken when it is sent again", func() bool { return a.post("/webhooks/whop", body, headers...).status == 204 })
 }
 
-// A gateway whose lock is gone by the time it would write writes nothing.
-func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
-	key := testKey("stolen")
-	r := startRedis(t)
-	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
-	g := startGateway(t, sim, "--redis-url", r.url())
-	asked := make(chan answer, 1)
-	go func() { a, _ := g.tryValidate(key, machine(1)); asked <- a }()
-	var locks []string
-	eventually(t, "the licence is locked and looked up again", func() bool {
-		locks = r.client().Keys(t.Context(), "*:lock:*").Val()
-		return len(locks) == 1 && sim.inFlight("v1.get") == 1
-	})
-	require.NoError(t, r.client().Del(t.Context(), locks[0]).Err())
-	assertRefused(t, <-asked, 503, "unavailable")
-	assert.Zero(t, sim.calls("v1.patch"))
-}
-
 // Redis that does not answer is worse than none: nothing may hang on it.
 func TestRedisThatHangs(t *testing.T) {
 	t.Parallel() // it mostly waits
@@ -399,36 +381,4 @@ func TestRedisThatHangs(t *testing.T) {
 	assert.Equal(t, 201, g.validate(bound, machine(1)).status)
 	assertRefused(t, g.validate(unbound, machine(1)), 503, "unavailable")
 	assert.Zero(t, sim.calls("v1.patch"))
-}
-
-// A lock that is no longer held stops the write that it was taken for.
-func TestLockLostBeforeTheWrite(t *testing.T) {
-	r := startRedis(t)
-	options, err := redis.ParseURL(r.url())
-	require.NoError(t, err)
-	m := newMetrics()
-	s := newStore(options, newTagger("k"), m, discardLog)
-	defer s.rdb.Close()
-	locks := newSharedLocks(s, 10*time.Second)
-	require.NoError(t, locks.begin(t.Context()))
-	h, err := locks.obtain(t.Context(), tag{1})
-	require.NoError(t, err)
-	require.NoError(t, h.confirm(t.Context()))
-	keys := r.client().Keys(t.Context(), "*:lock:*").Val()
-	require.Len(t, keys, 1)
-	require.True(t, strings.HasPrefix(keys[0], s.prefix))
-	require.NoError(t, r.client().Set(t.Context(), keys[0], "another gateway", 0).Err())
-	var busy *busyError
-	require.ErrorAs(t, h.confirm(t.Context()), &busy)
-	assert.Equal(t, "lock_lost", busy.reason)
-	h.release()
-	assert.Equal(t, "another gateway", r.client().Get(t.Context(), keys[0]).Val(), "another's lock is not released")
-
-	// Redis lost its data: nothing is bound until no lock can be left.
-	require.NoError(t, r.client().FlushAll(t.Context()).Err())
-	_, err = locks.obtain(t.Context(), tag{2})
-	require.ErrorAs(t, err, &busy)
-	assert.Equal(t, "redis_restarted", busy.reason)
-	assert.Greater(t, busy.retryAfter, 9*time.Second)
-	assert.LessOrEqual(t, locks.unsettled(locks.epoch, time.Now().Add(10*time.Second)), time.Duration(0))
 }

@@ -92,7 +92,7 @@ func (s *settings) check(getenv func(string) string) error {
 	}
 	for _, o := range s.AllowedOrigin {
 		if !isOrigin(o) {
-			refuse("--allowed-origin: %q is not an origin such as https://app.example.com; name each origin, as there is no wildcard", o)
+			refuse("--allowed-origin: %q is not an origin as browsers send it, such as https://app.example.com (lower case, no path, no default port); name each origin, as there is no wildcard", o)
 		}
 	}
 	if len(s.EntitledStatus) == 0 || slices.Contains(s.EntitledStatus, "") {
@@ -193,14 +193,23 @@ func checkAddress(refuse func(string, ...any), flag, text string) {
 	}
 }
 
-// isOrigin reports whether text is what a browser sends as Origin: a scheme and
-// a host, or "null".
+// Origins that browsers and Electron send for pages from files.
+var fileOrigins = []string{"null", "file://"}
+
+// isOrigin reports whether text is what a browser sends as Origin, letter by
+// letter: anything else would never match.
 func isOrigin(text string) bool {
-	if text == "null" || text == "file://" {
+	if slices.Contains(fileOrigins, text) {
 		return true
 	}
 	u, err := url.Parse(text)
-	return err == nil && u.Scheme != "" && u.Host != "" && text == u.Scheme+"://"+u.Host && !strings.ContainsAny(text, "*, ")
+	if err != nil || u.Scheme == "" || u.Host == "" || text != u.Scheme+"://"+u.Host {
+		return false
+	}
+	defaultPort := u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"
+	return !defaultPort && !strings.ContainsFunc(text, func(c rune) bool {
+		return c <= ' ' || c > '~' || c >= 'A' && c <= 'Z' || c == '*' || c == ','
+	})
 }
 
 // parseUpstream reads the base of Whop's API. Where it has no path, the path of

@@ -69,6 +69,7 @@ type gate struct {
 	local     *localLocks
 	exclusion exclusion
 	bindTime  time.Duration
+	lockTime  time.Duration
 	store     *store // nil with a single gateway
 	refused   *lru.Cache[tag, struct{}]
 	flights   singleflight.Group
@@ -95,10 +96,11 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 		return verdict{}, err
 	}
 	// A look-up that was under way when this query arrived may be older than the
-	// customer's Reset Key, so a refusal by it does not count. A second one can
-	// only have begun after the first had ended.
+	// customer's Reset Key, so a refusal by it does not count, nor does anything
+	// that a webhook has overtaken. A second one can only have begun after the
+	// first had ended.
 	o, _ := g.judge(l.m, q.sent)
-	if (o == outcomeMismatch || o == outcomeFree) && l.asked.Before(q.arrived) {
+	if (o == outcomeMismatch || o == outcomeFree || g.cache.outdated(l)) && l.asked.Before(q.arrived) {
 		if l, err = g.ask(q); err != nil {
 			return verdict{}, err
 		}
@@ -113,7 +115,7 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 	}
 	if err == nil && v.outcome == outcomeMismatch {
 		g.cache.refuse(l)
-		g.markRefused(ctx, q)
+		g.markRefused(ctx, g.machine(l.tag, q))
 	}
 	return v, err
 }
@@ -134,10 +136,12 @@ func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bo
 		return v, false
 	case o != outcomeMismatch:
 		return v, true
-	case !known.refusing, g.wasRefused(ctx, q):
+	}
+	machine := g.machine(known.tag, q)
+	if !known.refusing || g.wasRefused(ctx, machine) {
 		return v, false
 	}
-	g.markRefused(ctx, q)
+	g.markRefused(ctx, machine)
 	return v, true
 }
 
@@ -207,24 +211,25 @@ func (g *gate) see(ctx context.Context, id string) (look, error) {
 	return l, nil
 }
 
-// machine is the tag of one machine with one licence.
-func (g *gate) machine(q *query) tag {
-	return g.tags.of("machine", []byte(q.key+"\x00"+string(q.sent.canonical())))
+// machine is the tag of one machine with one membership, by whatever key it
+// asks.
+func (g *gate) machine(member tag, q *query) tag {
+	return g.tags.of("machine", append(member[:], q.sent.canonical()...))
 }
 
-func (g *gate) markRefused(ctx context.Context, q *query) {
+func (g *gate) markRefused(ctx context.Context, machine tag) {
 	if g.store != nil {
-		g.store.markRefused(ctx, g.machine(q))
+		g.store.markRefused(ctx, machine)
 		return
 	}
-	g.refused.Add(g.machine(q), struct{}{})
+	g.refused.Add(machine, struct{}{})
 }
 
-func (g *gate) wasRefused(ctx context.Context, q *query) bool {
+func (g *gate) wasRefused(ctx context.Context, machine tag) bool {
 	if g.store != nil {
-		return g.store.wasRefused(ctx, g.machine(q))
+		return g.store.wasRefused(ctx, machine)
 	}
-	return g.refused.Contains(g.machine(q))
+	return g.refused.Contains(machine)
 }
 
 // forget empties the cache for a membership on every gateway.

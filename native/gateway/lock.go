@@ -119,7 +119,9 @@ func (l *sharedLocks) obtain(ctx context.Context, t tag) (hold, error) {
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	var lock *redislock.Lock
+	var asked time.Time
 	for {
+		asked = time.Now()
 		err := l.store.do(ctx, func(ctx context.Context) (err error) {
 			lock, err = l.locker.Obtain(ctx, l.store.prefix+"lock:"+t.String(), l.ttl, nil)
 			if errors.Is(err, redislock.ErrNotObtained) {
@@ -137,6 +139,10 @@ func (l *sharedLocks) obtain(ctx context.Context, t tag) (hold, error) {
 			return nil, &busyError{"busy", 2 * time.Second, err}
 		}
 	}
+	// The lock may have begun when it was asked for, and the time within which its
+	// holder may write is counted from the end of this.
+	ctx, cancel = context.WithDeadline(ctx, asked.Add(2*redisTimeout))
+	defer cancel()
 	h := &sharedHold{locks: l, lock: lock}
 	epoch, err := l.store.epoch(ctx)
 	if err != nil {

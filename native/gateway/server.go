@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,13 +57,14 @@ func newGateway(s *settings, log *slog.Logger) *gateway {
 		local:     newLocalLocks(),
 		exclusion: alone{},
 		bindTime:  bindTime(s.UpstreamTimeout),
+		lockTime:  lockTime(s.UpstreamTimeout),
 		metrics:   g.metrics,
 		log:       log,
 	}
 	g.gate.refused, _ = lru.New[tag, struct{}](maxCached)
 	if s.redis != nil {
 		g.store = newStore(s.redis, tags, g.metrics, log)
-		g.shared = newSharedLocks(g.store, lockTime(s.UpstreamTimeout))
+		g.shared = newSharedLocks(g.store, g.gate.lockTime)
 		g.gate.store, g.gate.exclusion = g.store, g.shared
 		if s.UpstreamBudget > 0 {
 			b = newSharedBudget(g.store, s.UpstreamBudget)
@@ -115,6 +117,11 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	url := scheme + "://" + reachable(listener.Addr())
 	fmt.Fprintln(out, url)
 	g.log.Info("listening", "url", url, "upstream", g.settings.upstream.String(), "redis", g.store != nil)
+	for _, origin := range g.settings.AllowedOrigin {
+		if slices.Contains(fileOrigins, origin) {
+			g.log.Warn("pages from files may call the gateway, and so may any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead", "allowed_origin", origin)
+		}
+	}
 
 	failed := make(chan error, 1)
 	go func() {

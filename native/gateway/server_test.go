@@ -130,6 +130,11 @@ func TestCORS(t *testing.T) {
 		assert.Contains(t, strings.ToLower(h.Get("Access-Control-Allow-Headers")), "content-type")
 		assert.Empty(t, h.Get("Access-Control-Allow-Credentials"))
 	}
+	// A page from a file has no origin, and neither has a sandboxed frame.
+	files := startGateway(t, sim, "--allowed-origin", "null")
+	assert.Equal(t, "null", preflight(files, "null").Get("Access-Control-Allow-Origin"))
+	assert.True(t, files.logged(`"level":"WARN"`, "sandboxed frame"), "only where it is asked for, and not without a word")
+	assert.False(t, g.logged("sandboxed frame"))
 	for _, origin := range []string{"https://evil.example.com", "http://app.example.com", "https://app.example.com.evil.example", "https://APP.example.com:444", "null"} {
 		assert.Empty(t, preflight(g, origin).Get("Access-Control-Allow-Origin"), origin)
 	}

@@ -34,8 +34,35 @@ func TestWebhookEmptiesTheCache(t *testing.T) {
 	sim.control("POST", "/sim/cancel/"+key, nil)
 	require.Equal(t, 201, g.validate(key, machine(1)).status, "nobody has said so yet")
 	body := `{"type":"membership.deactivated","data":{"id":"` + sim.membership(key).ID + `","user":{"email":"` + personalMark + `@example.com"}}}`
-	assert.Equal(t, 204, g.post("/webhooks/whop", body, signedHeaders(t, []byte(testSecret), "msg_1", time.Now(), body)...).status)
+	headers := signedHeaders(t, []byte(testSecret), "msg_1", time.Now(), body)
+	headers[5] = "v1a,AAAA " + signedHeaders(t, []byte("the last secret"), "msg_1", time.Now(), body)[5] + " " + headers[5] // as while a secret is changed
+	assert.Equal(t, 204, g.post("/webhooks/whop", body, headers...).status)
 	assert.Equal(t, 403, g.validate(key, machine(1)).status)
+}
+
+// What a look-up says that began before a webhook does not count for a request
+// that came after it.
+func TestWebhookOvertakesALookUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, after string
+		status        int
+	}{"deactivated": {"active", "canceled", 403}, "activated": {"expired", "active", 201}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			key := testKey("overtaken")
+			sim := startSim(t, []fields{licensed(key, fields{"status": c.before, "metadata": fields{"HWID": machine(1)}, "fault": "slow", "fault_delay": "700ms", "fault_times": 1})})
+			g := startGateway(t, sim)
+			early := make(chan answer, 1)
+			go func() { a, _ := g.tryValidate(key, machine(1)); early <- a }()
+			eventually(t, "the first look-up is under way", func() bool { return sim.inFlight("v1.get") == 1 })
+			sim.set(key, fields{"status": c.after})
+			body := `{"type":"membership.` + name + `","data":{"id":"` + sim.membership(key).ID + `"}}`
+			require.Equal(t, 204, g.post("/webhooks/whop", body, signedHeaders(t, []byte(testSecret), "msg_1", time.Now(), body)...).status)
+			assert.Equal(t, c.status, g.validate(key, machine(1)).status)
+			<-early
+			assert.Equal(t, c.status, g.validate(key, machine(1)).status, "nor is it kept")
+		})
+	}
 }
 
 func TestWebhookFromTheSimulatorInBothEncodings(t *testing.T) {

@@ -28,6 +28,8 @@ type fault struct {
 	when func(r result) bool
 	// then changes the membership after the call.
 	then func(m *membership)
+	// later puts off what was written, until the fault's delay has passed.
+	later bool
 	// edit changes the members of a success.
 	edit func(op operation, m *membership, fields map[string]any)
 	// raw changes the bytes of a success.
@@ -109,6 +111,7 @@ var faults = map[string]fault{
 	"lost-write-500": {on: onWrite, when: wrote, status: http.StatusInternalServerError, raw: internalError},
 	"failed-write":   {on: onPatch, instead: refusal(http.StatusInternalServerError, "Internal server error, nothing was written").instead},
 	"ignored-write":  {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = m.previous }},
+	"late-write":     {on: onPatch, when: wrote, later: true, send: hold},
 	"overwritten":    {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = map[string]any{"HWID": "another-machine"} }},
 	"stale-read": {on: []operation{opGet}, when: func(r result) bool { return r.membership.written },
 		edit: func(_ operation, m *membership, f map[string]any) { f["metadata"] = m.previous }},

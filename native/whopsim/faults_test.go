@@ -204,6 +204,8 @@ var expected = map[string]expectation{
 	"stalled-body": nil,
 	// Concerns only what was read after a write; likewise.
 	"stale-read": nil,
+	// Holds the connection, and writes in its own time.
+	"late-write": nil,
 }
 
 // bindsAnyway are the faults after which the metadata is stored all the same.
@@ -344,6 +346,21 @@ func TestStaleRead(t *testing.T) {
 	assert.Equal(t, 200, sim.patch("mem_f", `{"metadata":{"HWID":"2"}}`).status)
 	sim.sim(200, "POST", "/sim/memberships/F", `{"fault":"stale-read","metadata":{}}`)
 	assert.Empty(t, sim.get("F").json(t)["metadata"], "a reset is seen at once")
+}
+
+func TestLateWrite(t *testing.T) {
+	leave := func(delay string) *target {
+		sim := start(t, `[{"license_key":"F","id":"mem_f","fault":"late-write","fault_delay":"`+delay+`"}]`)
+		conn := sim.open("PATCH", "/api/v1/memberships/mem_f", `{"metadata":{"HWID":"1"}}`, credentials...)
+		require.Eventually(t, func() bool { return sim.stats(opPatch).InFlight == 1 }, waitFor, tick)
+		require.NoError(t, conn.Close())
+		assert.Equal(t, "late-write", sim.last().Fault)
+		assert.Equal(t, "cut", sim.last().Outcome)
+		return sim
+	}
+	assert.Empty(t, leave("60s").stored("F")["metadata"], "not yet")
+	sim := leave("100ms")
+	require.Eventually(t, func() bool { return fmt.Sprint(sim.stored("F")["metadata"]) == "map[HWID:1]" }, waitFor, tick, "stored although the client has left")
 }
 
 func TestLostWriteThenRetry(t *testing.T) {

@@ -264,6 +264,9 @@ func (s *simulator) process(c *call) answer {
 	if f.then != nil {
 		f.then(m)
 	}
+	if f.later {
+		s.putOff(m)
+	}
 	if f.edit != nil {
 		f.edit(c.op, &r.membership, fields)
 	}
@@ -294,6 +297,18 @@ func (s *simulator) fire(c *call, f fault, m *membership) {
 	m.fired++
 	c.fault, c.delay = f, m.faultDelay
 	s.journal.setFault(c.entry, m.fault)
+}
+
+// putOff undoes a write for now, and carries it out once the fault's delay has
+// passed, over whatever was written in between.
+func (s *simulator) putOff(m *membership) {
+	next := m.metadata
+	m.metadata = m.previous
+	time.AfterFunc(m.faultDelay, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		m.write(next)
+	})
 }
 
 func notFound(c *call) answer {

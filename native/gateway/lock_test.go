@@ -1,0 +1,128 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A gateway whose lock is gone by the time it would write writes nothing.
+func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
+	key := testKey("stolen")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
+	g := startGateway(t, sim, "--redis-url", r.url())
+	asked := make(chan answer, 1)
+	go func() { a, _ := g.tryValidate(key, machine(1)); asked <- a }()
+	var locks []string
+	eventually(t, "the licence is locked and looked up again", func() bool {
+		locks = r.client().Keys(t.Context(), "*:lock:*").Val()
+		return len(locks) == 1 && sim.inFlight("v1.get") == 1
+	})
+	require.NoError(t, r.client().Del(t.Context(), locks[0]).Err())
+	assertRefused(t, <-asked, 503, "unavailable")
+	assert.Zero(t, sim.calls("v1.patch"))
+}
+
+// A lock that is no longer held stops the write that it was taken for.
+func TestLockLostBeforeTheWrite(t *testing.T) {
+	r := startRedis(t)
+	options, err := redis.ParseURL(r.url())
+	require.NoError(t, err)
+	m := newMetrics()
+	s := newStore(options, newTagger("k"), m, discardLog)
+	defer s.rdb.Close()
+	locks := newSharedLocks(s, 10*time.Second)
+	require.NoError(t, locks.begin(t.Context()))
+	h, err := locks.obtain(t.Context(), tag{1})
+	require.NoError(t, err)
+	require.NoError(t, h.confirm(t.Context()))
+	keys := r.client().Keys(t.Context(), "*:lock:*").Val()
+	require.Len(t, keys, 1)
+	require.True(t, strings.HasPrefix(keys[0], s.prefix))
+	require.NoError(t, r.client().Set(t.Context(), keys[0], "another gateway", 0).Err())
+	var busy *busyError
+	require.ErrorAs(t, h.confirm(t.Context()), &busy)
+	assert.Equal(t, "lock_lost", busy.reason)
+	h.release()
+	assert.Equal(t, "another gateway", r.client().Get(t.Context(), keys[0]).Val(), "another's lock is not released")
+
+	// Redis lost its data: nothing is bound until no lock can be left.
+	require.NoError(t, r.client().FlushAll(t.Context()).Err())
+	_, err = locks.obtain(t.Context(), tag{2})
+	require.ErrorAs(t, err, &busy)
+	assert.Equal(t, "redis_restarted", busy.reason)
+	assert.Greater(t, busy.retryAfter, 9*time.Second)
+	assert.LessOrEqual(t, locks.unsettled(locks.epoch, time.Now().Add(10*time.Second)), time.Duration(0))
+}
+
+// deadlines is a hook that keeps until when each command may take.
+type deadlines struct{ first, last time.Time }
+
+func (d *deadlines) note(ctx context.Context) {
+	d.last, _ = ctx.Deadline()
+	if d.first.IsZero() {
+		d.first = d.last
+	}
+}
+
+func (d *deadlines) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (d *deadlines) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { d.note(ctx); return next(ctx, cmd) }
+}
+
+func (d *deadlines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { d.note(ctx); return next(ctx, cmds) }
+}
+
+// A lock begins when Redis is asked for it, and a binding when all that is asked
+// of Redis has been answered: what lies between is bounded as a whole.
+func TestNoTimeIsLostBetweenLockAndBinding(t *testing.T) {
+	r := startRedis(t)
+	options, err := redis.ParseURL(r.url())
+	require.NoError(t, err)
+	s := newStore(options, newTagger("k"), newMetrics(), discardLog)
+	defer s.rdb.Close()
+	locks := newSharedLocks(s, 10*time.Second)
+	require.NoError(t, locks.begin(t.Context()))
+	var d deadlines
+	s.rdb.AddHook(&d)
+	_, err = locks.obtain(t.Context(), tag{1})
+	require.NoError(t, err)
+	assert.False(t, d.last.After(d.first), "the question for the lock must be the one that sets the end")
+}
+
+// A write that Whop did not answer in time is carried out after all, later than
+// it was looked for. Nobody else may have been let in by then.
+func TestLateWriteLetsNobodyElseIn(t *testing.T) {
+	t.Parallel() // it mostly waits
+	for name, redis := range map[string]bool{"alone": false, "with Redis": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			key := testKey("late")
+			sim := startSim(t, []fields{licensed(key, fields{"fault": "late-write", "fault_delay": "3s", "fault_times": 1})})
+			args := []string{"--upstream-timeout", "300ms", "--license-limit", "0", "--client-limit", "0"}
+			if redis {
+				args = append(args, "--redis-url", startRedis(t).url())
+			}
+			first, second := startGateway(t, sim, args...), startGateway(t, sim, args...)
+			if !redis {
+				second = first
+			}
+			assert.Contains(t, []int{201, 503}, first.validate(key, machine(1)).status)
+			var a answer
+			eventually(t, "an answer", func() bool { a = second.validate(key, machine(2)); return a.status != 503 })
+			assertRefused(t, a, 400, "metadata_mismatch")
+			assert.Equal(t, 201, first.validate(key, machine(1)).status)
+			assert.Equal(t, map[string]any{"HWID": machine(1)}, sim.membership(key).Metadata)
+		})
+	}
+}
