@@ -117,10 +117,8 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	url := scheme + "://" + reachable(listener.Addr())
 	fmt.Fprintln(out, url)
 	g.log.Info("listening", "url", url, "upstream", g.settings.upstream.String(), "redis", g.store != nil)
-	for _, origin := range g.settings.AllowedOrigin {
-		if slices.Contains(fileOrigins, origin) {
-			g.log.Warn("pages from files may call the gateway, and so may any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead", "allowed_origin", origin)
-		}
+	if slices.Contains(g.settings.AllowedOrigin, noOrigin) {
+		g.log.Warn("--allowed-origin null lets pages from files call the gateway, and with them any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead")
 	}
 
 	failed := make(chan error, 1)
