@@ -6,6 +6,8 @@
 SHELL := /bin/sh
 export CGO_ENABLED ?= 0
 
+# The same source gives the same bytes, wherever it lies.
+GO_BUILD := go build -trimpath -buildvcs=false
 LDFLAGS  := -s -w
 PROGRAMS := whop-license-sidecar whopsim whop-license-gateway
 GO_FILES  = $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum | grep -v '_test\.go$$')
@@ -33,10 +35,10 @@ build: programs wasm js web
 programs: bin/whop-license-sidecar bin/whopsim bin/whop-license-gateway ## Build the native programs into bin/
 
 bin/whop-license-%: $(GO_FILES)
-	go build -trimpath -ldflags="$(LDFLAGS)" -o $@ ./native/$*
+	$(GO_BUILD) -ldflags="$(LDFLAGS)" -o $@ ./native/$*
 
 bin/whopsim: $(GO_FILES)
-	go build -trimpath -ldflags="$(LDFLAGS)" -o $@ ./native/whopsim
+	$(GO_BUILD) -ldflags="$(LDFLAGS)" -o $@ ./native/whopsim
 
 .PHONY: wasm
 wasm: js/dist/whop-license.wasm js/dist/wasm_exec.js ## Build the WebAssembly module into js/dist/
@@ -46,7 +48,7 @@ wasm: js/dist/whop-license.wasm js/dist/wasm_exec.js ## Build the WebAssembly mo
 LICENSE_PUBLIC_KEY ?=
 
 js/dist/whop-license.wasm: $(GO_FILES) js/dist/.public-key
-	GOOS=js GOARCH=wasm go build -trimpath -ldflags="$(LDFLAGS) -X main.publicKey=$(LICENSE_PUBLIC_KEY)" -o $@ ./wasm
+	GOOS=js GOARCH=wasm $(GO_BUILD) -ldflags="$(LDFLAGS) -X main.publicKey=$(LICENSE_PUBLIC_KEY)" -o $@ ./wasm
 
 .PHONY: FORCE
 js/dist/.public-key: FORCE
@@ -72,6 +74,12 @@ js: js/dist/.built ## Build the npm package into js/dist/
 js/dist/.built: js/node_modules/.package-lock.json js/dist/whop-license.wasm js/dist/wasm_exec.js bin/whop-license-sidecar $(JS_FILES)
 	cd js && npm run build
 	@touch $@
+
+.PHONY: pack
+pack: js/pack/SHA256SUMS ## Pack the npm package, and the sidecar for each platform, into js/pack/
+
+js/pack/SHA256SUMS: js/dist/.built
+	cd js && node scripts/pack.mjs
 
 .PHONY: web
 web: web/dist/.built ## Build the launcher page into web/dist/
@@ -126,7 +134,7 @@ test-fuzz:
 	done
 
 .PHONY: test-js
-test-js: js programs
+test-js: js programs pack
 	cd js && npm test
 
 .PHONY: test-web
@@ -157,7 +165,7 @@ check: bin/staticcheck js/dist/.built web/dist/.built ## Check formatting, vet, 
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf bin js/dist js/build js/node_modules web/dist web/node_modules
+	rm -rf bin js/dist js/build js/pack js/node_modules web/dist web/node_modules
 
 # Built for this machine, to look at the code of others with.
 bin/staticcheck: go.mod go.sum

@@ -1,11 +1,19 @@
 // Puts into dist/ what the TypeScript compiler doesn't write: Go's support code
-// for WebAssembly as a module, the package's version, the module's checksum, and
-// the sidecar for this machine. What an older build left there is removed.
-import { createHash } from "node:crypto";
+// for WebAssembly as a module, and the version. Puts the sidecar for this
+// machine where its package is installed. What an older build left is removed.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import {
+  makePlatformPackage,
+  packageOf,
+  programOf,
+  version,
+  writeGenerated,
+} from "./platforms.mjs";
 
 const dist = new URL("../dist/", import.meta.url);
-const KEPT = /^(whop-license\.wasm|wasm_exec\.js|sidecar|\..*)$/; // what make puts there
+const distFolder = fileURLToPath(dist);
+const KEPT = /^(whop-license\.wasm|wasm_exec\.js|\..*)$/; // what make puts there
 
 // Tests that are gone must not run again.
 rmSync(new URL("../build/", import.meta.url), { recursive: true, force: true });
@@ -21,10 +29,12 @@ for (const name of present) {
   if (!KEPT.test(name)) rmSync(new URL(name, dist), { recursive: true });
 }
 
-const program = `whop-license-sidecar${process.platform === "win32" ? ".exe" : ""}`;
+const here = `${process.platform}-${process.arch}`;
+const installed = new URL(`../node_modules/${packageOf(here)}/`, import.meta.url);
+rmSync(installed, { recursive: true, force: true });
 cpSync(
-  new URL(`../../bin/${program}`, import.meta.url),
-  new URL(`sidecar/${process.platform}-${process.arch}/${program}`, dist),
+  new URL(`../../bin/${programOf(here)}`, import.meta.url),
+  makePlatformPackage(fileURLToPath(installed), here),
 );
 
 const goSource = readFileSync(new URL("wasm_exec.js", dist), "utf8");
@@ -41,23 +51,6 @@ const defineGo = `function defineGo(globalThis) {
 const fs = { writeSync: (fd, bytes) => globalThis.fs.writeSync(fd, bytes) };
 ${goSource}}
 `;
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
-
-write("go-runtime", "defineGo", defineGo);
-const wasm = createHash("sha256")
-  .update(readFileSync(new URL("whop-license.wasm", dist)))
-  .digest("hex");
-write("checksums", "CHECKSUMS", `const CHECKSUMS = ${JSON.stringify({ wasm })};\n`);
-write("version", "VERSION", `const VERSION = ${JSON.stringify(version)};\n`);
-mkdirSync(new URL("cjs/", dist), { recursive: true });
+writeGenerated(distFolder, "go-runtime", "defineGo", defineGo);
+writeGenerated(distFolder, "version", "VERSION", `const VERSION = ${JSON.stringify(version)};\n`);
 writeFileSync(new URL("cjs/package.json", dist), '{ "type": "commonjs" }\n');
-
-function write(module, name, code) {
-  const header = "// Generated at build time.\n";
-  mkdirSync(new URL("cjs/", dist), { recursive: true });
-  writeFileSync(new URL(`${module}.js`, dist), `${header}export ${code}`);
-  writeFileSync(
-    new URL(`cjs/${module}.js`, dist),
-    `${header}"use strict";\n${code}exports.${name} = ${name};\n`,
-  );
-}

@@ -1,2 +1,6 @@
-/** What is shipped beside the code, by its SHA-256 in lowercase hexadecimal digits; generated at build time. */
-export const CHECKSUMS: { wasm: string };
+/**
+ * What the package's files are known by, generated at build time: the SHA-256 of
+ * the module, and by platform that of the sidecar as programDigest makes it, in
+ * lowercase hexadecimal digits. A development build knows this machine's alone.
+ */
+export const CHECKSUMS: { wasm: string; programs: Record<string, string> };

@@ -1,7 +1,8 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { CHECKSUMS } from "./checksums.js";
 import { invalid, LicenseError, loadFailed } from "./errors.js";
 import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
-import { RpcError, SidecarProcess } from "./sidecar-process.js";
+import { type Program, RpcError, SidecarProcess } from "./sidecar-process.js";
 
 /**
  * How the id is made.
@@ -32,9 +33,11 @@ export interface MachineId {
 
 export interface SidecarOptions {
   /**
-   * The program's path. Default: the one in this package for this platform.
-   * The environment variable WHOP_LICENSE_SIDECAR overrides both. In a path
-   * into an Electron archive, `.asar` is read as `.asar.unpacked`.
+   * The program's path. Default: the one in this platform's package, such as
+   * `@whop-license/sidecar-linux-x64`, which must be as it was published, though
+   * it may have been signed since. The environment variable
+   * WHOP_LICENSE_SIDECAR overrides both. In a path into an Electron archive,
+   * `.asar` is read as `.asar.unpacked`.
    */
   path?: string | undefined;
   /** How long a call waits for its answer, in milliseconds. Default 5,000. */
@@ -63,8 +66,13 @@ const MAX_TEXT_LENGTH = 4_096; // far below the sidecar's limit for a frame
 const INVALID_PARAMS = -32602;
 const NO_MACHINE_ID = -32001;
 
-/** Makes an entry point's createSidecar from where its package keeps the programs. */
-export function sidecarFactory(folder: () => string): (options?: SidecarOptions) => Sidecar {
+const PLATFORMS = /^(linux|darwin|win32)-(x64|arm64)$/;
+
+/** Finds a file of an installed package, as `require.resolve` does. */
+export type Resolve = (name: string) => string;
+
+/** Makes an entry point's createSidecar from how it finds this platform's package. */
+export function sidecarFactory(resolve: Resolve): (options?: SidecarOptions) => Sidecar {
   return (options) => {
     const { path, timeoutMs = DEFAULT_TIMEOUT_MS } = readOptions(options, ["path", "timeoutMs"]);
     if (path !== undefined && (typeof path !== "string" || path === "")) {
@@ -73,37 +81,56 @@ export function sidecarFactory(folder: () => string): (options?: SidecarOptions)
     if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
       throw invalid("timeoutMs", `must be a number from 1 to ${MAX_TIMEOUT_MS}`);
     }
-    return new Client(() => locate(path, folder), timeoutMs);
+    return new Client(() => locate(path, resolve), timeoutMs);
   };
 }
 
-function locate(path: string | undefined, folder: () => string): string {
-  const chosen = process.env.WHOP_LICENSE_SIDECAR || path || packaged(folder);
+function locate(path: string | undefined, resolve: Resolve): Program {
+  const own = process.env.WHOP_LICENSE_SIDECAR || path;
+  const program = own ? { path: own } : packaged(resolve);
   // A program inside Electron's archive can't be started; its unpacked copy can.
-  return chosen.replace(/\.asar(?=[\\/])/, ".asar.unpacked");
+  return { ...program, path: program.path.replace(/\.asar(?=[\\/])/, ".asar.unpacked") };
 }
 
-function packaged(folder: () => string): string {
-  const program = `whop-license-sidecar${process.platform === "win32" ? ".exe" : ""}`;
-  try {
-    return join(folder(), "sidecar", `${process.platform}-${process.arch}`, program);
-  } catch (cause) {
+function packaged(resolve: Resolve): Program {
+  const platform = `${process.platform}-${process.arch}`;
+  const otherwise =
+    "or give the path of one that you built in the `path` option or in WHOP_LICENSE_SIDECAR.";
+  if (!PLATFORMS.test(platform)) {
     throw loadFailed(
-      "The place of the sidecar is not known here, as in a bundle. Keep whop-license out of the bundle, " +
-        "or give the program's path in the `path` option or in WHOP_LICENSE_SIDECAR.",
+      `There is no sidecar for ${platform}. Use linux, darwin or win32 on x64 or arm64, ${otherwise}`,
+    );
+  }
+  const name = `@whop-license/sidecar-${platform}`;
+  const file = `whop-license-sidecar${process.platform === "win32" ? ".exe" : ""}`;
+  try {
+    const folder = dirname(resolve(`${name}/package.json`));
+    return { path: join(folder, "bin", file), digest: CHECKSUMS.programs[platform] ?? "" };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException | undefined)?.code !== "MODULE_NOT_FOUND") {
+      throw loadFailed(
+        "The place of the sidecar is not known here, as in a bundle. Keep whop-license out of the bundle, " +
+          otherwise,
+        { cause },
+      );
+    }
+    throw loadFailed(
+      `The package ${name} is not installed. It comes with whop-license as an optional dependency: install it ` +
+        "again without leaving those out (--omit=optional, --no-optional), on this platform or for it (npm's --os " +
+        `and --cpu), and not by copying node_modules from another; ${otherwise}`,
       { cause },
     );
   }
 }
 
 class Client implements Sidecar {
-  readonly #path: () => string;
+  readonly #locate: () => Program;
   readonly #timeoutMs: number;
   #running: SidecarProcess | undefined;
   #closed = false;
 
-  constructor(path: () => string, timeoutMs: number) {
-    this.#path = path;
+  constructor(locate: () => Program, timeoutMs: number) {
+    this.#locate = locate;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -141,7 +168,7 @@ class Client implements Sidecar {
   #start(): SidecarProcess {
     const running =
       this.#running ??
-      new SidecarProcess(this.#path(), () => {
+      new SidecarProcess(this.#locate(), () => {
         this.#running = undefined;
       });
     this.#running = running;

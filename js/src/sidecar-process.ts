@@ -1,11 +1,20 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { LicenseError, loadFailed, textOf } from "./errors.js";
 import { encodeFrame, frameReader } from "./frames.js";
+import { programDigest } from "./program-digest.js";
 import { VERSION } from "./version.js";
 
 const NAME = "whop-license-sidecar";
 const PROTOCOL = 1;
+
+/** A program to start. */
+export interface Program {
+  path: string;
+  /** What {@link programDigest} must make of it; a program of the seller's own may be any. */
+  digest?: string;
+}
 
 /** An error that the sidecar answered with. */
 export class RpcError extends Error {
@@ -38,7 +47,7 @@ export class SidecarProcess {
   #ended: LicenseError | undefined;
 
   /** Starts the program. `onEnd` is called once, when it can't answer any more. */
-  constructor(path: string, onEnd: () => void) {
+  constructor({ path, digest }: Program, onEnd: () => void) {
     this.#path = path;
     this.#onEnd = onEnd;
     try {
@@ -63,7 +72,9 @@ export class SidecarProcess {
         this.stop(this.#broken(`sent garbage: ${textOf(cause)}`, cause));
       }
     });
-    this.ready = this.#handshake();
+    // Compared while the program starts, which takes as long. Nothing that it says counts before.
+    const compared = digest === undefined ? undefined : compare(path, digest);
+    this.ready = Promise.all([this.#handshake(), compared]).then(() => {});
     this.ready.catch((reason) => this.stop(reason));
   }
 
@@ -134,6 +145,20 @@ export class SidecarProcess {
     }
     this.#greeted = true;
   }
+}
+
+async function compare(path: string, digest: string): Promise<void> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    throw notStarted(path, cause);
+  }
+  if (programDigest(bytes) === digest) return;
+  throw loadFailed(
+    `The sidecar ${path} is not the program that this package was published with. Install the package again; ` +
+      "a program of your own goes into the `path` option or into WHOP_LICENSE_SIDECAR.",
+  );
 }
 
 function notStarted(path: string, cause: unknown): LicenseError {

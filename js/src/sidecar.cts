@@ -1,12 +1,12 @@
 /** This machine's id, from the native sidecar, for Node and Electron's main process, as CommonJS. */
-import { dirname } from "node:path";
+import { createRequire } from "node:module";
 import { type Sidecar, type SidecarOptions, sidecarFactory } from "./sidecar-client.js";
 
 export * from "./sidecar-api.js";
 
 /** Makes a sidecar of one's own. Nothing is started before its first call. */
-export const createSidecar: (options?: SidecarOptions) => Sidecar = sidecarFactory(() =>
-  dirname(__dirname),
+export const createSidecar: (options?: SidecarOptions) => Sidecar = sidecarFactory((name) =>
+  createRequire(__filename).resolve(name),
 );
 
 const shared = createSidecar();

@@ -1,13 +1,12 @@
 /** This machine's id, from the native sidecar, for Node and Electron's main process, as an ES module. */
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
+import { createRequire } from "node:module";
 import { type Sidecar, type SidecarOptions, sidecarFactory } from "./sidecar-client.js";
 
 export * from "./sidecar-api.js";
 
 /** Makes a sidecar of one's own. Nothing is started before its first call. */
 export const createSidecar: (options?: SidecarOptions) => Sidecar = /* @__PURE__ */ sidecarFactory(
-  () => dirname(fileURLToPath(import.meta.url)),
+  (name) => createRequire(import.meta.url).resolve(name),
 );
 
 const shared = /* @__PURE__ */ createSidecar();

@@ -1,2 +1,2 @@
-/** This package's version, generated from package.json at build time. */
+/** This package's version, generated at build time from shared/version. */
 export const VERSION: string;

@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+
+/**
+ * SHA-256 of a program without what a code signature adds to it, in lowercase
+ * hexadecimal digits: whoever ships an app signs its programs too, and they
+ * must still be recognized.
+ *
+ * - PE (Windows): as Authenticode does it, without the checksum, the entry of
+ *   the certificate table, and the table itself, padded with zeros to 8 bytes
+ *   (*Windows Authenticode Portable Executable Signature Format*, Microsoft).
+ * - Mach-O (macOS, 64 bits): without the load command of the signature, the
+ *   counts of load commands, the sizes of the last segment, and the signature,
+ *   which stands at the end (`mach-o/loader.h`, Apple).
+ * - Anything else: the whole file.
+ *
+ * A file that only looks like one of these is taken as a whole.
+ */
+export function programDigest(bytes: Uint8Array): string {
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const hash = createHash("sha256");
+  for (const part of unsignedParts(file) ?? [file]) hash.update(part);
+  return hash.digest("hex");
+}
+
+function unsignedParts(file: Buffer): Buffer[] | undefined {
+  try {
+    if (file.toString("latin1", 0, 2) === "MZ") return peParts(file);
+    if (file.readUInt32LE(0) === MACH_O_64) return machOParts(file);
+  } catch {
+    // It ends before its headers do.
+  }
+  return undefined;
+}
+
+const PE_32_PLUS = 0x20b;
+const CERTIFICATES = 4; // the index of its data directory
+
+function peParts(file: Buffer): Buffer[] | undefined {
+  const header = file.readUInt32LE(0x3c);
+  if (file.toString("latin1", header, header + 4) !== "PE\0\0") return undefined;
+  const optional = header + 24;
+  const directories = optional + (file.readUInt16LE(optional) === PE_32_PLUS ? 112 : 96);
+  if (file.readUInt32LE(directories - 4) <= CERTIFICATES) return undefined;
+  const checksum = optional + 64;
+  const entry = directories + 8 * CERTIFICATES;
+  const size = file.readUInt32LE(entry + 4);
+  const end = size === 0 ? file.length : file.readUInt32LE(entry);
+  if (end < entry + 8 || end + size !== file.length) return undefined;
+  return [
+    file.subarray(0, checksum),
+    file.subarray(checksum + 4, entry),
+    file.subarray(entry + 8, end),
+    Buffer.alloc((8 - (end % 8)) % 8),
+  ];
+}
+
+const MACH_O_64 = 0xfeedfacf;
+const COMMANDS = 32; // where the load commands begin
+const SEGMENT_64 = 0x19;
+const CODE_SIGNATURE = 0x1d;
+
+function machOParts(file: Buffer): Buffer[] | undefined {
+  const unsigned = Buffer.from(file);
+  const limit = COMMANDS + file.readUInt32LE(20);
+  let end = file.length;
+  let at = COMMANDS;
+  for (let count = file.readUInt32LE(16); count > 0; count--) {
+    const command = file.readUInt32LE(at);
+    const size = file.readUInt32LE(at + 4);
+    if (size < 8 || at + size > limit) return undefined;
+    if (command === CODE_SIGNATURE) {
+      end = file.readUInt32LE(at + 8);
+      if (end < limit || end + file.readUInt32LE(at + 12) !== file.length) return undefined;
+      // A signature's command takes the place of zeros.
+      unsigned.fill(0, at, at + size);
+    } else if (command === SEGMENT_64 && isLast(file.subarray(at, at + size))) {
+      unsigned.fill(0, at + 32, at + 40); // vmsize
+      unsigned.fill(0, at + 48, at + 56); // filesize
+    }
+    at += size;
+  }
+  unsigned.fill(0, 16, 24); // how many commands there are, and their size
+  while (end > limit && unsigned[end - 1] === 0) end--; // what a signature is aligned by
+  return [unsigned.subarray(0, end)];
+}
+
+function isLast(segment: Buffer): boolean {
+  return segment.toString("latin1", 8, 24) === "__LINKEDIT".padEnd(16, "\0");
+}
