@@ -159,6 +159,25 @@ func (s *settings) check(getenv func(string) string) error {
 	return errors.Join(errs...)
 }
 
+// documentedStatuses are what Whop calls the states of a membership. It may add others.
+var documentedStatuses = []string{"trialing", "active", "past_due", "completed", "canceling", "canceled", "expired", "unresolved", "drafted"}
+
+// warnings says what in settings that can work is likely not meant.
+func (s *settings) warnings() (list []string) {
+	for _, status := range s.EntitledStatus {
+		if !slices.Contains(documentedStatuses, status) {
+			list = append(list, fmt.Sprintf("--entitled-status: Whop documents no status %q, only %s", status, strings.Join(documentedStatuses, ", ")))
+		}
+	}
+	if slices.Contains(s.AllowedOrigin, noOrigin) {
+		list = append(list, "--allowed-origin: null lets pages from files call the gateway, and with them any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead")
+	}
+	if slices.ContainsFunc(s.trusted, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
+		list = append(list, "--trusted-proxies: every address is trusted, so that a client can choose under which one it is limited")
+	}
+	return list
+}
+
 // secret reads a secret from the environment, or from the file that it names.
 func secret(getenv func(string) string, name string) (string, error) {
 	value, file := getenv(name), getenv(name+"_FILE")

@@ -51,7 +51,7 @@ func TestConfigCheck(t *testing.T) {
 		{"an origin in capitals", key, ok("--allowed-origin", "https://A.example.com"), 2, "--allowed-origin"},
 		{"an origin not in ASCII", key, ok("--allowed-origin", "https://bücher.example"), 2, "--allowed-origin"},
 		{"an origin with a user", key, ok("--allowed-origin", "https://u@a.example.com"), 2, "--allowed-origin"},
-		{"origins of all kinds", key, ok("--allowed-origin", "http://localhost:3000,http://[::1]:8080,https://xn--bcher-kva.example,app://my-app,chrome-extension://abcdefghijklmnop,null,file://"), 0, ""},
+		{"origins of all kinds", key, ok("--allowed-origin", "http://localhost:3000,http://[::1]:8080,https://xn--bcher-kva.example,app://my-app,chrome-extension://abcdefghijklmnop,file://"), 0, ""},
 		{"an origin without scheme", key, ok("--allowed-origin", "a.example.com"), 2, "--allowed-origin"},
 		{"no machines", key, ok("--max-machines", "0"), 2, "--max-machines"},
 		{"too many machines", key, ok("--max-machines", "26"), 2, "--max-machines"},
@@ -85,6 +85,28 @@ func TestConfigCheck(t *testing.T) {
 				assert.Empty(t, errOut)
 			}
 		})
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	key := map[string]string{"WHOP_API_KEY": testAPIKey}
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--entitled-status", "active,cancelled"}, `no status "cancelled"`},
+		{[]string{"--allowed-origin", "null"}, "sandboxed frame"},
+		{[]string{"--trusted-proxies", "10.0.0.0/8,::/0"}, "every address is trusted"},
+		{[]string{"--entitled-status", "active,drafted", "--trusted-proxies", "10.0.0.0/8", "--allowed-origin", "app://my-app,file://"}, ""},
+	} {
+		code, out, errOut := tryConfig(key, append([]string{"--product", "prod_1"}, c.args...)...)
+		assert.Zero(t, code)
+		assert.Equal(t, "The settings are good.\n", out)
+		if c.says == "" {
+			assert.Empty(t, errOut)
+		} else {
+			assert.Contains(t, errOut, c.says)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ type api struct {
 	validate http.Handler // with CORS
 	ready    atomic.Bool
 	inFlight atomic.Int64
+	proxied  sync.Once // what a proxy in front is warned of
 	metrics  *metrics
 	log      *slog.Logger
 }
@@ -194,6 +196,11 @@ func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
 		return err
 	}
 	q.sent, q.nonce = request.Metadata, request.Nonce
+	if !isTrusted(parseAddr(r.RemoteAddr), a.trusted) && r.Header.Get("X-Forwarded-For") != "" {
+		a.proxied.Do(func() {
+			a.log.Warn("a request names an address that it was forwarded for, and came from no trusted proxy; if a proxy of yours sent it, name it with --trusted-proxies: now all its clients are limited as if they were one")
+		})
+	}
 	q.client = clientOf(clientAddr(r, a.trusted))
 	q.keyTag = a.gate.tags.of("key", []byte(q.key))
 	return nil

@@ -161,7 +161,7 @@ func (l *leases) sign(m *membership, q *query, now time.Time) (string, error) {
 // end is when the right to use ends, as far as it is known: its expiry, or the
 // end of a period that is not to be renewed.
 func (m *membership) end() *int64 {
-	if m.expiresAt == nil && m.cancelAtPeriodEnd {
+	if m.expiresAt == nil && (m.cancelAtPeriodEnd || m.status == "canceling") {
 		return m.periodEnd
 	}
 	return m.expiresAt

@@ -131,6 +131,7 @@ func TestLeaseEndsWithTheMembership(t *testing.T) {
 		"passed, not yet acted on":     {membership{expiresAt: at(-5 * day)}, allowance, allowance},
 		"renewing":                     {membership{periodEnd: at(3600)}, day, 8 * day},
 		"not renewing":                 {membership{periodEnd: at(3600), cancelAtPeriodEnd: true}, 3600 + allowance, 3600 + allowance},
+		"canceling":                    {membership{periodEnd: at(3600), status: "canceling"}, 3600 + allowance, 3600 + allowance},
 		"expiry counts before periods": {membership{expiresAt: at(2 * day), periodEnd: at(3600), cancelAtPeriodEnd: true}, day, 2*day + allowance},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,6 +32,19 @@ func TestClientLimit(t *testing.T) {
 	}
 	assertRefused(t, from("2001:db8:0:1:ffff::1", testKey("six9")), 429, "rate_limited")
 	assert.Equal(t, 404, from("2001:db8:0:2::1", testKey("six9")).status)
+	assert.False(t, g.logged("--trusted-proxies"))
+}
+
+// Behind a proxy that it does not know the gateway takes all clients for one.
+func TestProxyThatIsNotTrustedIsToldOfOnce(t *testing.T) {
+	g := startGateway(t, startSim(t, nil))
+	require.Equal(t, 404, g.validate(testKey("x"), machine(1)).status)
+	assert.False(t, g.logged("--trusted-proxies"))
+	for range 3 {
+		require.Equal(t, 404, g.post(validatePath(testKey("x")), `{"metadata":{}}`, "X-Forwarded-For", "203.0.113.1").status)
+	}
+	assert.Equal(t, 1, strings.Count(g.logs.String(), "--trusted-proxies"))
+	assert.NotContains(t, g.logs.String(), "203.0.113.1")
 }
 
 func TestLicenseLimit(t *testing.T) {

@@ -64,6 +64,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		return 2
 	}
 	if s.ConfigCheck {
+		for _, warning := range s.warnings() {
+			fmt.Fprintf(errOut, "whop-license-gateway: warning: %s\n", warning)
+		}
 		fmt.Fprintln(out, "The settings are good.")
 		return 0
 	}

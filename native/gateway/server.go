@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -117,8 +116,8 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	url := scheme + "://" + reachable(listener.Addr())
 	fmt.Fprintln(out, url)
 	g.log.Info("listening", "url", url, "upstream", g.settings.upstream.String(), "redis", g.store != nil)
-	if slices.Contains(g.settings.AllowedOrigin, noOrigin) {
-		g.log.Warn("--allowed-origin null lets pages from files call the gateway, and with them any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead")
+	for _, warning := range g.settings.warnings() {
+		g.log.Warn(warning)
 	}
 
 	failed := make(chan error, 1)
