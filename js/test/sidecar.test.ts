@@ -25,7 +25,7 @@ const { machineIdSync } = require("node-machine-id") as typeof import("node-mach
 const folder = temporaryFolder();
 const real = join(
   packageFolder,
-  `dist/sidecar/${process.platform}-${process.arch}`,
+  `node_modules/@whop-license/sidecar-${process.platform}-${process.arch}/bin`,
   process.platform === "win32" ? "whop-license-sidecar.exe" : "whop-license-sidecar",
 );
 
