@@ -22,6 +22,9 @@ type call struct {
 	limits license.Limits
 	signal js.Value // an AbortSignal, or undefined
 
+	ctx     *signalContext
+	release func() // ends ctx
+
 	dangerouslyAllowBrowser bool
 }
 
@@ -73,6 +76,8 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 	if c.query.Trust != nil {
 		c.query.Nonce = r.nonce()
 	}
+	r.argument = "signal"
+	c.ctx, c.release = newSignalContext(m.realm, c.signal)
 	return c, nil
 }
 

@@ -53,7 +53,9 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 	init.Set("headers", headers)
 	init.Set("body", string(request.Body))
 	init.Set("signal", abort.Get("signal"))
-	answer, err := answers.await(ctx, fetch.Invoke(request.URL, init))
+	// A page's own fetch may return something that is no promise, or none that
+	// settles only once.
+	answer, err := answers.await(ctx, t.resolve.Invoke(fetch.Invoke(request.URL, init)))
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type realm struct {
 	parse          js.Value
 	errorClass     js.Value
 	promise        js.Value
+	resolve        js.Value // Promise.resolve
 	uint8Array     js.Value
 
 	abortController js.Value
@@ -59,6 +60,7 @@ func newRealm(global js.Value) *realm {
 		abortController: global.Get("AbortController"),
 		assign:          object.Get("assign"),
 	}
+	r.resolve = r.promise.Get("resolve").Call("bind", r.promise)
 	bind := array.Get("bind")
 	r.bindPush = bind.Call("call", bind, array.Get("prototype").Get("push"))
 	r.fetchInit = r.dict(

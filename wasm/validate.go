@@ -99,14 +99,13 @@ func (m *module) run(c *call) (verdict *license.Verdict, err error) {
 			verdict, err = nil, failure
 		}
 	}()
-	ctx, release := newSignalContext(m.realm, c.signal)
-	defer release()
+	defer c.release()
 	client := license.Client{
 		Transport: &fetchTransport{m},
 		Clock:     &clock{m},
 		Random:    func() float64 { return m.global.Get("Math").Call("random").Float() },
 	}
-	return client.Validate(ctx, c.query, c.limits)
+	return client.Validate(c.ctx, c.query, c.limits)
 }
 
 // signalContext is an AbortSignal as a license.Context.
@@ -115,14 +114,16 @@ type signalContext struct {
 	err  error // set before done is closed
 }
 
-func newSignalContext(r *realm, signal js.Value) (*signalContext, func()) {
-	c := &signalContext{done: make(chan struct{})}
+// newSignalContext follows a signal, or nothing where it is undefined. It
+// panics where the signal is an object that throws.
+func newSignalContext(r *realm, signal js.Value) (c *signalContext, release func()) {
+	c = &signalContext{done: make(chan struct{})}
 	if signal.IsUndefined() {
 		return c, func() {}
 	}
 	end := func() {
 		if c.err == nil {
-			c.err = js.Error{Value: r.get.Invoke(signal, "reason")}
+			c.err = js.Error{Value: r.reason(signal)}
 			close(c.done)
 		}
 	}
@@ -131,16 +132,28 @@ func newSignalContext(r *realm, signal js.Value) (*signalContext, func()) {
 		return c, func() {}
 	}
 	listener := js.FuncOf(func(js.Value, []js.Value) any {
-		defer ignorePanic()
 		end()
 		return nil
 	})
+	listening := false
+	defer func() {
+		if !listening {
+			listener.Release()
+		}
+	}()
 	signal.Call("addEventListener", "abort", listener)
+	listening = true
 	return c, func() {
 		defer listener.Release()
 		defer ignorePanic()
 		signal.Call("removeEventListener", "abort", listener)
 	}
+}
+
+// reason returns why a signal was aborted, or undefined where it doesn't tell.
+func (r *realm) reason(signal js.Value) js.Value {
+	defer ignorePanic()
+	return r.get.Invoke(signal, "reason")
 }
 
 // ignorePanic stands where a caller's object can throw and nothing is lost.
@@ -164,10 +177,13 @@ func (c *clock) NowMs() int64 { return int64(c.global.Get("Date").Call("now").Fl
 
 func (c *clock) After(ms int64) (<-chan struct{}, func()) {
 	t := c.takeTimer()
-	t.done = make(chan struct{})
-	done, id := t.done, c.global.Get("setTimeout").Invoke(t.fired, float64(ms))
+	done := make(chan struct{})
+	t.done = done
+	// Both now, as a page may put others in their place while the time runs.
+	set, clear := c.global.Get("setTimeout"), c.global.Get("clearTimeout")
+	id := set.Invoke(t.fired, float64(ms))
 	return done, func() {
-		c.global.Get("clearTimeout").Invoke(id)
+		clear.Invoke(id)
 		c.giveTimer(t)
 	}
 }
@@ -175,7 +191,7 @@ func (c *clock) After(ms int64) (<-chan struct{}, func()) {
 // timer is a function to be called when a time has passed.
 type timer struct {
 	fired js.Func
-	done  chan struct{} // closed by fired
+	done  chan struct{} // closed by fired; nil once it was
 }
 
 func (m *module) takeTimer() *timer {
@@ -186,7 +202,10 @@ func (m *module) takeTimer() *timer {
 	}
 	t := new(timer)
 	t.fired = js.FuncOf(func(js.Value, []js.Value) any {
-		close(t.done)
+		if t.done != nil {
+			close(t.done)
+			t.done = nil
+		}
 		return nil
 	})
 	return t
@@ -194,6 +213,7 @@ func (m *module) takeTimer() *timer {
 
 // giveTimer takes back a timer that was cleared, and so won't be called again.
 func (m *module) giveTimer(t *timer) {
+	t.done = nil
 	if len(m.idleTimers) < maxIdle {
 		m.idleTimers = append(m.idleTimers, t)
 		return

@@ -379,16 +379,78 @@ func TestHostileArguments(t *testing.T) {
 	}
 }
 
-func TestOptionsThatThrowLaterBreakOneCallOnly(t *testing.T) {
+func TestSignalsThatThrow(t *testing.T) {
 	p := newPage(t)
 	p.answer = respond(201, []byte(`{"valid":true}`), nil)
 	signal := eval(`({aborted: false, addEventListener() { throw new Error("no") }, removeEventListener() {}})`)
 	_, reason := p.call(testKey, "m1", map[string]any{"signal": signal})
-	require.True(t, reason.Truthy())
-	require.Equal(t, "LicenseError", reason.Get("name").String())
+	requireCode(t, "invalid_argument", reason)
+	assert.Equal(t, "signal: can't be read", reason.Get("message").String())
+	assert.Equal(t, "no", reason.Get("cause").Get("message").String())
+	assert.Empty(t, p.fetched)
 	signal = eval(`({aborted: false, addEventListener() {}, removeEventListener() { throw new Error("no") }})`)
 	_, reason = p.call(testKey, "m1", map[string]any{"signal": signal})
 	require.True(t, reason.IsUndefined())
+	p.answer = func(js.Value) any { signal.Call("abort"); return eval(`new Promise(() => {})`) }
+	signal = eval(`({
+		aborted: false, get reason() { throw new Error("no") },
+		addEventListener(_, listener) { this.abort = listener }, removeEventListener() {},
+	})`)
+	_, reason = p.call(testKey, "m1", map[string]any{"signal": signal})
+	requireCode(t, "aborted", reason)
+}
+
+// TestOddFunctionsOfAPage holds that what a page puts in place of its own
+// functions reaches no other call than the one it was used for.
+func TestOddFunctionsOfAPage(t *testing.T) {
+	p := newPage(t)
+	m := &module{realm: newRealm(p.global), endpoint: testEndpoint}
+	call := func() js.Value {
+		_, reason := settle(m.validateLicense([]js.Value{js.ValueOf(testKey), js.ValueOf("m1"), js.ValueOf(map[string]any{"maxAttempts": 1, "timeoutMs": 60_000})}).(js.Value))
+		return reason
+	}
+	good := respond(201, []byte(`{"valid":true}`), nil)
+	p.answer = good
+	require.True(t, call().IsUndefined())
+
+	p.answer = func(js.Value) any { return 7 }
+	requireCode(t, "unavailable", call())
+	assert.Len(t, m.idleAnswers, 1, "functions that are not given back are lost")
+
+	late := eval(`({then(fulfilled) { this.again = () => fulfilled(new Response("{}")); fulfilled(new Response('{"valid":true}', {status: 201})) }})`)
+	p.answer = func(js.Value) any { return late }
+	require.True(t, call().IsUndefined())
+	p.answer = func(init js.Value) any { late.Call("again"); return good(init) }
+	require.True(t, call().IsUndefined(), "an answer that comes twice must not be another call's")
+
+	timers := eval(`(() => {
+		const started = [];
+		return {started, set: (f, ms) => started.push(f), clear() {}, real: clearTimeout};
+	})()`)
+	p.global.Set("setTimeout", timers.Get("set"))
+	p.answer = func(init js.Value) any {
+		p.global.Set("clearTimeout", timers.Get("clear"))
+		return good(init)
+	}
+	require.True(t, call().IsUndefined())
+	p.answer = func(js.Value) any {
+		timers.Get("started").Index(1).Invoke()
+		timers.Get("started").Index(1).Invoke()
+		return eval(`new Promise(() => {})`)
+	}
+	requireCode(t, "timeout", call())
+
+	// A clock for tests that is put in place while a call runs must not let
+	// that call's timer run out during the next.
+	cleared := eval(`[]`)
+	p.global.Set("setTimeout", js.Global().Get("setTimeout"))
+	p.global.Set("clearTimeout", js.Global().Get("Function").New("list", `return (id) => { list.push(id); clearTimeout(id) }`).Invoke(cleared))
+	p.answer = func(init js.Value) any {
+		p.global.Set("clearTimeout", timers.Get("clear"))
+		return good(init)
+	}
+	require.True(t, call().IsUndefined())
+	assert.Equal(t, 1, cleared.Length())
 }
 
 func TestUndefinedOptionsAreAbsent(t *testing.T) {

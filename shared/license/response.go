@@ -134,7 +134,7 @@ const maxMessage = 300
 // Whop's own 404 does.
 func cleanMessage(s string, q Query) string {
 	for _, secret := range []string{strings.TrimFunc(q.LicenseKey, isSpace), q.APIKey} {
-		// Very short keys stand in ordinary cleanMessage(problem.message, q), and protect nothing.
+		// Very short keys stand in ordinary text, and protect nothing.
 		if len(secret) >= 4 {
 			s = strings.ReplaceAll(s, secret, ShortenKey(secret))
 		}
