@@ -154,8 +154,8 @@ func readExpanded(d *jsontext.Decoder) (id jsontext.Value, err error) {
 
 // readInt reads an integer that JavaScript holds exactly, dropping a fraction.
 func readInt(value jsontext.Value) (jsontext.Value, error) {
-	whole, _, _ := strings.Cut(string(value), ".")
-	if _, ok := parseDigits(strings.TrimPrefix(whole, "-")); !ok {
+	whole, fraction, _ := strings.Cut(string(value), ".")
+	if _, ok := parseDigits(strings.TrimPrefix(whole, "-")); !ok || strings.ContainsAny(fraction, "eE") {
 		return nil, errWrongType
 	}
 	return jsontext.Value(whole), nil

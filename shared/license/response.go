@@ -120,6 +120,9 @@ func parseRetryAfter(header string, nowMs int64) int64 {
 	if seconds, ok := parseDigits(header); ok {
 		return min(seconds*1000, maxRetryAfterMs)
 	}
+	if header != "" && strings.Trim(header, "0123456789") == "" {
+		return maxRetryAfterMs
+	}
 	if unix, ok := parseHTTPDate(header); ok {
 		return min(max(unix*1000-nowMs, 0), maxRetryAfterMs)
 	}
