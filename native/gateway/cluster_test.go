@@ -5,8 +5,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,37 +20,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// redisServer is a real redis-server on a port of its own.
+// redisServer is a real redis-server on a socket of its own: a port that was
+// free could be another connection's by the time it is listened on, or again
+// after a restart.
 type redisServer struct {
-	t    *testing.T
-	port string
-	dir  string
-	cmd  *exec.Cmd
-	own  *redis.Client
+	t   *testing.T
+	dir string
+	cmd *exec.Cmd
+	own *redis.Client
 }
 
 func startRedis(t *testing.T) *redisServer {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	// Not t.TempDir, as a socket's path is at most 100 characters or so.
+	dir, err := os.MkdirTemp("", "redis")
 	require.NoError(t, err)
-	_, port, _ := net.SplitHostPort(free.Addr().String())
-	require.NoError(t, free.Close())
-	r := &redisServer{t: t, port: port, dir: t.TempDir()}
+	r := &redisServer{t: t, dir: dir}
+	t.Cleanup(func() { r.kill(); _ = os.RemoveAll(dir) })
 	r.start()
-	t.Cleanup(r.kill)
 	return r
 }
 
-func (r *redisServer) url() string { return "redis://127.0.0.1:" + r.port + "/0" }
+func (r *redisServer) socket() string { return filepath.Join(r.dir, "redis.sock") }
+
+func (r *redisServer) url() string { return "unix://" + r.socket() + "?db=0" }
+
+func (r *redisServer) newClient() *redis.Client {
+	return redis.NewClient(&redis.Options{Network: "unix", Addr: r.socket()})
+}
 
 func (r *redisServer) start() {
 	r.t.Helper()
 	program, err := exec.LookPath("redis-server")
 	require.NoError(r.t, err, "redis-server is needed: run `make setup`, or install the package redis-server")
-	r.cmd = exec.Command(program, "--bind", "127.0.0.1", "--port", r.port, "--save", "", "--appendonly", "no", "--dir", r.dir)
+	r.cmd = exec.Command(program, "--port", "0", "--unixsocket", r.socket(), "--save", "", "--appendonly", "no", "--dir", r.dir)
 	require.NoError(r.t, r.cmd.Start())
 	eventually(r.t, "redis-server answers", func() bool {
-		c := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + r.port})
+		c := r.newClient()
 		defer c.Close()
 		return c.Ping(context.Background()).Err() == nil
 	})
@@ -66,7 +73,7 @@ func (r *redisServer) kill() {
 
 func (r *redisServer) client() *redis.Client {
 	if r.own == nil {
-		r.own = redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + r.port})
+		r.own = r.newClient()
 		r.t.Cleanup(func() { _ = r.own.Close() })
 	}
 	return r.own
