@@ -1,0 +1,151 @@
+// What of the package ends up in a bundle, and what an import alone does.
+import assert from "node:assert/strict";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { makeProject, type Project } from "./project.js";
+
+suite("what is bundled", () => {
+  let project: Project;
+
+  before(async () => {
+    project = await makeProject("bundlers", ["esbuild", "@rollup/plugin-node-resolve"]);
+    // One entry that isn't looked at.
+    await writeFile(join(project.folder, "src/worker.js"), "postMessage(0);\n");
+  });
+  after(() => project?.remove());
+
+  /** All code that a bundler makes of an entry, and the names of its other files. */
+  async function bundle(bundler: string, entry: string): Promise<string> {
+    const dist = join(project.folder, "dist");
+    await rm(dist, { recursive: true, force: true });
+    await writeFile(join(project.folder, "src/main.js"), entry);
+    await project.run("npm", "run", "--silent", bundler);
+    const names = await readdir(dist, { recursive: true });
+    const code = names.filter((name) => name.endsWith(".js"));
+    assert.ok(code.length > 0);
+    const texts = await Promise.all(code.map((name) => readFile(join(dist, name), "utf8")));
+    return [...texts, ...names.filter((name) => !code.includes(name))].join("\n");
+  }
+
+  for (const bundler of ["vite", "webpack", "esbuild", "rollup"]) {
+    test(`${bundler} leaves out what isn't used`, async () => {
+      const withValidator = await bundle(
+        bundler,
+        `import { loadValidator } from "whop-license";
+        loadValidator({ endpoint: "https://license.example.com" });`,
+      );
+      assert.match(withValidator, /_scheduledTimeouts/, "Go's support code");
+      assert.doesNotMatch(withValidator, /whop-license-gate/);
+
+      const withElement = await bundle(bundler, `import "whop-license/element";`);
+      assert.match(withElement, /whop-license-gate/);
+      assert.doesNotMatch(withElement, /_scheduledTimeouts/);
+
+      const errorsOnly = await bundle(
+        bundler,
+        `import { LicenseError } from "whop-license";
+        console.log(new LicenseError("timeout", "No answer.").code);`,
+      );
+      assert.match(errorsOnly, /LicenseError/);
+      assert.doesNotMatch(errorsOnly, /_scheduledTimeouts|whop-license-gate|WebAssembly/);
+      // The others put the file there all the same, and no page loads it.
+      if (bundler === "webpack") assert.doesNotMatch(errorsOnly, /\.wasm/);
+    });
+  }
+});
+
+const entries = [
+  "whop-license",
+  "whop-license/element",
+  "whop-license/sidecar",
+  "whop-license/electron/renderer",
+];
+
+// Says what an import has done besides defining its exports.
+const probe = `
+import childProcess from "node:child_process";
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+
+const done = [];
+function watch(object, names, quiet = () => false) {
+  for (const name of names) {
+    const original = object[name];
+    object[name] = (...args) => {
+      if (!quiet(...args)) done.push(\`\${name} \${args[0]}\`);
+      return original.apply(object, args);
+    };
+  }
+}
+// Node reads modules by these, too.
+const isCode = (path) => /\\.([cm]?js|json)$/.test(String(path));
+watch(fs, ["readFile", "readFileSync", "createReadStream"], isCode);
+watch(fs.promises, ["readFile"], isCode);
+watch(childProcess, ["spawn", "spawnSync", "exec", "execSync", "execFile", "execFileSync", "fork"]);
+watch(globalThis, ["setTimeout", "setInterval", "setImmediate", "fetch"]);
+syncBuiltinESMExports();
+
+const names = () => Reflect.ownKeys(globalThis).map(String);
+const before = new Set(names());
+const listeners = process.eventNames().length;
+const made = await import(process.argv[2]);
+if (process.argv[3] === "misbehave") {
+  globalThis.added = true;
+  setTimeout(() => {}, 0);
+  fs.readFileSync(process.execPath);
+  childProcess.spawnSync("true");
+}
+done.push(...names().filter((name) => !before.has(name)).map((name) => \`global \${name}\`));
+if (process.eventNames().length !== listeners) done.push("listeners of the process");
+console.log(JSON.stringify({ exports: Object.keys(made).length, done }));
+`;
+
+suite("on a server, an import does nothing", () => {
+  let project: Project;
+
+  before(async () => {
+    project = await makeProject("bundlers");
+    await writeFile(join(project.folder, "probe.mjs"), probe);
+  });
+  after(() => project?.remove());
+
+  async function imported(specifier: string, ...args: string[]) {
+    const output = await project.run(process.execPath, "probe.mjs", specifier, ...args);
+    return JSON.parse(output) as { exports: number; done: string[] };
+  }
+
+  for (const entry of entries) {
+    test(entry, async () => {
+      const { exports, done } = await imported(entry);
+      assert.ok(exports > 0);
+      assert.deepEqual(done, []);
+    });
+  }
+
+  for (const kind of ["external", "bundled"]) {
+    test(`in Vite's build for servers, ${kind}`, async () => {
+      const lines = entries.map((entry, i) => `export * as m${i} from "${entry}";`);
+      await writeFile(join(project.folder, "src/server.js"), lines.join("\n"));
+      const config = kind === "bundled" ? { ssr: { noExternal: true } } : {};
+      const text = `export default ${JSON.stringify(config)};\n`;
+      await writeFile(join(project.folder, "vite.server.js"), text);
+      await project.run("vite", "build", "--config=vite.server.js", "--ssr=src/server.js");
+      const built = await readFile(join(project.folder, "dist/server.js"), "utf8");
+      assert.equal(/from ?"whop-license/.test(built), kind === "external");
+      const { exports, done } = await imported("./dist/server.js");
+      assert.equal(exports, entries.length);
+      assert.deepEqual(done, []);
+    });
+  }
+
+  test("the probe sees what is done", async () => {
+    const { done } = await imported("whop-license", "misbehave");
+    assert.deepEqual(done, [
+      "setTimeout () => {}",
+      `readFileSync ${process.execPath}`,
+      "spawnSync true",
+      "global added",
+    ]);
+  });
+});
