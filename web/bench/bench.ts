@@ -1,6 +1,7 @@
 // `make bench`: the budgets of the WebAssembly module and of the sidecar, each a
 // ratio of two things measured in this run. Exits 1 if one is not held.
 import { inBrowser } from "./browser.js";
+import { downloads } from "./download.js";
 import { inElectron } from "./electron.js";
 import { report } from "./measure.js";
 import { machineIds } from "./sidecar.js";
@@ -10,6 +11,7 @@ buildModules();
 // One after the other: they share the machine's cores.
 const rows = [
   ...(await sizes()),
+  ...(await downloads()),
   ...(await inBrowser()),
   ...(await machineIds()),
   ...(await inElectron()),
