@@ -134,7 +134,7 @@ test-fuzz:
 	done
 
 .PHONY: test-js
-test-js: js programs pack
+test-js: js programs pack signer
 	cd js && npm test
 
 .PHONY: test-web
@@ -191,3 +191,9 @@ browser:
 .PHONY: redis
 redis:
 	$(call need,redis-server,redis-server,The gateway's tests need redis-server: install Redis and put it on PATH.)
+
+# Only one test needs it, which says so where it is missing.
+.PHONY: signer
+signer:
+	-$(call need,osslsigncode,osslsigncode,One test signs a Windows program with osslsigncode and is skipped without it.)
+	-$(call need,openssl,openssl,That test also needs openssl.)

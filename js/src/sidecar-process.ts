@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { LicenseError, loadFailed, textOf } from "./errors.js";
 import { encodeFrame, frameReader } from "./frames.js";
@@ -8,6 +8,8 @@ import { VERSION } from "./version.js";
 
 const NAME = "whop-license-sidecar";
 const PROTOCOL = 1;
+
+const MAX_PROGRAM_SIZE = 64 * 1024 * 1024; // the program and any signature are a few
 
 /** A program to start. */
 export interface Program {
@@ -58,9 +60,18 @@ export class SidecarProcess {
     const { stdin, stdout } = this.#child;
     this.#child.unref();
     for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
-    this.#child.on("error", (cause) => this.stop(notStarted(path, cause)));
+    // Compared while the program starts, which takes as long. Nothing that it says counts before.
+    const compared = digest === undefined ? Promise.resolve() : compare(path, digest);
+    // That a program is another one says more than how it failed.
+    const failed = (reason: LicenseError) => {
+      compared.then(
+        () => this.stop(reason),
+        (other) => this.stop(other),
+      );
+    };
+    this.#child.on("error", (cause) => failed(notStarted(path, cause)));
     this.#child.on("close", (code, signal) => {
-      this.stop(this.#broken(`ended before it answered (${signal ?? `exit code ${code}`})`));
+      failed(this.#broken(`ended before it answered (${signal ?? `exit code ${code}`})`));
     });
     // A pipe that breaks is followed by "close", which says more.
     stdin?.on("error", () => {});
@@ -69,11 +80,10 @@ export class SidecarProcess {
       try {
         for (const message of read(chunk)) this.#receive(message);
       } catch (cause) {
-        this.stop(this.#broken(`sent garbage: ${textOf(cause)}`, cause));
+        stdout.destroy();
+        failed(this.#broken(`sent garbage: ${textOf(cause)}`, cause));
       }
     });
-    // Compared while the program starts, which takes as long. Nothing that it says counts before.
-    const compared = digest === undefined ? undefined : compare(path, digest);
     this.ready = Promise.all([this.#handshake(), compared]).then(() => {});
     this.ready.catch((reason) => this.stop(reason));
   }
@@ -148,13 +158,13 @@ export class SidecarProcess {
 }
 
 async function compare(path: string, digest: string): Promise<void> {
-  let bytes: Uint8Array;
+  let found: string | undefined;
   try {
-    bytes = await readFile(path);
+    if ((await stat(path)).size <= MAX_PROGRAM_SIZE) found = programDigest(await readFile(path));
   } catch (cause) {
     throw notStarted(path, cause);
   }
-  if (programDigest(bytes) === digest) return;
+  if (found === digest) return;
   throw loadFailed(
     `The sidecar ${path} is not the program that this package was published with. Install the package again; ` +
       "a program of your own goes into the `path` option or into WHOP_LICENSE_SIDECAR.",
