@@ -9,7 +9,8 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { type Electron, hostFactory, type LicenseHostOptions } from "../dist/electron/host.js";
 import { createSidecar } from "../dist/sidecar.js";
-import { packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./support.js";
+import { says, startLeaseServer, TestStore } from "./lease-server.js";
+import { KEY, packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./support.js";
 
 type Handler = (event: unknown, ...given: unknown[]) => Promise<Reply>;
 interface Reply {
@@ -63,7 +64,7 @@ function register(options: LicenseHostOptions) {
 
 const frame = (more: object = {}) => ({
   ...{ url: "app://my-app/index.html", origin: "app://my-app", parent: null },
-  ...{ processId: 1, routingId: 1, ...more },
+  ...{ processId: 1, routingId: 1, isDestroyed: () => false, ...more },
 });
 
 function event(sender: object = {}, senderFrame: unknown = frame()): unknown {
@@ -277,6 +278,47 @@ test("the main process asks for itself, and hears every verdict", async () => {
   host.dispose();
 });
 
+test("a refusal in the background reaches the pages that are still there", async () => {
+  const server = await startLeaseServer();
+  const { endpoint, publicKey } = server;
+  let refused = () => {};
+  const heard = new Promise<void>((done) => {
+    refused = done;
+  });
+  const { host, ask } = register({
+    origins,
+    leases: new TestStore(),
+    validator: { endpoint, publicKey, revalidateAfterMs: 0 },
+    onVerdict: ({ code }) => code === "inactive" && refused(),
+  });
+  const sent: string[] = [];
+  const page = (name: string, more: object = {}) => {
+    const found = frame({ send: () => sent.push(name), ...more });
+    return event({}, found);
+  };
+  const moved = frame({ send: () => sent.push("moved") });
+  const gone = frame();
+  const pages = [page("stays"), event({}, moved), event({}, gone)];
+  for (const [call, sender] of pages.entries()) {
+    assert.equal(
+      (await ask(sender, "validate", call, `${KEY}-${call}`, undefined)).error,
+      undefined,
+    );
+  }
+  moved.url = "https://evil.example/";
+  Object.defineProperty(gone, "url", {
+    get() {
+      throw new Error("Render frame was disposed");
+    },
+  });
+  server.answer = says(403, { error: { code: "license_inactive", message: "Over." } });
+  const { value } = await ask(pages[0], "validate", 9, `${KEY}-0`, undefined);
+  assert.equal((value as { source: string }).source, "lease");
+  await heard;
+  assert.deepEqual(sent, ["stays"]);
+  host.dispose();
+});
+
 test("a page's call ends when it says so, or the host is disposed of", async () => {
   let asked = () => {};
   const endpoint = await serve(() => asked());
@@ -289,7 +331,7 @@ test("a page's call ends when it says so, or the host is disposed of", async () 
       asked = done;
     });
     const answer = ask(event(), "validate", from, "KEY", undefined);
-    await reached;
+    await Promise.race([reached, answer]);
     assert.match(
       (await ask(event(), "validate", from, "KEY", undefined)).error?.message ?? "",
       /under way/,
@@ -311,7 +353,7 @@ test("a window can't end another's call", async () => {
   });
   const { host, ask } = register({ origins, validator: { endpoint } });
   const answer = ask(event(), "validate", 7, "KEY", undefined);
-  await asked;
+  await Promise.race([asked, answer]);
   assert.deepEqual(await ask(event({ id: 2 }), "abort", 7), { value: undefined });
   finish();
   assert.equal((await answer).error, undefined);

@@ -117,9 +117,11 @@ export function hostFactory(
       if (!later) return;
       const change: Channel = "whop-license:change";
       for (const page of pages) {
-        if (page.isDestroyed()) pages.delete(page);
-        else if (isListed(origins, page.url, page.origin, app.getAppPath())) {
-          page.send(change, verdict);
+        try {
+          if (isListed(origins, page.url, page.origin, app.getAppPath()))
+            page.send(change, verdict);
+        } catch {
+          pages.delete(page); // It has gone.
         }
       }
     }
@@ -165,6 +167,7 @@ export function hostFactory(
       if (calls.has(id)) throw invalid("call", "is under way already");
       const controller = new AbortController();
       calls.set(id, controller);
+      for (const page of pages) if (page.isDestroyed()) pages.delete(page);
       if (senderFrame) pages.add(senderFrame);
       try {
         const asked = { signal: controller.signal, timeoutMs } as ValidateOptions;
