@@ -44,6 +44,7 @@ func ParseEndpoint(raw string) (string, error) {
 }
 
 const (
+	hexBytes  = "0123456789abcdef"
 	hostBytes = "abcdefghijklmnopqrstuvwxyz0123456789-._"
 	pathBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@"
 )
@@ -57,7 +58,7 @@ func splitPort(authority string) (host, port string, ok bool) {
 			return "", "", false
 		}
 		host, port = host[:end+1], host[end+1:]
-		if len(host) < 4 || strings.Trim(host[1:end], "0123456789abcdef:.") != "" {
+		if !isIPv6(host[1:end]) {
 			return "", "", false
 		}
 	} else {
@@ -65,6 +66,9 @@ func splitPort(authority string) (host, port string, ok bool) {
 			host, port = host[:i], host[i:]
 		}
 		if host == "" || strings.Trim(host, hostBytes) != "" || strings.Contains(host, "..") || host[0] == '.' {
+			return "", "", false
+		}
+		if endsInNumber(host) && !isIPv4(host) {
 			return "", "", false
 		}
 	}
@@ -79,21 +83,49 @@ func splitPort(authority string) (host, port string, ok bool) {
 }
 
 func isLoopback(host string) bool {
-	if host == "localhost" || host == "[::1]" {
-		return true
+	return host == "localhost" || host == "[::1]" || strings.HasPrefix(host, "127.") && isIPv4(host)
+}
+
+// endsInNumber reports a host that URL parsers take for an IPv4 address, as
+// the URL Standard defines it, and refuse where it is none.
+func endsInNumber(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	label := host[strings.LastIndexByte(host, '.')+1:]
+	if hex, ok := strings.CutPrefix(label, "0x"); ok {
+		return strings.Trim(hex, hexBytes) == ""
 	}
+	return strings.Trim(label, "0123456789") == ""
+}
+
+// isIPv4 reports an address of four decimal numbers, the one spelling that all
+// parsers read alike: a leading zero means octal to some.
+func isIPv4(host string) bool {
 	octets := strings.Split(host, ".")
-	if len(octets) != 4 || octets[0] != "127" {
-		return false
-	}
 	for _, octet := range octets {
 		n, ok := parseDigits(octet)
-		// A leading zero means octal to some parsers.
 		if !ok || n > 255 || len(octet) > 1 && octet[0] == '0' {
 			return false
 		}
 	}
-	return true
+	return len(octets) == 4
+}
+
+// isIPv6 reports an address of up to eight groups, of which "::" can stand for some.
+func isIPv6(address string) bool {
+	n := 0
+	before, after, shortened := strings.Cut(address, "::")
+	for _, groups := range []string{before, after} {
+		if groups == "" {
+			continue
+		}
+		for _, group := range strings.Split(groups, ":") {
+			if group == "" || len(group) > 4 || strings.Trim(group, hexBytes) != "" {
+				return false
+			}
+			n++
+		}
+	}
+	return n == 8 && !shortened || n < 8 && shortened
 }
 
 func lowerASCII(s string) string {
