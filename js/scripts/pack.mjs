@@ -4,7 +4,17 @@
 //   node scripts/pack.mjs [FOLDER]    (default: pack/)
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -62,6 +72,11 @@ function build(target, file) {
 }
 
 function pack(source) {
+  // Whatever umask they were written under.
+  for (const name of readdirSync(source, { recursive: true })) {
+    const file = join(source, name);
+    if (statSync(file).isFile()) chmodSync(file, /^bin[\\/]/.test(name) ? 0o755 : 0o644);
+  }
   const npm = process.platform === "win32" ? "npm.cmd" : "npm";
   const args = ["pack", "--json", "--ignore-scripts", "--pack-destination", folder];
   const { status, stdout, stderr } = spawnSync(npm, args, { cwd: source, encoding: "utf8" });

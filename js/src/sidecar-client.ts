@@ -117,7 +117,8 @@ function packaged(resolve: Resolve): Program {
     throw loadFailed(
       `The package ${name} is not installed. It comes with whop-license as an optional dependency: install it ` +
         "again without leaving those out (--omit=optional, --no-optional), on this platform or for it (npm's --os " +
-        `and --cpu), and not by copying node_modules from another; ${otherwise}`,
+        "and --cpu, supportedArchitectures of pnpm and Yarn), and not by copying node_modules from another; " +
+        otherwise,
       { cause },
     );
   }

@@ -174,7 +174,7 @@ async function compare(path: string, digest: string): Promise<void> {
 function notStarted(path: string, cause: unknown): LicenseError {
   const where = `for ${process.platform}-${process.arch} at ${path}`;
   const advice =
-    "Give its path in the `path` option or in WHOP_LICENSE_SIDECAR; in an Electron app, list the package in `asarUnpack`.";
+    "Give its path in the `path` option or in WHOP_LICENSE_SIDECAR; in an Electron app, unpack `@whop-license/sidecar-*` (asarUnpack).";
   switch ((cause as NodeJS.ErrnoException | undefined)?.code) {
     case "ENOENT":
       return loadFailed(`There is no sidecar ${where}. ${advice}`, { cause });

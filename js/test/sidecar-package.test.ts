@@ -1,0 +1,123 @@
+// A platform's package that is missing, or not as it was published.
+import assert from "node:assert/strict";
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { installed, platform, platformPackage, programFile, run } from "./packed.js";
+
+const project = installed();
+const folder = join(project, "node_modules", platformPackage);
+const program = join(folder, programFile);
+const kept = join(project, "kept");
+copyFileSync(program, kept);
+
+const REPLACED = /is not the program that this package was published with\. Install/;
+
+const ASK = `
+  machineId().then(
+    ({ id }) => console.log(JSON.stringify({ id: id.length })),
+    ({ name, code, message }) => console.log(JSON.stringify({ name, code, message })),
+  );
+`;
+const asks = {
+  "ask.mjs": `import { machineId } from "whop-license/sidecar"; SET ${ASK}`,
+  "ask.cjs": `const { machineId } = require("whop-license/sidecar"); SET ${ASK}`,
+};
+
+function ask(set = ""): { id?: number; name?: string; code?: string; message?: string }[] {
+  return Object.entries(asks).map(([file, text]) => {
+    writeFileSync(join(project, file), text.replace("SET", set));
+    return JSON.parse(run(process.execPath, [file], project));
+  });
+}
+
+function refused(message: RegExp, set?: string): void {
+  for (const answer of ask(set)) {
+    assert.equal(answer.name, "LicenseError", JSON.stringify(answer));
+    assert.equal(answer.code, "load_failed");
+    assert.match(answer.message as string, message);
+  }
+}
+
+function restore(): void {
+  rmSync(program, { force: true });
+  copyFileSync(kept, program);
+  chmodSync(program, 0o755);
+  assert.deepEqual(ask(), [{ id: 64 }, { id: 64 }]);
+}
+
+const changes: [name: string, change: () => void, message: RegExp][] = [
+  [
+    "one byte changed",
+    () => {
+      const bytes = readFileSync(program);
+      const at = bytes.length - 100;
+      bytes[at] = (bytes[at] as number) ^ 1;
+      writeFileSync(program, bytes);
+    },
+    REPLACED,
+  ],
+  ["something appended", () => appendFileSync(program, "\0"), REPLACED],
+  ["cut short", () => writeFileSync(program, readFileSync(kept).subarray(0, 4_096)), REPLACED],
+  ["empty", () => writeFileSync(program, ""), REPLACED],
+  ["Node itself in its place", () => copyFileSync(process.execPath, program), REPLACED],
+  [
+    "a script that asks the real one",
+    () => writeFileSync(program, `#!/bin/sh\nexec '${kept}'\n`),
+    REPLACED,
+  ],
+  [
+    "the program gone",
+    () => rmSync(program),
+    new RegExp(`There is no sidecar for ${platform} .*sidecar-\\*`),
+  ],
+  ["not executable", () => chmodSync(program, 0o644), /may not be run/],
+];
+for (const [name, change, message] of changes) {
+  test(name, () => {
+    try {
+      change();
+      refused(message);
+    } finally {
+      restore();
+    }
+  });
+}
+
+test("the package is not installed", () => {
+  const aside = join(project, "aside");
+  renameSync(folder, aside);
+  try {
+    refused(
+      new RegExp(`${platformPackage} is not installed.*--omit=optional.*--os.*Architectures`),
+    );
+  } finally {
+    renameSync(aside, folder);
+  }
+});
+
+test("a platform that has no package", () => {
+  for (const [name, value] of [
+    ["platform", "freebsd"],
+    ["arch", "ia32"],
+  ] as const) {
+    const set = `Object.defineProperty(process, "${name}", { value: "${value}" });`;
+    refused(new RegExp(`There is no sidecar for .*${value}.*WHOP_LICENSE_SIDECAR`), set);
+  }
+});
+
+test("a program of the seller's own may be any", () => {
+  const own = join(project, "own.sh");
+  writeFileSync(own, `#!/bin/sh\nexec '${kept}'\n`);
+  chmodSync(own, 0o755);
+  const set = `process.env.WHOP_LICENSE_SIDECAR = ${JSON.stringify(own)};`;
+  assert.deepEqual(ask(set), [{ id: 64 }, { id: 64 }]);
+});
