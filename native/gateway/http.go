@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -65,7 +66,7 @@ func newAPI(s *settings, g *gate, m *metrics, log *slog.Logger) *api {
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.log.Error("a request made the gateway panic; this is a bug", "panic", p)
+			a.log.Error("a request made the gateway panic; this is a bug", "panic", p, "stack", string(debug.Stack()))
 			writeFailure(w, failure{Status: http.StatusInternalServerError, Code: "internal", Message: "The licence server failed"})
 		}
 	}()

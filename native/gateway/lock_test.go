@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +62,27 @@ func TestLockLostBeforeTheWrite(t *testing.T) {
 	assert.Equal(t, "redis_restarted", busy.reason)
 	assert.Greater(t, busy.retryAfter, 9*time.Second)
 	assert.LessOrEqual(t, locks.unsettled(locks.epoch, time.Now().Add(10*time.Second)), time.Duration(0))
+}
+
+// A caller who leaves after the lock was taken takes neither the lock nor the
+// right to write along.
+func TestBindingGoesOnWithItsLockWhenItsCallerLeaves(t *testing.T) {
+	key := testKey("lockleaver")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
+	g := startGateway(t, sim, "--redis-url", r.url())
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+validatePath(key), strings.NewReader(`{"metadata":{"HWID":"`+machine(1)+`"}}`))
+	require.NoError(t, err)
+	left := make(chan error, 1)
+	go func() { _, err := client.Do(req); left <- err }()
+	eventually(t, "the licence is locked and looked up again", func() bool {
+		return len(r.client().Keys(t.Context(), "*:lock:*").Val()) == 1 && sim.inFlight("v1.get") == 1
+	})
+	leave()
+	require.Error(t, <-left)
+	eventually(t, "it is bound", func() bool { return g.logged("bound a licence") })
+	eventually(t, "the lock is given back", func() bool { return len(r.client().Keys(t.Context(), "*:lock:*").Val()) == 0 })
 }
 
 // deadlines is a hook that keeps until when each command may take.
