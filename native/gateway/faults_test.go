@@ -166,12 +166,12 @@ func TestCircuitOpensForAnOutageAndClosesAgain(t *testing.T) {
 
 func TestWhopsRateLimitIsHonoured(t *testing.T) {
 	first, second, third := testKey("first"), testKey("second"), testKey("third")
-	limited := fields{"fault": "429", "fault_retry_after": "3"}
+	limited := fields{"fault": "429", "fault_retry_after": "90"}
 	sim := startSim(t, []fields{licensed(first, limited), licensed(second, limited), licensed(third)})
 	g := startGateway(t, sim)
 	a := g.validate(first, machine(1))
 	assertRefused(t, a, 503, "unavailable")
-	assert.Equal(t, "3", a.header.Get("Retry-After"))
+	assert.Equal(t, "90", a.header.Get("Retry-After"))
 	assert.Equal(t, 1, sim.calls("v1.get"), "not asked twice")
 	assert.Equal(t, 503, g.validate(first, machine(1)).status)
 	assert.Equal(t, 1, sim.calls("v1.get"), "left alone")

