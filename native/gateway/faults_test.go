@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
 	"time"
@@ -124,6 +125,32 @@ func TestFaultsOfAWrite(t *testing.T) {
 			if c.fault == "403" {
 				assert.True(t, g.logged("member:manage", `"level":"ERROR"`))
 			}
+		})
+	}
+}
+
+// A write whose answer was lost is repeated as the same one, and only then.
+func TestIdempotencyKeys(t *testing.T) {
+	for fault, same := range map[string]bool{"failed-write": true, "ignored-write": false} {
+		t.Run(fault, func(t *testing.T) {
+			key := testKey("idempotent")
+			sim := startSim(t, []fields{licensed(key, fields{"fault": fault, "fault_on": []string{"v1.patch"}, "fault_times": 1})})
+			require.Equal(t, 201, startGateway(t, sim).validate(key, machine(1)).status)
+			var requests []struct {
+				Operation string `json:"operation"`
+				Key       string `json:"idempotency_key"`
+			}
+			require.NoError(t, json.Unmarshal(sim.control("GET", "/sim/requests", nil), &requests))
+			var keys []string
+			for _, r := range requests {
+				if r.Operation == "v1.patch" {
+					keys = append(keys, r.Key)
+				}
+			}
+			require.Len(t, keys, 2)
+			assert.NotEmpty(t, keys[0])
+			assert.NotEmpty(t, keys[1])
+			assert.Equal(t, same, keys[0] == keys[1])
 		})
 	}
 }

@@ -65,6 +65,20 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// A licence's metadata has room for 50 values, however many machines are allowed.
+func TestNoMoreIsStoredThanWhopTakes(t *testing.T) {
+	r := bindingRules{maxMachines: 25}
+	stored := metadata{}
+	for n := range 16 {
+		m, whole := r.compare(stored, parseMetadata(t, fmt.Sprintf(`{"A":"%d","B":"b","C":"c"}`, n)))
+		require.Equal(t, free, m)
+		stored = whole
+	}
+	require.Len(t, stored, 48)
+	m, _ := r.compare(stored, parseMetadata(t, `{"A":"x","B":"b","C":"c"}`))
+	assert.Equal(t, differs, m)
+}
+
 // Whoever chooses names and values at will gets no more machines in than the
 // seller allows.
 func TestNoChoiceOfNamesAddsAMachine(t *testing.T) {
