@@ -189,6 +189,8 @@ func TestStandIn(t *testing.T) {
 		{name: "preferred, it is not asked for", answer: answer(404, `{"error":"x"}`, ""), stored: Stored{Lease: stored.Lease, Prefer: true}},
 		{name: "preferred, but expired, the server is asked", answer: answer(404, `{"error":"x"}`, ""), later: day,
 			stored: Stored{Lease: stored.Lease, Prefer: true}, refusal: NotFound},
+		{name: "preferred, in its last second", answer: answer(404, `{"error":"x"}`, ""), later: day - 1,
+			stored: Stored{Lease: stored.Lease, Prefer: true}},
 		{name: "preferred, but past the latest time seen", answer: answer(404, `{"error":"x"}`, ""), later: day - 200,
 			stored: Stored{Lease: stored.Lease, Prefer: true, LastSeenMs: testNowMs + day*1000}, refusal: NotFound},
 		{name: "preferred and expired, its grace still counts offline", answer: broken, later: 2 * day, stored: Stored{Lease: stored.Lease, Prefer: true}},
