@@ -1,6 +1,7 @@
 package license
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -27,8 +28,9 @@ func FuzzParseISO(f *testing.F) {
 		got, ok := parseISO(s)
 		want, err := time.Parse(time.RFC3339Nano, s)
 		if err == nil && !ok && want.Year() >= 0 {
-			// The library also takes a comma for the fraction, and one-digit hours.
-			if len(s) >= 20 && s[10] == 'T' && s[13] == ':' && s[19] != ',' {
+			// The library also takes a comma for the fraction, one-digit hours, and a
+			// zone of 24 hours or 60 minutes.
+			if len(s) >= 20 && s[10] == 'T' && s[13] == ':' && s[19] != ',' && !strings.HasSuffix(s, ":60") && s[len(s)-5:len(s)-3] != "24" {
 				t.Errorf("%q was not read", s)
 			}
 		}

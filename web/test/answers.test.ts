@@ -58,7 +58,8 @@ const outcomes: Record<string, string> = {
 };
 // Faults of the Current API, which a client never speaks.
 const upstreamOnly = [
-  ...["status-missing", "key-null", "failed-write", "ignored-write", "overwritten", "stale-read"],
+  ...["status-missing", "key-null", "failed-write", "ignored-write", "late-write"],
+  ...["overwritten", "stale-read"],
 ];
 
 suite("answers in a page", () => {
