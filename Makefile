@@ -142,7 +142,7 @@ test-web: build browser
 	cd web && npm test
 
 .PHONY: bench
-bench: build browser redis ## Measure the budgets of size and speed
+bench: build pack browser redis ## Measure the budgets of size and speed
 	@status=0; (cd web && npm run --silent bench) || status=1; \
 	echo; (cd native/gateway && go run ./bench) || status=1; exit $$status
 
@@ -159,7 +159,7 @@ check: bin/staticcheck js/dist/.built web/dist/.built ## Check formatting, vet, 
 	GOOS=darwin bin/staticcheck ./native/sidecar
 	go mod tidy -diff
 	go mod verify
-	@generated=$$(git ls-files bin js/dist js/build web/dist '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
+	@generated=$$(git ls-files bin js/dist js/build js/pack web/dist '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
 	cd js && npm run lint && npm run types
 	cd web && npm run lint && npm run types
 

@@ -4,6 +4,7 @@ import { inBrowser } from "./browser.js";
 import { downloads } from "./download.js";
 import { inElectron } from "./electron.js";
 import { report } from "./measure.js";
+import { packages } from "./packages.js";
 import { machineIds } from "./sidecar.js";
 import { buildModules, sizes } from "./size.js";
 
@@ -12,6 +13,7 @@ buildModules();
 const rows = [
   ...(await sizes()),
   ...(await downloads()),
+  ...packages(),
   ...(await inBrowser()),
   ...(await machineIds()),
   ...(await inElectron()),
