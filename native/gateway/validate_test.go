@@ -128,6 +128,9 @@ func TestSeveralMachines(t *testing.T) {
 	assert.Equal(t, 201, g.validate(noted, machine(2)).status)
 	assert.Equal(t, map[string]any{"note": "vip", "HWID": machine(1), "HWID_2": machine(2)}, sim.membership(noted).Metadata)
 	assertRefused(t, g.post(validatePath(key), `{"metadata":{"note":"`+machine(1)+`"}}`), 400, "invalid_request")
+	long := strings.Repeat("x", 99)
+	assertRefused(t, g.post(validatePath(key), `{"metadata":{"`+long+`":"a"}}`), 400, "invalid_request")
+	assertRefused(t, g.post(validatePath(key), `{"metadata":{"`+long[1:]+`":"a"}}`), 400, "metadata_mismatch")
 }
 
 func TestNoMetadataNamesNoMachine(t *testing.T) {
@@ -193,7 +196,8 @@ func TestWrongRequests(t *testing.T) {
 		"a power":                `{"metadata":{"HWID":1e3}}`,
 		"no finite number":       `{"metadata":{"HWID":1e999}}`,
 		"minus zero":             `{"metadata":{"HWID":-0}}`,
-		"a number that rounds":   `{"metadata":{"HWID":12345678901234567890}}`,
+		"a number that rounds":   `{"metadata":{"HWID":9007199254740993}}`,
+		"a number over 64 bits":  `{"metadata":{"HWID":12345678901234567890}}`,
 		"a list":                 `{"metadata":{"HWID":["a"]}}`,
 		"an empty name":          `{"metadata":{"":"x"}}`,
 		"a long name":            `{"metadata":{"` + long[:101] + `":"x"}}`,
