@@ -3,6 +3,7 @@
 // run the host with real frames and origins.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -22,11 +23,18 @@ interface Reply {
 function fakeElectron() {
   const handlers = new Map<string, Handler>();
   const quitting: (() => void)[] = [];
+  const state = {
+    ready: true,
+    created: [] as ((event: object, contents: object) => void)[],
+  };
   const userData = temporaryFolder();
   const electron = {
     app: {
       getAppPath: () => "/apps/my-app",
       getPath: () => userData,
+      isReady: () => state.ready,
+      on: (_event: string, listener: (event: object, contents: object) => void) =>
+        state.created.push(listener),
       once: (_event: string, listener: () => void) => quitting.push(listener),
       off: (_event: string, listener: () => void) =>
         quitting.splice(quitting.indexOf(listener), quitting.includes(listener) ? 1 : 0),
@@ -44,7 +52,7 @@ function fakeElectron() {
       decryptString: () => "",
     },
   };
-  return { electron: electron as unknown as Electron, handlers, quitting };
+  return { electron: electron as unknown as Electron, handlers, quitting, state };
 }
 
 const packaged = {
@@ -55,11 +63,11 @@ const packaged = {
 const origins = ["app://my-app"];
 
 function register(options: LicenseHostOptions) {
-  const { electron, handlers, quitting } = fakeElectron();
+  const { electron, handlers, quitting, state } = fakeElectron();
   const host = hostFactory(electron, packaged)(options);
   const ask = (event: unknown, channel: string, ...given: unknown[]): Promise<Reply> =>
     (handlers.get(`whop-license:${channel}`) as Handler)(event, ...given);
-  return { host, handlers, quitting, ask };
+  return { host, handlers, quitting, state, ask };
 }
 
 const frame = (more: object = {}) => ({
@@ -89,6 +97,7 @@ test("options that can't be right", () => {
     [{ origins, wasm: new Uint8Array() }, "wasm"],
     [{ origins, leases: {} }, "leases"],
     [{ origins, leases: "local" }, "leases"],
+    [{ origins, leases: "memory" }, "leases"],
     [{ origins, validator: null }, "options"],
     [{ origins, validator: { endpoint: "https://x", wasm: "y" } }, "options"],
     [{ origins, validator: { endpoint: "https://x" }, onVerdict: 1 }, "onVerdict"],
@@ -160,6 +169,18 @@ test("every other sender is refused, whatever it asks for", async () => {
   host.dispose();
 });
 
+test("a window that a page has opened is refused without an opener too", async () => {
+  const { host, state, ask } = register({ origins });
+  const page = new EventEmitter();
+  for (const listener of state.created) listener({}, page);
+  const opened = event() as { sender: object };
+  assert.equal((await ask(opened, "machine-id")).error, undefined);
+  page.emit("did-create-window", { webContents: opened.sender });
+  assert.match((await ask(opened, "machine-id")).error?.message ?? "", /opened by a page/);
+  assert.equal((await ask(event(), "machine-id")).error, undefined);
+  host.dispose();
+});
+
 test("a page that goes while it is being answered", async () => {
   const { host, ask } = register({ origins });
   const senderFrame = frame();
@@ -181,6 +202,7 @@ test("there is one host; another can follow it", async () => {
   first.dispose();
   assert.deepEqual([handlers.size, quitting.length], [0, 0]);
   const second = register({ origins });
+  first.dispose();
   const ask = handlers.get("whop-license:machine-id") as Handler;
   assert.equal((await ask(event())).error, undefined);
   for (const quit of [...quitting]) quit();
@@ -245,6 +267,13 @@ test("too many calls at once are refused until some are answered", async () => {
 test("a host without a validator decides nothing", async () => {
   const { host } = register({ origins });
   await rejects(host.validateLicense("K"), "load_failed", /`validator`/);
+  host.dispose();
+});
+
+test("the main process can't ask before the app is ready", async () => {
+  const { host, state } = register({ origins, validator: { endpoint: "http://127.0.0.1:9" } });
+  state.ready = false;
+  await rejects(host.validateLicense("K"), "load_failed", /whenReady/);
   host.dispose();
 });
 

@@ -126,14 +126,16 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
 
   test("a window that a page has opened", async () => {
     const { app, page } = await launch();
-    for (const [index, [url, because]] of (
+    for (const [index, [url, features, because]] of (
       [
-        [`${page.url()}?2`, /opened by a page/],
-        ["about:blank", /not in `origins`/],
-        [foreign.origin, /not in `origins`/],
+        // First, as the stand-in takes it for the only window's.
+        [`${page.url()}?2`, "noopener", /opened by a page/],
+        [`${page.url()}?3`, "", /opened by a page/],
+        ["about:blank", "", /not in `origins`/],
+        [foreign.origin, "", /not in `origins`/],
       ] as const
     ).entries()) {
-      await page.evaluate((url) => void open(url), url);
+      await page.evaluate(([url, features]) => void open(url, "", features), [url, features]);
       const child = await app.window(index + 1);
       await child.waitForLoadState();
       await refused(child, because);
@@ -225,6 +227,17 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
       await app.quit();
     });
   }
+
+  test("the preload itself gives an unsafe window nothing but the reason", async () => {
+    for (const preferences of [{ contextIsolation: false }, { sandbox: false }]) {
+      const { app, page } = await launch({ preloads: ["ours"], webPreferences: preferences });
+      const members = await page.evaluate(() =>
+        Object.keys(Reflect.get(globalThis, "whopLicense")),
+      );
+      assert.deepEqual(members, ["protocol", "refused"]);
+      await app.quit();
+    }
+  });
 
   test("an attacker's preload in an unsafe window is refused by the main process too", async () => {
     const { app, page } = await launch({ preloads: ["raw"], webPreferences: { sandbox: false } });

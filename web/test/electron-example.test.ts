@@ -122,6 +122,7 @@ describe(`the Electron example ${runsIn}`, () => {
       ["/renderer/..%5cmain.js", 404],
       ["/renderer", 404],
       ["/nowhere", 404],
+      ["/renderer/nowhere.js", 404],
     ] as const) {
       assert.equal(await statusOf(toBrowser("app://my-app/"), path), status, path);
     }

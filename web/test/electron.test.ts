@@ -1,9 +1,11 @@
 // The Electron entry points in an app: the page decides, or its main process.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { build as esbuild } from "esbuild";
 import type { Page } from "playwright-core";
+import { build as vite } from "vite";
 import { createSidecar } from "whop-license/sidecar";
 import { runsIn } from "./electron/app.js";
 import type { Outcome } from "./electron/fixture/page.js";
@@ -11,6 +13,7 @@ import {
   type Behind,
   call,
   codeOf,
+  install,
   origin,
   policy,
   raw,
@@ -19,6 +22,30 @@ import {
   startBehind,
   temporaryFolder,
 } from "./electron/fixture.js";
+
+/** Each bundles a preload for a sandbox. */
+const bundlers: Record<string, (root: string, entry: string, file: string) => Promise<unknown>> = {
+  esbuild: (root, entry, file) =>
+    esbuild({
+      entryPoints: [entry],
+      outfile: join(root, file),
+      bundle: true,
+      format: "cjs",
+      external: ["electron"],
+    }),
+  Vite: (root, entry, file) =>
+    vite({
+      root,
+      configFile: false,
+      logLevel: "warn",
+      build: {
+        outDir: root,
+        emptyOutDir: false,
+        lib: { entry, formats: ["cjs"], fileName: () => file },
+        rolldownOptions: { external: ["electron"] },
+      },
+    }),
+};
 
 describe(`an Electron app ${runsIn}`, () => {
   let behind: Behind;
@@ -210,6 +237,22 @@ describe(`an Electron app ${runsIn}`, () => {
     assert.equal(codeOf(await call(page, "validateInMain", key)), "inactive");
     await app.quit();
   });
+
+  for (const [name, bundle] of Object.entries(bundlers)) {
+    test(`a preload of one's own, with ours in it, bundled by ${name}`, async () => {
+      const key = await behind.addMembership();
+      const { folder } = install();
+      const entry = join(folder, "preload.js");
+      writeFileSync(entry, 'import "whop-license/electron/preload";\n');
+      await bundle(folder, entry, "raw-preload.cjs");
+      const { app, page } = await start(
+        { host: { origins: [origin] }, policy: policy(behind.endpoint), preloads: ["raw"] },
+        { site: behind.sites[0], folder },
+      );
+      assert.equal(codeOf(await call(page, "validate", trusted(), key)), "valid");
+      await app.quit();
+    });
+  }
 
   test("a preload that runs twice, and one that doesn't run", async () => {
     const key = await behind.addMembership();

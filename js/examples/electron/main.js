@@ -45,6 +45,7 @@ app.whenReady().then(() => {
   session.defaultSession.setPermissionRequestHandler((_contents, _permission, decide) =>
     decide(false),
   );
+  session.defaultSession.setPermissionCheckHandler(() => false);
   protocol.handle("app", serve);
   const window = new BrowserWindow({
     width: 720,
@@ -61,7 +62,9 @@ async function serve(request) {
   const file = join(folder, normalize(decodeURIComponent(pathname)));
   const served = SERVED.some((name) => file.startsWith(join(folder, name) + sep));
   if (`app://${host}` !== ORIGIN || !served) return new Response(null, { status: 404 });
-  const { ok, body, headers } = await net.fetch(pathToFileURL(file).href);
+  // It rejects where there is no such file.
+  const read = net.fetch(pathToFileURL(file).href).catch(() => Response.error());
+  const { ok, body, headers } = await read;
   if (!ok) return new Response(null, { status: 404 });
   return new Response(body, {
     headers: {

@@ -1,4 +1,4 @@
-import type { App, IpcMain, IpcMainInvokeEvent, WebFrameMain } from "electron";
+import type { App, IpcMain, IpcMainInvokeEvent, WebContents, WebFrameMain } from "electron";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
 import { type LeaseStore, readStore } from "../lease-store.js";
 import { readOptions } from "../options.js";
@@ -9,7 +9,7 @@ import { createDecider, type DeciderOptions } from "./decider.js";
 import { createFileLeases, type SafeStorage } from "./lease-file.js";
 import { readModule, readModuleFile } from "./module.js";
 import { isListed, readOrigins } from "./origins.js";
-import { refusal } from "./sender.js";
+import { refusal, watchOpened } from "./sender.js";
 
 export interface LicenseHostOptions {
   /**
@@ -42,8 +42,9 @@ export interface LicenseHostOptions {
 /** What serves an app's pages with what only the main process has. */
 export interface LicenseHost {
   /**
-   * Asks about a licence key on this machine; only with a `validator`. It
-   * rejects with a `LicenseError`, which says nothing about the licence.
+   * Asks about a licence key on this machine; only with a `validator`, and once
+   * the app is ready, as `safeStorage` can't be used before. It rejects with a
+   * `LicenseError`, which says nothing about the licence.
    */
   validateLicense(
     licenseKey: string,
@@ -55,7 +56,7 @@ export interface LicenseHost {
 
 /** What is used of Electron. */
 export interface Electron {
-  app: Pick<App, "getAppPath" | "getPath" | "once" | "off">;
+  app: Pick<App, "getAppPath" | "getPath" | "isReady" | "on" | "once" | "off">;
   ipcMain: Pick<IpcMain, "handle" | "removeHandler">;
   safeStorage: SafeStorage;
 }
@@ -84,6 +85,8 @@ export function hostFactory(
   { app, ipcMain, safeStorage }: Electron,
   packaged: Packaged,
 ): (options: LicenseHostOptions) => LicenseHost {
+  let opened: WeakSet<WebContents> | undefined;
+
   return (options) => {
     if (!ipcMain) throw loadFailed("registerLicenseHost works in Electron's main process alone.");
     const given = readOptions(options, OPTIONS);
@@ -92,8 +95,10 @@ export function hostFactory(
     const wasm = readModuleFile(given.wasm);
     const onVerdict = readCallback(given.onVerdict);
     const store =
-      readStore(given.leases) ??
+      readLeases(given.leases) ??
       createFileLeases({ path: `${app.getPath("userData")}/whop-license-leases`, safeStorage });
+    opened ??= watchOpened(app);
+    const byPages = opened;
 
     const sidecar = packaged.createSidecar();
     const machineId = () => sidecar.machineId(machine);
@@ -110,8 +115,10 @@ export function hostFactory(
     const pages = new Set<WebFrameMain>();
     const calls = new Map<string, AbortController>();
     let inFlight = 0;
+    let disposed = false;
 
     function tell(verdict: Verdict, later: boolean): void {
+      if (disposed) return;
       // What it throws is reported as of any other listener, and breaks no answer.
       if (onVerdict) queueMicrotask(() => onVerdict(verdict));
       if (!later) return;
@@ -129,7 +136,7 @@ export function hostFactory(
     /** Answers listed pages alone, each by plain data, and never too many at once. */
     function answering(handler: Handler): Handler {
       return async (event, ...rest): Promise<Reply<unknown>> => {
-        const refused = refusal(event, origins, app.getAppPath());
+        const refused = refusal(event, origins, app.getAppPath(), byPages);
         if (refused) {
           const message = `The licence host does not answer this page: ${refused}.`;
           return { error: errorData(loadFailed(message)) };
@@ -186,6 +193,8 @@ export function hostFactory(
     ];
 
     function dispose(): void {
+      if (disposed) return; // The handlers may be those of the next host by now.
+      disposed = true;
       app.off("will-quit", dispose);
       for (const [channel] of handlers) ipcMain.removeHandler(channel);
       for (const controller of calls.values()) controller.abort();
@@ -206,6 +215,7 @@ export function hostFactory(
     return Object.freeze<LicenseHost>({
       validateLicense: async (licenseKey, asked) => {
         if (!decide) throw noValidator();
+        if (!app.isReady()) throw notReady();
         return decide(licenseKey, readOptions(asked, ["signal", "timeoutMs"]) as ValidateOptions);
       },
       dispose,
@@ -223,6 +233,11 @@ function readCallback(onVerdict: unknown): LicenseHostOptions["onVerdict"] {
     return onVerdict as LicenseHostOptions["onVerdict"];
   }
   throw invalid("onVerdict", "must be a function");
+}
+
+function readLeases(leases: unknown): LeaseStore | undefined {
+  if (typeof leases !== "string") return readStore(leases);
+  throw invalid("leases", "must be an object with get, set and remove");
 }
 
 async function useStore(store: LeaseStore, [operation, name, text]: unknown[]): Promise<unknown> {
@@ -255,6 +270,12 @@ function noValidator(): LicenseError {
   return loadFailed(
     "The main process has no validator: give registerLicenseHost the option `validator`, " +
       "or use loadElectronValidator in the page.",
+  );
+}
+
+function notReady(): LicenseError {
+  return loadFailed(
+    "Electron is not ready, so kept leases can't be read: call validateLicense in `app.whenReady().then(…)`.",
   );
 }
 

@@ -1,9 +1,21 @@
-import type { IpcMainInvokeEvent, WebContents, WebFrameMain, WebPreferences } from "electron";
+import type { App, IpcMainInvokeEvent, WebContents, WebFrameMain, WebPreferences } from "electron";
 import { isListed, type Origins } from "./origins.js";
 
 /** Electron has it, but doesn't list it. */
 interface Inspectable {
   getLastWebPreferences?(): WebPreferences | null;
+}
+
+/**
+ * Notes from now on which windows were opened by pages: an opener alone doesn't
+ * tell, as a page can open a window without one, or give it up.
+ */
+export function watchOpened(app: Pick<App, "on">): WeakSet<WebContents> {
+  const opened = new WeakSet<WebContents>();
+  app.on("web-contents-created", (_event, contents) => {
+    contents.on("did-create-window", ({ webContents }) => void opened.add(webContents));
+  });
+  return opened;
 }
 
 /**
@@ -16,9 +28,10 @@ export function refusal(
   event: IpcMainInvokeEvent,
   origins: Origins,
   appFolder: string,
+  opened: WeakSet<WebContents>,
 ): string | undefined {
   try {
-    return judge(event.sender, event.senderFrame, origins, appFolder);
+    return judge(event.sender, event.senderFrame, origins, appFolder, opened);
   } catch {
     return "the page has gone";
   }
@@ -29,6 +42,7 @@ function judge(
   frame: WebFrameMain | null,
   origins: Origins,
   appFolder: string,
+  opened: WeakSet<WebContents>,
 ): string | undefined {
   if (!frame) return "the page has gone";
   if (frame.parent || !isSame(frame, sender.mainFrame) || sender.hostWebContents) {
@@ -37,7 +51,9 @@ function judge(
   if (!isListed(origins, frame.url, frame.origin, appFolder)) {
     return "its origin is not in `origins`";
   }
-  if (sender.opener) return "its window was opened by a page; open it in the main process";
+  if (sender.opener || opened.has(sender)) {
+    return "its window was opened by a page; open it in the main process";
+  }
   const unsafe = unsafeSetting(sender.getLastWebPreferences?.() ?? {});
   return unsafe && `its window is not safe; set \`${unsafe}\` in its webPreferences`;
 }

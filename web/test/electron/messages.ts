@@ -34,6 +34,6 @@ export type ToMain =
     }
   | { type: "request"; call: number; url: string; method: string; headers: Headers }
   | { type: "navigates"; call: number; window: number; url: string }
-  | { type: "opened"; call: number; opener: number; url: string }
+  | { type: "opened"; call: number; by: number; hidden: boolean; url: string }
   | { type: "closed"; window: number }
   | { type: "quit" };

@@ -17,9 +17,13 @@ const appPath = process.env.STAND_IN_APP_PATH ?? "";
 class App extends EventEmitter {
   readonly #ready = once(this, "ready");
 
+  #isReady = false;
+
   start(): void {
+    this.#isReady = true;
     this.emit("ready");
   }
+  isReady = (): boolean => this.#isReady;
   whenReady = (): Promise<unknown> => this.#ready;
   getAppPath = (): string => appPath;
   getPath = (name: string): string => (name === "userData" ? userData : join(userData, name));
@@ -107,6 +111,7 @@ export const session = {
       return filePath;
     },
     setPermissionRequestHandler(): void {},
+    setPermissionCheckHandler(): void {},
   }),
 };
 
@@ -270,13 +275,14 @@ function mayNavigate({ window, url }: Of<"navigates">): boolean {
 }
 
 /** A window that a page opens has its opener's settings. */
-function mayOpen({ call, opener, url }: Of<"opened">): FromMain {
-  const parent = windows.get(opener);
+function mayOpen({ call, by, hidden, url }: Of<"opened">): FromMain {
+  const parent = windows.get(by);
   if (parent?.webContents.openHandler({ url }).action !== "allow") {
     return { type: "answer", call, allowed: false };
   }
   const child = new BrowserWindow(parent.options);
-  child.webContents.opener = parent.webContents.mainFrame;
+  child.webContents.opener = hidden ? null : parent.webContents.mainFrame;
+  parent.webContents.emit("did-create-window", child, { url });
   return { type: "answer", call, allowed: true, window: child.id };
 }
 
