@@ -348,6 +348,45 @@ test("a refusal in the background reaches the pages that are still there", async
   host.dispose();
 });
 
+test("a refusal in the background is told to nobody once the host is disposed of", async () => {
+  const server = await startLeaseServer();
+  const { endpoint, publicKey } = server;
+  const store = new TestStore();
+  let forgotten = () => {};
+  const removed = new Promise<void>((done) => {
+    forgotten = done;
+  });
+  const heard: string[] = [];
+  const { host } = register({
+    origins,
+    leases: {
+      get: (name) => store.get(name),
+      set: (name, text) => store.set(name, text),
+      remove: () => forgotten(),
+    },
+    validator: { endpoint, publicKey, revalidateAfterMs: 0 },
+    onVerdict: ({ code }) => heard.push(code),
+  });
+  await host.validateLicense(KEY);
+  let refuse = () => {};
+  server.answer = (response, asked) => {
+    refuse = () => void says(403, { error: { code: "license_inactive" } })(response, asked, server);
+    reached();
+  };
+  let reached = () => {};
+  const asking = new Promise<void>((done) => {
+    reached = done;
+  });
+  await host.validateLicense(KEY);
+  await asking;
+  host.dispose();
+  refuse();
+  await removed;
+  // Whoever is told is told before any other event.
+  await new Promise((done) => setImmediate(done));
+  assert.deepEqual(heard, ["valid", "valid"]);
+});
+
 test("a page's call ends when it says so, or the host is disposed of", async () => {
   let asked = () => {};
   const endpoint = await serve(() => asked());

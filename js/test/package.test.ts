@@ -1,7 +1,7 @@
 // The packed tarballs, installed into an empty project and used from there.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -190,25 +190,115 @@ export async function machine(): Promise<string> {
 }
 `;
 
+const ELECTRON_MAIN = `
+import { app, BrowserWindow, safeStorage } from "electron";
+import {
+  createFileLeases,
+  type LeaseStore,
+  LicenseError,
+  type LicenseHost,
+  type LicenseHostOptions,
+  preloadPath,
+  registerLicenseHost,
+  type Verdict,
+} from "whop-license/electron/main";
+
+const leases: LeaseStore = createFileLeases({ path: app.getPath("userData") + "/l", safeStorage });
+const options: LicenseHostOptions = {
+  origins: ["app://my-app"],
+  machineId: { scheme: "app-scoped", appId: "app" },
+  leases,
+  validator: { endpoint: "https://license.example.com", publicKey: "k", revalidateAfterMs: 1 },
+  onVerdict: ({ code, valid }) => valid || code === "inactive",
+};
+const host: LicenseHost = registerLicenseHost(options);
+
+export async function check(key: string): Promise<Verdict | string> {
+  new BrowserWindow({ webPreferences: { preload: preloadPath } });
+  try {
+    return await host.validateLicense(key, { timeoutMs: 1, signal: new AbortController().signal });
+  } catch (error) {
+    return error instanceof LicenseError ? error.code : "";
+  } finally {
+    host.dispose();
+  }
+}
+
+export function wrong(): void {
+  // @ts-expect-error: origins are needed
+  registerLicenseHost({});
+  // @ts-expect-error: no such store
+  registerLicenseHost({ origins: [], leases: "local" });
+  // @ts-expect-error: the host has the module
+  registerLicenseHost({ origins: [], validator: { endpoint: "", wasm: "" } });
+  // @ts-expect-error: the host knows the machine
+  void host.validateLicense("k", "m");
+}
+`;
+
+const PRELOAD = `
+import "whop-license/electron/preload";
+export {};
+`;
+
+const RENDERER = `
+import {
+  type ElectronLoadOptions,
+  type ElectronValidator,
+  type InvalidVerdict,
+  type LeaseStore,
+  LicenseError,
+  licenseStore,
+  loadElectronValidator,
+  loadMainValidator,
+  type MachineId,
+  type Verdict,
+} from "whop-license/electron/renderer";
+
+export async function check(options: ElectronLoadOptions): Promise<Verdict | string | undefined> {
+  const { machineId, validateLicense }: ElectronValidator = await loadElectronValidator(options);
+  const own: MachineId = machineId;
+  const store: LeaseStore = licenseStore;
+  await store.set("whop-license-key", own.id);
+  const main = await loadMainValidator({ onChange: ({ message }: InvalidVerdict) => message });
+  await main.validateLicense("k", undefined, { timeoutMs: 1 });
+  // @ts-expect-error: the module comes from the main process
+  await loadElectronValidator({ endpoint: "", wasm: "" });
+  // @ts-expect-error: the main process has these
+  await loadMainValidator({ endpoint: "" });
+  return validateLicense("k").catch((error) => (error instanceof LicenseError ? error.code : ""));
+}
+`;
+
+function linkElectron(): void {
+  const link = join(project, "node_modules/electron");
+  if (!existsSync(link))
+    symlinkSync(join(packageFolder, "node_modules/electron"), link, "junction");
+}
+
+const bundler = ["--module", "esnext", "--moduleResolution", "bundler"];
+const page = [...bundler, "--lib", "es2022,dom", "--types", ""];
+// Electron's own types speak of the DOM's too.
+const electron = ["--lib", "es2022,dom", "--types", "node"];
+
+// Pages need no types of Electron's, so they are checked before those are there.
 for (const [name, file, text, options] of [
+  ["Electron's pages, bundled", "renderer.ts", RENDERER, page],
+  ["Electron's pages by nodenext", "renderer.mts", RENDERER, ["--module", "nodenext", ...electron]],
+  ["a bundled preload", "preload.ts", PRELOAD, page],
+  ["a preload in CommonJS", "preload.cts", PRELOAD, ["--module", "node16", ...electron]],
+  ["Electron, an ES module", "electron.mts", ELECTRON_MAIN, ["--module", "nodenext", ...electron]],
+  ["Electron, CommonJS", "electron.cts", ELECTRON_MAIN, ["--module", "node16", ...electron]],
+  ["Electron, bundled", "electron.ts", ELECTRON_MAIN, [...bundler, ...electron]],
   ["an ES module for Node", "esm.mts", NODE_CONSUMER, ["--module", "node16"]],
   ["CommonJS for Node", "cjs.cts", NODE_CONSUMER, ["--module", "node16"]],
   ["nodenext", "next.mts", NODE_CONSUMER, ["--module", "nodenext"]],
-  [
-    "a bundler for pages",
-    "page.ts",
-    CONSUMER,
-    ["--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2022,dom", "--types", ""],
-  ],
-  [
-    "a bundler for Electron's main process",
-    "main.ts",
-    NODE_CONSUMER,
-    ["--module", "esnext", "--moduleResolution", "bundler"],
-  ],
+  ["a bundler for pages", "page.ts", CONSUMER, page],
+  ["a bundler for Electron's main process", "main.ts", NODE_CONSUMER, bundler],
 ] as const) {
   test(`types for ${name}`, () => {
     writeFileSync(join(project, file), text);
+    if (text === ELECTRON_MAIN) linkElectron();
     const forNode = options.includes("--types" as never)
       ? []
       : ["--lib", "es2022", "--types", "node"];

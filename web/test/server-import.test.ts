@@ -1,6 +1,6 @@
 // What an import of the package does on a server: nothing.
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { makeProject, type Project } from "./project.js";
@@ -72,6 +72,18 @@ suite("on a server, an import does nothing", () => {
       assert.deepEqual(done, []);
     });
   }
+
+  test("whop-license/electron/main needs electron, and does nothing outside of it", async () => {
+    const entry = "whop-license/electron/main";
+    await assert.rejects(imported(entry), /Cannot find package 'electron'/);
+    // In Node, the package of that name is the path of a program.
+    const stub = join(project.folder, "node_modules/electron");
+    await mkdir(stub);
+    await writeFile(join(stub, "index.js"), 'module.exports = "/somewhere/electron";\n');
+    const { exports, done } = await imported(entry);
+    assert.ok(exports > 0);
+    assert.deepEqual(done, []);
+  });
 
   for (const kind of ["external", "bundled"]) {
     test(`in Vite's build for servers, ${kind}`, async () => {
