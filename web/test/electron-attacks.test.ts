@@ -128,7 +128,6 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     const { app, page } = await launch();
     for (const [index, [url, features, because]] of (
       [
-        // First, as the stand-in takes it for the only window's.
         [`${page.url()}?2`, "noopener", /opened by a page/],
         [`${page.url()}?3`, "", /opened by a page/],
         ["about:blank", "", /not in `origins`/],

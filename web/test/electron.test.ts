@@ -22,6 +22,7 @@ import {
   startBehind,
   temporaryFolder,
 } from "./electron/fixture.js";
+import { complaints } from "./page.js";
 
 /** Each bundles a preload for a sandbox. */
 const bundlers: Record<string, (root: string, entry: string, file: string) => Promise<unknown>> = {
@@ -257,7 +258,10 @@ describe(`an Electron app ${runsIn}`, () => {
   test("a preload that runs twice, and one that doesn't run", async () => {
     const key = await behind.addMembership();
     const twice = await launch({ preloads: ["ours", "ours"] });
+    const said = complaints(twice.page);
+    await twice.page.reload();
     assert.equal(codeOf(await call(twice.page, "validate", trusted(), key)), "valid");
+    assert.deepEqual(said, []);
     await twice.app.quit();
     const never = await launch({ preloads: [] });
     await fails(never.page, /preload.*has not run.*preloadPath/);

@@ -150,8 +150,6 @@ class StandInApp implements RunningApp {
     { resolve(answer: FromMain): void; reject(error: Error): void }
   >();
   #lastCall = 0;
-  /** How many windows the main process is opening. */
-  #opening = 0;
 
   private constructor(browser: Browser, context: BrowserContext, site: Site, main: ChildProcess) {
     this.#browser = browser;
@@ -260,9 +258,7 @@ class StandInApp implements RunningApp {
     const url = this.#site.toBrowser(message.url);
     let window = this.#windows.get(number);
     if (!window) {
-      this.#opening++;
       const page = await this.#context.newPage();
-      this.#opening--;
       window = await this.#add(number, page, preferences, preloads);
     }
     const error = await window.show(url);
@@ -277,14 +273,14 @@ class StandInApp implements RunningApp {
   /** A window that a page has opened. */
   async #popup(page: Page): Promise<void> {
     const opener = await page.opener();
-    // Without an opener it was opened by the only window, or is one that the main process opens.
-    const only = this.#windows.size === 1 ? [...this.#windows.keys()][0] : undefined;
-    const number = opener ? this.#numberOf(opener) : this.#opening > 0 ? undefined : only;
+    const number = opener ? this.#numberOf(opener) : undefined;
     if (number === undefined) return;
+    // The browser knows who opened it; the page itself may not. It may be moving just now.
+    const isHidden = (): Promise<boolean> => page.evaluate(() => window.opener === null);
     const answer = await this.#ask({
       type: "opened",
       by: number,
-      hidden: !opener,
+      hidden: await isHidden().catch(isHidden),
       url: this.#site.toApp(page.url()),
     });
     if (answer.type !== "answer" || !answer.allowed || answer.window === undefined) {

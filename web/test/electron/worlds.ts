@@ -115,6 +115,9 @@ function preloadWorld(
         if (!settings.contextIsolated) {
           throw new Error("contextBridge API can only be used when contextIsolation is enabled");
         }
+        if (exposed.has(key)) {
+          throw new Error("Cannot bind an API on top of an existing property on the window object");
+        }
         exposed.set(key, api);
         const members = Object.fromEntries(
           Object.entries(api).map(([name, value]) => [
