@@ -150,6 +150,7 @@ class StandInApp implements RunningApp {
     { resolve(answer: FromMain): void; reject(error: Error): void }
   >();
   #lastCall = 0;
+  #ending = false;
 
   private constructor(browser: Browser, context: BrowserContext, site: Site, main: ChildProcess) {
     this.#browser = browser;
@@ -157,7 +158,7 @@ class StandInApp implements RunningApp {
     this.#site = site;
     this.#main = main;
     this.#output = new Output(main);
-    main.on("message", (message) => void this.#receive(message as FromMain));
+    main.on("message", (message) => this.#unlessEnding(this.#receive(message as FromMain)));
     main.once("exit", () => {
       for (const { reject } of this.#waiting.values()) reject(new Error("the app has ended"));
     });
@@ -167,13 +168,9 @@ class StandInApp implements RunningApp {
         String(value),
       ]);
       const url = this.#site.toApp(`http://${request.headers.host}${request.url}`);
-      const answer = await this.#ask({
-        type: "request",
-        url,
-        method: request.method ?? "",
-        headers,
-      });
-      if (answer.type !== "response") return void response.writeHead(500).end();
+      const question = { type: "request", url, method: request.method ?? "", headers } as const;
+      const answer = await this.#ask(question).catch(() => undefined); // the app has ended
+      if (answer?.type !== "response") return void response.writeHead(503).end();
       response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(answer.body);
     });
   }
@@ -194,7 +191,7 @@ class StandInApp implements RunningApp {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
     const app = new StandInApp(browser, context, site, child);
-    context.on("page", (page) => void app.#popup(page));
+    context.on("page", (page) => app.#unlessEnding(app.#popup(page)));
     child.send({ type: "ready" } satisfies ToMain);
     return app;
   }
@@ -220,7 +217,15 @@ class StandInApp implements RunningApp {
     return this.#output.said(pattern);
   }
 
+  /** Lets what is under way fail when the app ends, and only then. */
+  #unlessEnding(work: Promise<unknown>): void {
+    work.catch((error) => {
+      if (!this.#ending) throw error;
+    });
+  }
+
   async quit(): Promise<void> {
+    this.#ending = true;
     if (this.#main.exitCode === null && this.#main.signalCode === null) {
       const exited = once(this.#main, "exit");
       this.#main.send({ type: "quit" } satisfies ToMain);
