@@ -123,6 +123,10 @@ func (p *program) stop() {
 
 func (p *program) addr() string { return strings.TrimPrefix(p.url, "http://") }
 
+// onCores is how many requests a second so many cores would do, if they did
+// nothing else.
+func (p *program) onCores(n float64) float64 { return n * 1e6 / p.cpuEach }
+
 // cpu is the time that the program has computed, where /proc tells.
 func (p *program) cpu() time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
