@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFile, stat } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { LicenseError, loadFailed, textOf } from "./errors.js";
 import { encodeFrame, frameReader } from "./frames.js";
@@ -160,7 +160,9 @@ export class SidecarProcess {
 async function compare(path: string, digest: string): Promise<void> {
   let found: string | undefined;
   try {
-    if ((await stat(path)).size <= MAX_PROGRAM_SIZE) found = programDigest(await readFile(path));
+    // Read at once: in pieces, through Node's threads, it takes longer than the program's start.
+    const file = statSync(path);
+    if (file.isFile() && file.size <= MAX_PROGRAM_SIZE) found = programDigest(readFileSync(path));
   } catch (cause) {
     throw notStarted(path, cause);
   }
