@@ -89,7 +89,7 @@ func (r *reader) text(v js.Value) (string, error) {
 	if v.Type() != js.TypeString {
 		return "", r.invalid("must be a string, not " + describe(v))
 	}
-	if r.object.Invoke(v).Get("length").Int() > maxString {
+	if unit := r.charCodeAt.Invoke(v, maxString).Float(); unit == unit { // NaN is past the end
 		return "", r.invalid("is too long")
 	}
 	s := v.String()

@@ -34,10 +34,11 @@ type realm struct {
 	uint8Array     js.Value
 
 	abortController js.Value
-	assign          js.Value
+	setPrototypeOf  js.Value
 
-	bindPush  js.Value // makes a push that adds to its argument
-	fetchInit js.Value // what all requests have in common
+	all        js.Value // Promise.all
+	charCodeAt js.Value // of its first argument
+	bindPush   js.Value // makes a push that adds to its argument
 }
 
 func newRealm(global js.Value) *realm {
@@ -58,17 +59,14 @@ func newRealm(global js.Value) *realm {
 		uint8Array:     global.Get("Uint8Array"),
 
 		abortController: global.Get("AbortController"),
-		assign:          object.Get("assign"),
+		setPrototypeOf:  object.Get("setPrototypeOf"),
 	}
 	r.resolve = r.promise.Get("resolve").Call("bind", r.promise)
+	r.all = r.promise.Get("all").Call("bind", r.promise)
+	call := array.Get("call")
+	r.charCodeAt = call.Call("bind", global.Get("String").Get("prototype").Get("charCodeAt"))
 	bind := array.Get("bind")
 	r.bindPush = bind.Call("call", bind, array.Get("prototype").Get("push"))
-	r.fetchInit = r.dict(
-		"credentials", "omit",
-		"cache", "no-store",
-		"redirect", "manual",
-		"referrerPolicy", "no-referrer",
-	)
 	return r
 }
 

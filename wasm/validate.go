@@ -110,17 +110,17 @@ func (m *module) run(c *call) (verdict *license.Verdict, err error) {
 
 // signalContext is an AbortSignal as a license.Context.
 type signalContext struct {
-	done chan struct{}
-	err  error // set before done is closed
+	done chan struct{} // nil where there is no signal
+	err  error         // set before done is closed
 }
 
 // newSignalContext follows a signal, or nothing where it is undefined. It
 // panics where the signal is an object that throws.
 func newSignalContext(r *realm, signal js.Value) (c *signalContext, release func()) {
-	c = &signalContext{done: make(chan struct{})}
 	if signal.IsUndefined() {
-		return c, func() {}
+		return new(signalContext), func() {}
 	}
+	c = &signalContext{done: make(chan struct{})}
 	end := func() {
 		if c.err == nil {
 			c.err = js.Error{Value: r.reason(signal)}
@@ -175,14 +175,13 @@ type clock struct{ *module }
 
 func (c *clock) NowMs() int64 { return int64(c.global.Get("Date").Call("now").Float()) }
 
-func (c *clock) After(ms int64) (<-chan struct{}, func()) {
+func (c *clock) AfterFunc(ms int64, f func()) (stop func()) {
 	t := c.takeTimer()
-	done := make(chan struct{})
-	t.done = done
+	t.f = f
 	// Both now, as a page may put others in their place while the time runs.
 	set, clear := c.global.Get("setTimeout"), c.global.Get("clearTimeout")
 	id := set.Invoke(t.fired, float64(ms))
-	return done, func() {
+	return func() {
 		clear.Invoke(id)
 		c.giveTimer(t)
 	}
@@ -191,7 +190,7 @@ func (c *clock) After(ms int64) (<-chan struct{}, func()) {
 // timer is a function to be called when a time has passed.
 type timer struct {
 	fired js.Func
-	done  chan struct{} // closed by fired; nil once it was
+	f     func() // called by fired; nil once it was
 }
 
 func (m *module) takeTimer() *timer {
@@ -202,9 +201,9 @@ func (m *module) takeTimer() *timer {
 	}
 	t := new(timer)
 	t.fired = js.FuncOf(func(js.Value, []js.Value) any {
-		if t.done != nil {
-			close(t.done)
-			t.done = nil
+		if f := t.f; f != nil {
+			t.f = nil
+			f()
 		}
 		return nil
 	})
@@ -213,7 +212,7 @@ func (m *module) takeTimer() *timer {
 
 // giveTimer takes back a timer that was cleared, and so won't be called again.
 func (m *module) giveTimer(t *timer) {
-	t.done = nil
+	t.f = nil
 	if len(m.idleTimers) < maxIdle {
 		m.idleTimers = append(m.idleTimers, t)
 		return

@@ -1,5 +1,7 @@
 package license
 
+import "sync"
+
 // The defaults and bounds of a check.
 const (
 	DefaultTimeoutMs = 15_000
@@ -18,7 +20,8 @@ const (
 	backoffCapMs  = 5_000
 )
 
-// Context is the part of [context.Context] that a check needs.
+// Context is the part of [context.Context] that a check needs. Done may be nil
+// where it never ends.
 type Context interface {
 	Done() <-chan struct{}
 	Err() error
@@ -36,9 +39,9 @@ type Transport interface {
 type Clock interface {
 	// NowMs returns the present in milliseconds since the epoch.
 	NowMs() int64
-	// After returns a channel that is closed when ms milliseconds have passed,
-	// and a function that releases the timer.
-	After(ms int64) (done <-chan struct{}, release func())
+	// AfterFunc calls f once when ms milliseconds have passed, unless stop is
+	// called before. f does not block, and may be called on any goroutine.
+	AfterFunc(ms int64, f func()) (stop func())
 }
 
 // Client asks a server about licences. Its fields must be set before the first
@@ -144,8 +147,8 @@ func (c *Client) backoffMs(attempt int, retryAfterMs int64) int64 {
 }
 
 func (c *Client) sleep(call *call, ms int64) *Error {
-	done, release := c.Clock.After(ms)
-	defer release()
+	done := make(chan struct{})
+	defer c.Clock.AfterFunc(ms, func() { close(done) })()
 	select {
 	case <-done:
 	case <-call.done:
@@ -155,6 +158,7 @@ func (c *Client) sleep(call *call, ms int64) *Error {
 
 // call is the Context of one check: the caller's, with a time limit.
 type call struct {
+	once sync.Once
 	done chan struct{}
 	err  *Error // set before done is closed
 }
@@ -163,29 +167,37 @@ type call struct {
 func newCall(ctx Context, clock Clock, timeoutMs int64) (*call, func()) {
 	c := &call{done: make(chan struct{})}
 	if ctx.Err() != nil {
-		c.end(ctx)
+		c.abort(ctx)
 		return c, func() {}
 	}
-	timer, releaseTimer := clock.After(timeoutMs)
+	stop := clock.AfterFunc(timeoutMs, func() {
+		c.end(newError(Timeout, 0, "The licence server gave no answer in time. Try again; this says nothing about the licence."))
+	})
+	if ctx.Done() == nil { // it never ends
+		return c, stop
+	}
 	released := make(chan struct{})
 	go func() {
-		defer releaseTimer()
 		select {
 		case <-ctx.Done():
-			c.end(ctx)
-		case <-timer:
-			c.err = newError(Timeout, 0, "The licence server gave no answer in time. Try again; this says nothing about the licence.")
-			close(c.done)
+			c.abort(ctx)
 		case <-released:
 		}
 	}()
-	return c, func() { close(released) }
+	return c, func() { stop(); close(released) }
 }
 
-func (c *call) end(ctx Context) {
-	c.err = newError(Aborted, 0, "The check was withdrawn by the caller.")
-	c.err.Cause = ctx.Err()
-	close(c.done)
+func (c *call) abort(ctx Context) {
+	err := newError(Aborted, 0, "The check was withdrawn by the caller.")
+	err.Cause = ctx.Err()
+	c.end(err)
+}
+
+func (c *call) end(err *Error) {
+	c.once.Do(func() {
+		c.err = err
+		close(c.done)
+	})
 }
 
 // Done is closed when the call has ended.

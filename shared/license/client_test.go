@@ -13,7 +13,7 @@ import (
 // transport of a test adds. The first timer is a call's deadline.
 type fakeClock struct {
 	ms       int64
-	deadline chan struct{}
+	deadline func() // ends the call's time
 	slept    []int64
 }
 
@@ -21,16 +21,15 @@ func newFakeClock() *fakeClock { return &fakeClock{ms: testNowMs} }
 
 func (c *fakeClock) NowMs() int64 { return c.ms }
 
-func (c *fakeClock) After(ms int64) (<-chan struct{}, func()) {
-	done := make(chan struct{})
+func (c *fakeClock) AfterFunc(ms int64, f func()) func() {
 	if c.deadline == nil {
-		c.deadline = done
-		return done, func() {}
+		c.deadline = f
+		return func() {}
 	}
 	c.ms += ms
 	c.slept = append(c.slept, ms)
-	close(done)
-	return done, func() {}
+	f()
+	return func() {}
 }
 
 // script answers each request with the next step, the last for ever.
@@ -120,7 +119,7 @@ func TestBackoffIsBounded(t *testing.T) {
 func TestDeadlineEndsARequest(t *testing.T) {
 	clock := newFakeClock()
 	s := &script{steps: []step{func(ctx Context) (*Response, error) {
-		close(clock.deadline)
+		clock.deadline()
 		return unbroken(ctx)
 	}}}
 	_, err := run(context.Background(), s, clock, 0.5, Limits{})
@@ -135,12 +134,12 @@ func TestDeadlineEndsARequest(t *testing.T) {
 // client waits to try again.
 type stuckClock struct{ *fakeClock }
 
-func (c stuckClock) After(ms int64) (<-chan struct{}, func()) {
+func (c stuckClock) AfterFunc(ms int64, f func()) func() {
 	if c.deadline == nil {
-		return c.fakeClock.After(ms)
+		return c.fakeClock.AfterFunc(ms, f)
 	}
-	close(c.deadline)
-	return make(chan struct{}), func() {}
+	c.deadline()
+	return func() {}
 }
 
 func TestDeadlineWhileWaitingKeepsTheReason(t *testing.T) {
@@ -193,12 +192,12 @@ type cancelClock struct {
 	cancel func()
 }
 
-func (c cancelClock) After(ms int64) (<-chan struct{}, func()) {
+func (c cancelClock) AfterFunc(ms int64, f func()) func() {
 	if c.deadline == nil {
-		return c.fakeClock.After(ms)
+		return c.fakeClock.AfterFunc(ms, f)
 	}
 	c.cancel()
-	return make(chan struct{}), func() {}
+	return func() {}
 }
 
 func TestInvalidQueryIsNotSent(t *testing.T) {

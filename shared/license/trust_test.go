@@ -225,7 +225,7 @@ func TestStandIn(t *testing.T) {
 		q := trusting(s)
 		q.Stored = stored
 		client := Client{Transport: &script{steps: []step{func(ctx Context) (*Response, error) {
-			close(clock.deadline)
+			clock.deadline()
 			return unbroken(ctx)
 		}}}, Clock: clock}
 		verdict, err := client.Validate(context.Background(), q, Limits{})
