@@ -1,5 +1,6 @@
 // What the module costs in Chromium: to start, for each check, and in memory.
 import type { Browser, Page } from "playwright-core";
+import { startServers } from "../servers.js";
 import { listen, staticFiles } from "../static-server.js";
 import { launchBrowser } from "../test/browser.js";
 import { verifying } from "./leases.js";
@@ -123,8 +124,21 @@ async function starting(browser: Browser, origin: string): Promise<Row> {
 
 type Validate = (key: string, hwid: string) => Promise<{ code: string }>;
 
+/** Through the gateway on another origin, as pages and apps ask it. */
 async function checking(browser: Browser, origin: string): Promise<Row> {
-  const page = await openBench(browser, origin);
+  const servers = await startServers({
+    origins: [origin],
+    gatewayArgs: ["--client-limit=0", "--license-limit=0"],
+    simulatorArgs: ["--rate-limit-v1=0"],
+  });
+  try {
+    return await against(await openBench(browser, origin), servers.endpoint);
+  } finally {
+    await servers.stop();
+  }
+}
+
+async function against(page: Page, origin: string): Promise<Row> {
   await startModule(page, origin, "ours");
   const [ours, plain] = await page.evaluate(
     async ({ origin, rounds }) => {

@@ -16,16 +16,20 @@ export function median(values: number[]): number {
   return (low + high) / 2;
 }
 
-/** Times two ways of doing one thing in turns, so that what disturbs the machine disturbs both. */
+/**
+ * Times two ways of doing one thing in turns, so that what disturbs the machine
+ * disturbs both. The first is done some number of times each turn.
+ */
 export async function inTurns(
   rounds: number,
   one: () => Promise<number>,
   other: () => Promise<number>,
+  onesPerRound = 1,
 ): Promise<[number, number]> {
   const ones: number[] = [];
   const others: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    ones.push(await one());
+    for (let call = 0; call < onesPerRound; call++) ones.push(await one());
     others.push(await other());
   }
   return [median(ones), median(others)];
