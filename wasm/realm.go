@@ -19,7 +19,6 @@ import (
 // exception through the Go runtime and end it.
 type realm struct {
 	global         js.Value
-	object         js.Value
 	create         js.Value
 	defineProperty js.Value
 	getPrototypeOf js.Value
@@ -45,7 +44,6 @@ func newRealm(global js.Value) *realm {
 	object, array, reflect := global.Get("Object"), global.Get("Array"), global.Get("Reflect")
 	r := &realm{
 		global:         global,
-		object:         object,
 		create:         object.Get("create"),
 		defineProperty: object.Get("defineProperty"),
 		getPrototypeOf: object.Get("getPrototypeOf"),
