@@ -6,8 +6,6 @@ import (
 	"errors"
 	"syscall/js"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/whop-license/whop-license/shared/license"
 )
 
@@ -45,7 +43,15 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 		answers.close()
 	}()
 
-	init := t.setPrototypeOf.Invoke(t.parse.Invoke(string(fetchInit(request))), js.Null())
+	headers := t.create.Invoke(js.Null())
+	for _, h := range request.Header {
+		headers.Set(h[0], h[1])
+	}
+	// The page's fetch may be a wrapper that copies these, so they are its own.
+	init := t.assign.Invoke(t.create.Invoke(js.Null()), t.fetchInit)
+	init.Set("method", request.Method)
+	init.Set("headers", headers)
+	init.Set("body", string(request.Body))
 	init.Set("signal", abort.Get("signal"))
 	// A page's own fetch may return something that is no promise, or none that
 	// settles only once.
@@ -61,27 +67,6 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 	}
 	response.Body, complete, err = t.readBody(ctx, answers, answer.Get("body"))
 	return response, err
-}
-
-// fetchInit returns what a fetch is given, in JSON: to read it takes a page less
-// than to be told it member by member.
-func fetchInit(request *license.Request) []byte {
-	b := append(make([]byte, 0, 1<<10), `{"credentials":"omit","cache":"no-store","redirect":"manual","referrerPolicy":"no-referrer","method":`...)
-	b = appendQuote(b, request.Method)
-	b = append(b, `,"headers":{`...)
-	for i, h := range request.Header {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendQuote(append(appendQuote(b, h[0]), ':'), h[1])
-	}
-	b = append(b, `},"body":`...)
-	return append(appendQuote(b, string(request.Body)), '}')
-}
-
-func appendQuote(dst []byte, text string) []byte {
-	quoted, _ := jsontext.AppendQuote(dst, text) // a request is valid UTF-8
-	return quoted
 }
 
 // readBody reads a stream to its end, or to over the limit. It asks for two

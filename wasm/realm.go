@@ -33,11 +33,12 @@ type realm struct {
 	uint8Array     js.Value
 
 	abortController js.Value
-	setPrototypeOf  js.Value
+	assign          js.Value
 
 	all        js.Value // Promise.all
 	charCodeAt js.Value // of its first argument
 	bindPush   js.Value // makes a push that adds to its argument
+	fetchInit  js.Value // what all requests have in common
 }
 
 func newRealm(global js.Value) *realm {
@@ -57,7 +58,7 @@ func newRealm(global js.Value) *realm {
 		uint8Array:     global.Get("Uint8Array"),
 
 		abortController: global.Get("AbortController"),
-		setPrototypeOf:  object.Get("setPrototypeOf"),
+		assign:          object.Get("assign"),
 	}
 	r.resolve = r.promise.Get("resolve").Call("bind", r.promise)
 	r.all = r.promise.Get("all").Call("bind", r.promise)
@@ -65,6 +66,12 @@ func newRealm(global js.Value) *realm {
 	r.charCodeAt = call.Call("bind", global.Get("String").Get("prototype").Get("charCodeAt"))
 	bind := array.Get("bind")
 	r.bindPush = bind.Call("call", bind, array.Get("prototype").Get("push"))
+	r.fetchInit = r.dict(
+		"credentials", "omit",
+		"cache", "no-store",
+		"redirect", "manual",
+		"referrerPolicy", "no-referrer",
+	)
 	return r
 }
 

@@ -33,7 +33,7 @@ type page struct {
 
 func newPage(t *testing.T) *page {
 	p := &page{t: t, global: js.Global().Get("Object").New()}
-	for _, name := range []string{"Object", "Array", "Reflect", "JSON", "Error", "Promise", "Uint8Array", "Date", "Math", "AbortController", "setTimeout", "clearTimeout"} {
+	for _, name := range []string{"Object", "Array", "Reflect", "JSON", "Error", "Promise", "String", "Uint8Array", "Date", "Math", "AbortController", "setTimeout", "clearTimeout"} {
 		p.global.Set(name, js.Global().Get(name))
 	}
 	fetch := js.FuncOf(func(_ js.Value, args []js.Value) any {
