@@ -105,7 +105,8 @@ export class SidecarProcess {
     this.#onEnd();
     this.#child.stdin?.destroy();
     this.#child.stdout?.destroy();
-    this.#child.kill("SIGKILL");
+    // Of a program that could not be started Node knows no id, and 0 would be this process's own group.
+    if (this.#child.pid !== undefined) this.#child.kill("SIGKILL");
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
