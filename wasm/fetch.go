@@ -65,32 +65,29 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 			response.RetryAfter = header.String()
 		}
 	}
-	response.Body, complete, err = t.readBody(ctx, answers, answer.Get("body"))
+	response.Body, complete, err = readBody(ctx, answers, answer.Get("body"))
 	return response, err
 }
 
-// readBody reads a stream to its end, or to over the limit. It asks for two
-// pieces at a time: most bodies are one, and then their end is at hand.
-func (t *fetchTransport) readBody(ctx license.Context, answers *answers, stream js.Value) (body []byte, complete bool, err error) {
+// readBody reads a stream to its end, or to over the limit.
+func readBody(ctx license.Context, answers *answers, stream js.Value) (body []byte, complete bool, err error) {
 	if !stream.Truthy() {
 		return nil, true, nil
 	}
 	reader := stream.Call("getReader")
 	for len(body) <= license.MaxBody {
-		two, err := answers.await(ctx, t.all.Invoke(t.array.New(reader.Call("read"), reader.Call("read"))))
+		result, err := answers.await(ctx, reader.Call("read"))
 		if err != nil {
 			return nil, false, err
 		}
-		for i := range 2 {
-			chunk := two.Index(i).Get("value")
-			if chunk.IsUndefined() {
-				return body, true, nil
-			}
-			n := min(chunk.Length(), license.MaxBody+1-len(body))
-			start := len(body)
-			body = append(body, make([]byte, n)...)
-			js.CopyBytesToGo(body[start:], chunk)
+		chunk := result.Get("value")
+		if chunk.IsUndefined() {
+			return body, true, nil
 		}
+		n := min(chunk.Length(), license.MaxBody+1-len(body))
+		start := len(body)
+		body = append(body, make([]byte, n)...)
+		js.CopyBytesToGo(body[start:], chunk)
 	}
 	return body, false, nil
 }

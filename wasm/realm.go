@@ -35,7 +35,6 @@ type realm struct {
 	abortController js.Value
 	assign          js.Value
 
-	all        js.Value // Promise.all
 	charCodeAt js.Value // of its first argument
 	bindPush   js.Value // makes a push that adds to its argument
 	fetchInit  js.Value // what all requests have in common
@@ -61,7 +60,6 @@ func newRealm(global js.Value) *realm {
 		assign:          object.Get("assign"),
 	}
 	r.resolve = r.promise.Get("resolve").Call("bind", r.promise)
-	r.all = r.promise.Get("all").Call("bind", r.promise)
 	call := array.Get("call")
 	r.charCodeAt = call.Call("bind", global.Get("String").Get("prototype").Get("charCodeAt"))
 	bind := array.Get("bind")
