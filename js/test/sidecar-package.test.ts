@@ -1,5 +1,6 @@
 // A platform's package that is missing, or not as it was published.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
   chmodSync,
@@ -11,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { installed, platform, platformPackage, programFile, run } from "./packed.js";
+import { installed, platform, platformPackage, programFile } from "./packed.js";
 
 const project = installed();
 const folder = join(project, "node_modules", platformPackage);
@@ -35,7 +36,11 @@ const asks = {
 function ask(set = ""): { id?: number; name?: string; code?: string; message?: string }[] {
   return Object.entries(asks).map(([file, text]) => {
     writeFileSync(join(project, file), text.replace("SET", set));
-    return JSON.parse(run(process.execPath, [file], project));
+    // In a process group of its own: a signal that goes astray must end this test, not the whole run.
+    const options = { cwd: project, detached: true, encoding: "utf8", timeout: 60_000 } as const;
+    const { status, signal, stdout, stderr } = spawnSync(process.execPath, [file], options);
+    assert.equal(signal ?? status, 0, `${file}: ${stdout}${stderr}`);
+    return JSON.parse(stdout);
   });
 }
 

@@ -7,10 +7,10 @@
 // All programs share this machine's cores with each other, with the load and
 // with what answers in Whop's place, so the numbers are worth something only
 // beside each other. Node's one thread leaves the others a core of their own,
-// while the gateway would use all there are: on two cores it gets about half of
-// what it could use. So what two cores do for it is taken from the CPU time that
-// its requests cost under that load, and the proxy's, which has all that it can
-// use, from the clock. What the clock says of both is shown beside it. The
+// while the gateway would use all there are: of two cores the load and the
+// stand-in take about a third. So what two cores do for it is taken from the CPU
+// time that its requests cost under that load, and the proxy's, which has all
+// that it can use, from the clock. What the clock says of both is shown beside it. The
 // budgets are held with a stand-in for Whop that costs little; the simulator
 // costs about as much as the gateway.
 package main
