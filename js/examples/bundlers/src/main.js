@@ -7,7 +7,13 @@ worker.addEventListener("message", ({ data }) => {
   document.querySelector("#worker").textContent = data;
 });
 
-document.querySelector("whop-license-gate").validator = {
+const gate = document.querySelector("whop-license-gate");
+// What the licence is bound to. A page can't know the machine, so this is the browser.
+gate.machineId = () => {
+  localStorage.browserId ??= crypto.randomUUID();
+  return localStorage.browserId;
+};
+gate.validator = {
   async validateLicense(licenseKey, hwid, options) {
     const { validateLicense } = await loadValidator({ endpoint });
     const verdict = await validateLicense(licenseKey, hwid, options);
