@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/whop-license/whop-license/shared/license"
@@ -74,7 +75,11 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 		written := g.whop.setMetadata(ctx, l.m.id, whole, idempotencyKey)
 		if !declined(written) {
 			// It may be carried out later than it is looked for. Unless it is seen,
-			// nobody else may write until the lock has ended by itself.
+			// nobody else may write until the lock has ended by itself, here and on
+			// other gateways.
+			if err := held.prolong(ctx); err != nil {
+				g.log.Warn("a lock could not be prolonged; others can bind the licence when it ends", "key", license.ShortenKey(q.key), "error", err.Error())
+			}
 			leave = func() { time.AfterFunc(g.lockTime, release) }
 		}
 		// Only a look tells what is stored now, also when the answer was lost.
@@ -111,7 +116,7 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 // was not sent, or Whop answered that it failed.
 func declined(written error) bool {
 	var up *upstreamError
-	return errors.As(written, &up) && up.reason != "timeout" && up.reason != "unreachable" && up.reason != "bad_answer"
+	return errors.As(written, &up) && !slices.Contains([]string{"timeout", "unreachable", "unanswered", "bad_answer"}, up.reason)
 }
 
 // remember keeps what was seen of a membership.

@@ -120,11 +120,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 type pause struct {
 	mu    sync.Mutex
 	until time.Time
-	id    string
+	id    tag
 	all   bool
 }
 
-func (p *pause) remaining(id string, now time.Time) time.Duration {
+func (p *pause) remaining(id tag, now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.all || p.id == id {
@@ -133,7 +133,7 @@ func (p *pause) remaining(id string, now time.Time) time.Duration {
 	return 0
 }
 
-func (p *pause) begin(id string, now time.Time, d time.Duration) {
+func (p *pause) begin(id tag, now time.Time, d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	running := p.until.After(now)

@@ -15,6 +15,10 @@ const (
 	// maxRefusalAge is how long an unknown key, a licence without entitlement or
 	// a mismatch may be repeated without asking Whop.
 	maxRefusalAge = 5 * time.Second
+	// maxRepeats is how many machines are refused because of one look-up. More of
+	// them have to cause another, which counts: whoever invents machines is held by
+	// the limits.
+	maxRepeats = 100
 )
 
 // tag stands for a licence key or a membership in the cache and in Redis, where
@@ -49,8 +53,6 @@ type look struct {
 	asked time.Time
 	m     *membership // nil: there is no such membership
 	tag   tag         // of the membership
-
-	refusing bool // a machine was refused because of it
 }
 
 // cache holds what was last seen of licence keys and of memberships. Newer
@@ -71,7 +73,7 @@ type keyEntry struct {
 type memberEntry struct {
 	asked    time.Time
 	m        *membership // nil: dropped
-	refusing bool
+	refusals int         // how many machines were refused because of it
 }
 
 func newCache() *cache {
@@ -97,7 +99,7 @@ func (c *cache) get(key tag) (look, bool) {
 	if !ok || member.m == nil || !member.asked.After(c.floor) {
 		return look{}, false
 	}
-	l := look{asked: member.asked, m: member.m, tag: k.member, refusing: member.refusing}
+	l := look{asked: member.asked, m: member.m, tag: k.member}
 	if k.asked.Before(l.asked) {
 		l.asked = k.asked
 	}
@@ -145,9 +147,23 @@ func (c *cache) refuse(l look) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.members.Peek(l.tag); ok && e.asked.Equal(l.asked) {
-		e.refusing = true
+		e.refusals++
 		c.members.Add(l.tag, e)
 	}
+}
+
+// repeat reports whether one more machine may be refused because of a look that
+// one was refused because of, and counts it.
+func (c *cache) repeat(l look) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.members.Peek(l.tag)
+	if !ok || e.m != l.m || e.refusals == 0 || e.refusals >= maxRepeats {
+		return false
+	}
+	e.refusals++
+	c.members.Add(l.tag, e)
+	return true
 }
 
 // outdated reports whether a look is older than what was learnt since.

@@ -92,6 +92,19 @@ func TestMismatchIsCachedForMachinesThatHaveNotAsked(t *testing.T) {
 	assert.Equal(t, 2, sim.calls("v1.get"), "who was refused is looked up again")
 }
 
+// Whoever invents machines causes look-ups, which are limited.
+func TestMismatchIsRepeatedToSoManyMachines(t *testing.T) {
+	key := testKey("many")
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
+	g := startGateway(t, sim)
+	for n := range maxRepeats {
+		require.Equal(t, 400, g.validate(key, machine(n+2)).status)
+	}
+	before := sim.calls("v1.get")
+	require.Equal(t, 400, g.validate(key, machine(maxRepeats+2)).status)
+	assert.Equal(t, before+1, sim.calls("v1.get"))
+}
+
 func TestUnknownAndInactiveAreCachedBriefly(t *testing.T) {
 	t.Parallel() // it mostly waits
 	key := testKey("inactive")

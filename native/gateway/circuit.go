@@ -22,7 +22,7 @@ const (
 // makes Whop fail.
 type circuit struct {
 	breaker *gobreaker.CircuitBreaker[*membership]
-	failing *lru.Cache[string, time.Time]
+	failing *lru.Cache[tag, time.Time]
 }
 
 // repeated marks a failure that was counted before.
@@ -31,7 +31,7 @@ type repeated struct{ error }
 func (r repeated) Unwrap() error { return r.error }
 
 func newCircuit(m *metrics, log *slog.Logger) *circuit {
-	failing, _ := lru.New[string, time.Time](4 * circuitTrip)
+	failing, _ := lru.New[tag, time.Time](4 * circuitTrip)
 	return &circuit{
 		failing: failing,
 		breaker: gobreaker.NewCircuitBreaker[*membership](gobreaker.Settings{
@@ -68,7 +68,7 @@ func circuitError(err error) error {
 
 // run makes a call about one licence, or returns an [upstreamError] at once
 // while the circuit is open.
-func (c *circuit) run(id string, call func() (*membership, error)) (*membership, error) {
+func (c *circuit) run(id tag, call func() (*membership, error)) (*membership, error) {
 	m, err := c.breaker.Execute(func() (*membership, error) {
 		m, err := call()
 		if isOutage(err) {

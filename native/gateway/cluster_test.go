@@ -389,3 +389,17 @@ func TestRedisThatHangs(t *testing.T) {
 	assertRefused(t, g.validate(unbound, machine(1)), 503, "unavailable")
 	assert.Zero(t, sim.calls("v1.patch"))
 }
+
+// Where Redis takes no writes, nobody can be marked as refused, so no mismatch may
+// be repeated.
+func TestResetIsSeenWhereRedisTakesNoWrites(t *testing.T) {
+	key := testKey("readonly")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
+	g := startGateway(t, sim, "--redis-url", r.url())
+	require.NoError(t, r.client().ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
+	require.Equal(t, 400, g.validate(key, machine(2)).status)
+	require.Equal(t, 400, g.validate(key, machine(3)).status)
+	sim.set(key, fields{"metadata": fields{"HWID": machine(2)}})
+	assert.Equal(t, 201, g.validate(key, machine(2)).status)
+}

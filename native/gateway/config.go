@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/net/http/httpproxy"
 )
 
 // settings are the gateway's. Each has a flag and an environment variable;
@@ -133,6 +135,9 @@ func (s *settings) check(getenv func(string) string) error {
 	if s.upstream, err = parseUpstream(s.UpstreamURL); err != nil {
 		errs = append(errs, err)
 	}
+	if err := checkProxy(s.upstream); err != nil {
+		errs = append(errs, err)
+	}
 	if s.RedisURL != "" {
 		if s.redis, err = redis.ParseURL(s.RedisURL); err != nil {
 			refuse("--redis-url: is not a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock") // the URL may hold a password
@@ -143,6 +148,9 @@ func (s *settings) check(getenv func(string) string) error {
 		if addr, err2 := netip.ParseAddr(text); err != nil && err2 == nil {
 			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 { // clients' addresses are compared as IPv4
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
 		if err != nil {
 			refuse("--trusted-proxies: %q is not an address or a network such as 10.0.0.0/8", text)
 			continue
@@ -152,7 +160,7 @@ func (s *settings) check(getenv func(string) string) error {
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		refuse("--tls-cert and --tls-key: give both or neither")
 	} else if s.TLSCert != "" {
-		if _, err := newCertificate(s.TLSCert, s.TLSKey); err != nil {
+		if _, err := newCertificate(s.TLSCert, s.TLSKey, slog.New(slog.DiscardHandler)); err != nil {
 			refuse("--tls-cert and --tls-key: %w", err)
 		}
 	}
@@ -171,6 +179,22 @@ func (s *settings) warnings() (list []string) {
 	}
 	if slices.Contains(s.AllowedOrigin, noOrigin) {
 		list = append(list, "--allowed-origin: null lets pages from files call the gateway, and with them any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead")
+	}
+	if slices.Contains(s.SellerMetadata, "HWID") {
+		list = append(list, "--seller-metadata: HWID is what apps usually send; an app that sends it is now refused")
+	}
+	for _, p := range s.Product {
+		if !strings.HasPrefix(p, "prod_") {
+			list = append(list, fmt.Sprintf("--product: %q does not look like a product's id, which begins with prod_", p))
+		}
+	}
+	if !strings.HasSuffix(s.upstream.Path, "/api/v1") {
+		list = append(list, "--upstream-url: its path does not end in /api/v1, where Whop's Current API is; elsewhere every licence may look unknown")
+	}
+	if encoded, ok := strings.CutPrefix(s.webhookSecret, "whsec_"); ok {
+		if key, err := base64.StdEncoding.DecodeString(encoded); err != nil || len(key) == 0 {
+			list = append(list, "WHOP_WEBHOOK_SECRET: begins with whsec_, but base64 does not follow; copy it again unless Whop's dashboard shows it so")
+		}
 	}
 	if slices.ContainsFunc(s.trusted, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
 		list = append(list, "--trusted-proxies: every address is trusted, so that a client can choose under which one it is limited")
@@ -247,6 +271,19 @@ func parseUpstream(text string) (*url.URL, error) {
 		u.Path = "/api/v1"
 	}
 	return u, nil
+}
+
+// checkProxy refuses a proxy for the upstream that could never be reached. Its
+// URL may hold a password.
+func checkProxy(upstream *url.URL) error {
+	if upstream == nil {
+		return nil
+	}
+	proxy, err := httpproxy.FromEnvironment().ProxyFunc()(upstream)
+	if err == nil && (proxy == nil || proxy.Hostname() != "" && strings.Trim(proxy.Path, "/") == "" && !strings.HasSuffix(proxy.Host, ":")) {
+		return nil
+	}
+	return errors.New("HTTPS_PROXY or HTTP_PROXY: is not a URL such as http://proxy.example.com:3128")
 }
 
 func isLoopback(host string) bool {

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -97,6 +99,10 @@ func TestWarnings(t *testing.T) {
 		{[]string{"--entitled-status", "active,cancelled"}, `no status "cancelled"`},
 		{[]string{"--allowed-origin", "null"}, "sandboxed frame"},
 		{[]string{"--trusted-proxies", "10.0.0.0/8,::/0"}, "every address is trusted"},
+		{[]string{"--trusted-proxies", "::ffff:0.0.0.0/96"}, "every address is trusted"},
+		{[]string{"--seller-metadata", "HWID"}, "what apps usually send"},
+		{[]string{"--product", "mem_1"}, "begins with prod_"},
+		{[]string{"--upstream-url", "https://api.whop.com/api/v2"}, "does not end in /api/v1"},
 		{[]string{"--entitled-status", "active,drafted", "--trusted-proxies", "10.0.0.0/8", "--allowed-origin", "app://my-app,file://"}, ""},
 	} {
 		code, out, errOut := tryConfig(key, append([]string{"--product", "prod_1"}, c.args...)...)
@@ -107,6 +113,34 @@ func TestWarnings(t *testing.T) {
 		} else {
 			assert.Contains(t, errOut, c.says)
 		}
+	}
+}
+
+func TestWarningsOfAWebhookSecret(t *testing.T) {
+	for secret, wrong := range map[string]bool{testSecret: false, "whsec_a2V5": false, "whsec_": true, "whsec_%%%": true} {
+		_, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": secret}, "--product", "prod_1")
+		assert.Equal(t, wrong, strings.Contains(errOut, "base64 does not follow"), errOut)
+		assert.NotContains(t, errOut, "PRIVATE")
+	}
+}
+
+func TestProxyFromTheEnvironment(t *testing.T) {
+	for proxy, good := range map[string]bool{
+		"": true, "http://proxy.example.com:3128": true, "proxy.example.com:3128": true, "https://u:PRIVATE@proxy.example.com/": true, "socks5://[::1]:1080": true,
+		"http://u:PRIVATE@[::bad": false, "http://u:PRIVATE@": false, "://PRIVATE": false,
+	} {
+		t.Setenv("HTTPS_PROXY", proxy)
+		code, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey}, "--product", "prod_1")
+		assert.Equal(t, good, code == 0, "%s: %s", proxy, errOut)
+		assert.NotContains(t, errOut, "PRIVATE")
+	}
+}
+
+func TestTrustedProxyAsIPv4InIPv6(t *testing.T) {
+	g := startGateway(t, startSim(t, nil), "--trusted-proxies", "::ffff:127.0.0.1", "--client-limit", "1")
+	for n := range 3 {
+		a := g.post(validatePath(testKey(fmt.Sprint("x", n))), `{"metadata":{}}`, "X-Forwarded-For", fmt.Sprint("203.0.113.", n))
+		assert.Equal(t, 404, a.status, "clients are told apart")
 	}
 }
 
@@ -150,6 +184,6 @@ func TestParseUpstream(t *testing.T) {
 	} {
 		u, err := parseUpstream(text)
 		require.NoError(t, err)
-		assert.Equal(t, want, newWhop(&settings{upstream: u}, unlimited{}, newMetrics(), discardLog).client.Addr)
+		assert.Equal(t, want, newWhop(&settings{upstream: u}, tagger{}, unlimited{}, newMetrics(), discardLog).client.Addr)
 	}
 }

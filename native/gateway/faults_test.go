@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
 )
 
 // Every way in which Whop fails to answer a look-up, and what the app sees then.
@@ -99,6 +105,7 @@ func TestFaultsOfAWrite(t *testing.T) {
 	}{
 		{"lost-write", 0, 201, machine(1)},
 		{"lost-write-500", 0, 201, machine(1)},
+		{"504", 0, 503, nil},
 		{"truncated", 0, 201, machine(1)},
 		{"garbage", 1, 201, machine(1)},
 		{"reset", 1, 201, machine(1)},
@@ -236,9 +243,54 @@ func TestReadFailureTellsAnUnknownLicenceFromAProxysPage(t *testing.T) {
 	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"error":{"status":404,"message":"x"}}`)))
 	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"error":"x"}`)))
 	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"message":"x"}`)))
-	for _, body := range []string{``, `null`, `[]`, `{}`, `"error"`, `<html>`, `{"error":1`, `{"detail":"x"}`} {
+	for _, body := range []string{`{"error":null}`, `{"message":null}`, ``, `null`, `[]`, `{}`, `"error"`, `<html>`, `{"error":1`, `{"detail":"x"}`} {
 		var up *upstreamError
 		require.ErrorAs(t, readFailure(404, "", []byte(body)), &up, body)
 		assert.False(t, up.refused)
+	}
+}
+
+// Whether a write can still be carried out, by what came of it.
+func TestWhichWritesAreDeclined(t *testing.T) {
+	for status, want := range map[int]bool{400: true, 401: true, 403: true, 408: false, 429: true, 500: true, 502: false, 503: true, 504: false, 520: false, 524: false} {
+		assert.Equal(t, want, declined(readFailure(status, "", nil)), status)
+	}
+	for _, reason := range []string{"timeout", "unreachable", "bad_answer"} {
+		assert.False(t, declined(unavailable(reason, errNotHTTP)), reason)
+	}
+	assert.True(t, declined(circuitError(errNotHTTP)), "it was not sent")
+	assert.False(t, declined(nil), "it was carried out")
+}
+
+// What an HTTP client says of an answer that it can't read may quote from it.
+func TestErrorsOfATransportQuoteNoAnswer(t *testing.T) {
+	quoting := errors.New(`invalid header value "` + personalMark + `"`)
+	assert.Equal(t, errNotHTTP, loggable(quoting))
+	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	assert.Equal(t, fmt.Errorf("x: %w", refused), loggable(fmt.Errorf("x: %w", refused)))
+	assert.Equal(t, fasthttp.ErrTimeout, loggable(fasthttp.ErrTimeout))
+}
+
+// A server that is none, and quotes what nobody may read in the log.
+func TestAnswersThatAreNotHTTP(t *testing.T) {
+	for _, head := range []string{"X: " + personalMark + "\x01", personalMark + "\x01: x", personalMark} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer listener.Close()
+		go func() {
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = http.ReadRequest(bufio.NewReader(conn))
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+head+"\r\n\r\n")
+				_ = conn.Close()
+			}
+		}()
+		g := startGateway(t, &simulator{t, "http://" + listener.Addr().String()})
+		assertRefused(t, g.validate(testKey("x"), machine(1)), 503, "unavailable")
+		assert.True(t, g.logged("no verdict"))
+		assert.NotContains(t, g.logs.String(), personalMark)
 	}
 }

@@ -113,16 +113,16 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 	if o == outcomeFree {
 		v, err = g.bind(ctx, q, l)
 	}
-	if err == nil && v.outcome == outcomeMismatch {
+	if err == nil && v.outcome == outcomeMismatch && g.markRefused(ctx, g.machine(l.tag, q)) == nil {
 		g.cache.refuse(l)
-		g.markRefused(ctx, g.machine(l.tag, q))
 	}
 	return v, err
 }
 
 // fromCache answers from what was seen before, if that is recent enough. A
 // mismatch that one machine was told is repeated to others, but never to the
-// same: it asks again because the customer has reset the key.
+// same: it asks again because the customer has reset the key. Where it can't be
+// remembered whom it was told, it is told to nobody.
 func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bool) {
 	o, _ := g.judge(known.m, q.sent)
 	age := time.Since(known.asked)
@@ -138,11 +138,10 @@ func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bo
 		return v, true
 	}
 	machine := g.machine(known.tag, q)
-	if !known.refusing || g.wasRefused(ctx, machine) {
+	if g.wasRefused(ctx, machine) || !g.cache.repeat(known) {
 		return v, false
 	}
-	g.markRefused(ctx, machine)
-	return v, true
+	return v, g.markRefused(ctx, machine) == nil
 }
 
 // judge decides what a membership means for a machine. For a licence with room
@@ -217,12 +216,12 @@ func (g *gate) machine(member tag, q *query) tag {
 	return g.tags.of("machine", append(member[:], q.sent.canonical()...))
 }
 
-func (g *gate) markRefused(ctx context.Context, machine tag) {
+func (g *gate) markRefused(ctx context.Context, machine tag) error {
 	if g.store != nil {
-		g.store.markRefused(ctx, machine)
-		return
+		return g.store.markRefused(ctx, machine)
 	}
 	g.refused.Add(machine, struct{}{})
+	return nil
 }
 
 func (g *gate) wasRefused(ctx context.Context, machine tag) bool {

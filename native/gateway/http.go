@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -38,6 +40,7 @@ type api struct {
 	gate     *gate
 	leases   *leases // nil: nothing is signed
 	trusted  []netip.Prefix
+	origins  []string
 	webhooks http.Handler // nil: none are taken
 	validate http.Handler // with CORS
 	ready    atomic.Bool
@@ -48,13 +51,13 @@ type api struct {
 }
 
 func newAPI(s *settings, g *gate, m *metrics, log *slog.Logger) *api {
-	a := &api{gate: g, leases: s.leases, trusted: s.trusted, metrics: m, log: log}
+	a := &api{gate: g, leases: s.leases, trusted: s.trusted, origins: s.AllowedOrigin, metrics: m, log: log}
 	if s.webhookSecret != "" {
 		a.webhooks = newWebhooks(s.webhookSecret, g, m, log)
 	}
 	a.validate = cors.New(cors.Options{
 		// A function and not the list: an empty list would allow every origin.
-		AllowOriginFunc: func(origin string) bool { return slices.Contains(s.AllowedOrigin, origin) },
+		AllowOriginFunc: func(origin string) bool { return slices.Contains(a.origins, origin) },
 		AllowedMethods:  []string{http.MethodPost},
 		AllowedHeaders:  []string{"Accept", "Authorization", "Content-Type"},
 		ExposedHeaders:  []string{"Retry-After"},
@@ -123,7 +126,10 @@ func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
 	}
 	defer a.inFlight.Add(-1)
 	q := &query{arrived: time.Now()}
-	if err := a.read(w, r, q); err != nil {
+	if err := a.read(w, r, q); errors.Is(err, os.ErrDeadlineExceeded) {
+		a.fail(w, q, q.arrived, failure{Status: http.StatusRequestTimeout, Code: "request_timeout", Message: "The request did not arrive in time; send it again"}, nil)
+		return
+	} else if err != nil {
 		a.fail(w, q, q.arrived, invalidRequest(err.Error()), nil)
 		return
 	}
@@ -149,7 +155,11 @@ func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusCreated, answer)
 	default:
 		a.metrics.validation(v.outcome.String(), time.Since(q.arrived))
-		a.log.Info("validated", "outcome", v.outcome.String(), "source", v.source, "key", license.ShortenKey(q.key))
+		level := slog.LevelInfo
+		if v.source == "cache" { // costs nothing, so anyone could fill the log
+			level = slog.LevelDebug
+		}
+		a.log.Log(r.Context(), level, "validated", "outcome", v.outcome.String(), "source", v.source, "key", license.ShortenKey(q.key))
 		writeFailure(w, refusal(v.outcome))
 	}
 }
@@ -158,13 +168,22 @@ func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
 func (a *api) fail(w http.ResponseWriter, q *query, arrived time.Time, f failure, err error) {
 	a.metrics.validation(f.Code, time.Since(arrived))
 	if err != nil {
-		a.log.Info("no verdict", "code", f.Code, "key", license.ShortenKey(q.key), "error", err.Error())
+		level := slog.LevelInfo
+		if errors.As(err, new(*limitedError)) { // the same
+			level = slog.LevelDebug
+		}
+		a.log.Log(context.Background(), level, "no verdict", "code", f.Code, "key", license.ShortenKey(q.key), "error", err.Error())
 	}
 	writeFailure(w, f)
 }
 
 // read takes a query from a request, or returns what is wrong with it.
 func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
+	// A page may send this much to any server without asking first, though not as
+	// JSON.
+	if origin := r.Header.Get("Origin"); origin != "" && !slices.Contains(a.origins, origin) && !isJSON(r.Header.Get("Content-Type")) {
+		return errors.New("content-type: must be application/json; and a page whose origin is not in --allowed-origin is not answered")
+	}
 	segment := strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), validatePrefix), validateSuffix)
 	raw, err := url.PathUnescape(segment)
 	if err != nil || strings.Contains(segment, "/") {
@@ -177,6 +196,8 @@ func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if errors.As(err, new(*http.MaxBytesError)) {
 		return errors.New("body: is over 64 KiB")
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
 	} else if err != nil {
 		return errors.New("body: could not be read")
 	}
@@ -205,6 +226,11 @@ func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
 	q.client = clientOf(clientAddr(r, a.trusted))
 	q.keyTag = a.gate.tags.of("key", []byte(q.key))
 	return nil
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
 }
 
 // failureOf says what a customer is told of an error. The seller's part in it

@@ -97,18 +97,18 @@ func TestBudgetCountsOperationsApart(t *testing.T) {
 func TestPause(t *testing.T) {
 	now := time.Now()
 	p := &pause{}
-	p.begin("a", now, 10*time.Second)
-	assert.Equal(t, 10*time.Second, p.remaining("a", now))
-	assert.LessOrEqual(t, p.remaining("b", now), time.Duration(0))
-	p.begin("a", now, 5*time.Second)
-	assert.Equal(t, 10*time.Second, p.remaining("a", now), "not shortened")
-	assert.LessOrEqual(t, p.remaining("b", now), time.Duration(0))
-	p.begin("b", now, time.Second)
-	assert.Equal(t, 10*time.Second, p.remaining("c", now), "two licences: all wait")
+	p.begin(tag{'a'}, now, 10*time.Second)
+	assert.Equal(t, 10*time.Second, p.remaining(tag{'a'}, now))
+	assert.LessOrEqual(t, p.remaining(tag{'b'}, now), time.Duration(0))
+	p.begin(tag{'a'}, now, 5*time.Second)
+	assert.Equal(t, 10*time.Second, p.remaining(tag{'a'}, now), "not shortened")
+	assert.LessOrEqual(t, p.remaining(tag{'b'}, now), time.Duration(0))
+	p.begin(tag{'b'}, now, time.Second)
+	assert.Equal(t, 10*time.Second, p.remaining(tag{'c'}, now), "two licences: all wait")
 	later := now.Add(11 * time.Second)
-	assert.LessOrEqual(t, p.remaining("c", later), time.Duration(0))
-	p.begin("c", later, time.Second)
-	assert.LessOrEqual(t, p.remaining("d", later), time.Duration(0), "a new pause begins with one licence")
+	assert.LessOrEqual(t, p.remaining(tag{'c'}, later), time.Duration(0))
+	p.begin(tag{'c'}, later, time.Second)
+	assert.LessOrEqual(t, p.remaining(tag{'d'}, later), time.Duration(0), "a new pause begins with one licence")
 }
 
 func TestLimits(t *testing.T) {

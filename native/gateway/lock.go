@@ -59,6 +59,8 @@ type exclusion interface {
 type hold interface {
 	// confirm returns an error unless the right still holds.
 	confirm(ctx context.Context) error
+	// prolong gives it its whole time again.
+	prolong(ctx context.Context) error
 	release()
 }
 
@@ -77,6 +79,7 @@ type alone struct{}
 
 func (alone) obtain(context.Context, tag) (hold, error) { return alone{}, nil }
 func (alone) confirm(context.Context) error             { return nil }
+func (alone) prolong(context.Context) error             { return nil }
 func (alone) release()                                  {}
 
 // lockPatience is how long a gateway waits for another's binding.
@@ -86,9 +89,8 @@ const lockPatience = 5 * time.Second
 //
 // A lock outlives the time within which its holder may write, so a holder that
 // was killed or cut off has stopped writing before another can begin. Redis
-// that lost its data has also lost its locks: a gateway that notices (the epoch,
-// a value all share, has changed) binds nothing until every lock that it could
-// have lost is over.
+// that lost its data has also lost its locks: a gateway that notices (the epoch
+// has changed) binds nothing until every lock that it could have lost is over.
 type sharedLocks struct {
 	store  *store
 	locker *redislock.Client
@@ -185,6 +187,10 @@ func (h *sharedHold) confirm(ctx context.Context) error {
 		return &busyError{"lock_lost", 5 * time.Second, err}
 	}
 	return nil
+}
+
+func (h *sharedHold) prolong(ctx context.Context) error {
+	return h.locks.store.do(ctx, func(ctx context.Context) error { return h.lock.Refresh(ctx, h.locks.ttl, nil) })
 }
 
 // release frees the lock at once; where that fails, it frees itself in time.

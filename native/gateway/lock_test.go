@@ -48,10 +48,14 @@ func TestLockLostBeforeTheWrite(t *testing.T) {
 	keys := r.client().Keys(t.Context(), "*:lock:*").Val()
 	require.Len(t, keys, 1)
 	require.True(t, strings.HasPrefix(keys[0], s.prefix))
+	require.NoError(t, r.client().PExpire(t.Context(), keys[0], 5*time.Second).Err())
+	require.NoError(t, h.prolong(t.Context()))
+	assert.Greater(t, r.client().PTTL(t.Context(), keys[0]).Val(), 5*time.Second)
 	require.NoError(t, r.client().Set(t.Context(), keys[0], "another gateway", 0).Err())
 	var busy *busyError
 	require.ErrorAs(t, h.confirm(t.Context()), &busy)
 	assert.Equal(t, "lock_lost", busy.reason)
+	require.Error(t, h.prolong(t.Context()))
 	h.release()
 	assert.Equal(t, "another gateway", r.client().Get(t.Context(), keys[0]).Val(), "another's lock is not released")
 
@@ -126,17 +130,25 @@ func TestNoTimeIsLostBetweenLockAndBinding(t *testing.T) {
 // it was looked for. Nobody else may have been let in by then.
 func TestLateWriteLetsNobodyElseIn(t *testing.T) {
 	t.Parallel() // it mostly waits
-	for name, redis := range map[string]bool{"alone": false, "with Redis": true} {
+	for name, c := range map[string]struct {
+		fault string
+		redis bool
+	}{
+		"alone":                  {"late-write", false},
+		"with Redis":             {"late-write", true},
+		"alone, by a proxy":      {"late-write-504", false},
+		"with Redis, by a proxy": {"late-write-504", true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			key := testKey("late")
-			sim := startSim(t, []fields{licensed(key, fields{"fault": "late-write", "fault_delay": "3s", "fault_times": 1})})
+			sim := startSim(t, []fields{licensed(key, fields{"fault": c.fault, "fault_delay": "3s", "fault_times": 2})})
 			args := []string{"--upstream-timeout", "300ms", "--license-limit", "0", "--client-limit", "0"}
-			if redis {
+			if c.redis {
 				args = append(args, "--redis-url", startRedis(t).url())
 			}
 			first, second := startGateway(t, sim, args...), startGateway(t, sim, args...)
-			if !redis {
+			if !c.redis {
 				second = first
 			}
 			assert.Contains(t, []int{201, 503}, first.validate(key, machine(1)).status)
@@ -147,4 +159,60 @@ func TestLateWriteLetsNobodyElseIn(t *testing.T) {
 			assert.Equal(t, map[string]any{"HWID": machine(1)}, sim.membership(key).Metadata)
 		})
 	}
+}
+
+// holding is an exclusion that notes what is done with the right to bind.
+type holding struct{ prolonged, released int }
+
+func (h *holding) obtain(context.Context, tag) (hold, error) { return h, nil }
+func (h *holding) confirm(context.Context) error             { return nil }
+func (h *holding) prolong(context.Context) error             { h.prolonged++; return nil }
+func (h *holding) release()                                  { h.released++ }
+
+// Only what Whop may still carry out keeps the right, from then on for its whole time.
+func TestUnansweredWriteKeepsTheLock(t *testing.T) {
+	for fault, kept := range map[string]bool{"504": true, "timeout": true, "failed-write": false, "403": false} {
+		key := testKey("keeps")
+		sim := startSim(t, []fields{licensed(key, fields{"fault": fault, "fault_on": []string{"v1.patch"}})})
+		g := newTestGateway(t, "--upstream-url", sim.url, "--upstream-timeout", "300ms")
+		h := &holding{}
+		g.gate.exclusion = h
+		_, err := g.gate.validate(t.Context(), &query{key: key, sent: metadata{"HWID": {text: machine(1), string: true}}, arrived: time.Now(), keyTag: tag{1}})
+		require.Error(t, err, fault)
+		if kept {
+			assert.Equal(t, 2, h.prolonged, "%s: at each of two attempts", fault)
+			assert.Zero(t, h.released, fault)
+		} else {
+			assert.Zero(t, h.prolonged, fault)
+			assert.Equal(t, 1, h.released, fault)
+		}
+	}
+}
+
+// A Redis that comes back from an older snapshot has lost locks, and keeps the
+// value by which an empty one is known.
+func TestEpochOfARestartFromASnapshot(t *testing.T) {
+	r := startRedis(t)
+	options, err := redis.ParseURL(r.url())
+	require.NoError(t, err)
+	s := newStore(options, newTagger("k"), newMetrics(), discardLog)
+	defer s.rdb.Close()
+	before, err := s.epoch(t.Context())
+	require.NoError(t, err)
+	again, err := s.epoch(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, before, again)
+	require.NoError(t, r.client().Save(t.Context()).Err())
+	r.kill()
+	r.start()
+	kept, err := r.client().Get(t.Context(), s.prefix+"epoch").Result()
+	require.NoError(t, err)
+	var after string
+	eventually(t, "Redis answers", func() bool { after, err = s.epoch(t.Context()); return err == nil })
+	assert.True(t, strings.HasPrefix(after, kept) && strings.HasPrefix(before, kept), "the snapshot was read")
+	assert.NotEqual(t, before, after)
+	require.NoError(t, r.client().Do(t.Context(), "ACL", "SETUSER", "default", "-info").Err())
+	without, err := s.epoch(t.Context())
+	require.NoError(t, err, "who may not ask for the process goes without")
+	assert.Equal(t, kept, without)
 }

@@ -83,8 +83,10 @@ func (r bindingRules) check(sent metadata) error {
 		if !v.sendable() {
 			return errors.New("metadata: a value is not a string, a boolean, or a whole number of at most 53 bits")
 		}
-		if r.sellerNames[name] {
-			return errors.New("metadata: a name is reserved for the seller")
+		for slot := 1; slot <= r.maxMachines; slot++ {
+			if r.sellerNames[slotName(name, slot)] {
+				return errors.New("metadata: a name is reserved for the seller")
+			}
 		}
 		if utf8.RuneCountInString(slotName(name, r.maxMachines)) > license.MaxMetadataKeyLength {
 			return errors.New("metadata: a name is too long")

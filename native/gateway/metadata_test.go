@@ -132,3 +132,13 @@ func FuzzCompare(f *testing.F) {
 		require.Equal(t, matches, again)
 	})
 }
+
+// A name is the seller's own also where it is another machine's place.
+func TestSellersNamesMayNotBeSent(t *testing.T) {
+	r := bindingRules{maxMachines: 3, sellerNames: map[string]bool{"note": true, "address_2": true}}
+	for sent, good := range map[string]bool{`{"HWID":"a"}`: true, `{"note_2":"a"}`: true, `{"note":"a"}`: false, `{"address":"a"}`: false, `{"address_2":"a"}`: false} {
+		assert.Equal(t, good, r.check(parseMetadata(t, sent)) == nil, sent)
+	}
+	one := bindingRules{maxMachines: 1, sellerNames: r.sellerNames}
+	assert.NoError(t, one.check(parseMetadata(t, `{"address":"a"}`)), "there is no such place")
+}

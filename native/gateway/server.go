@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -69,7 +70,7 @@ func newGateway(s *settings, log *slog.Logger) *gateway {
 			b = newSharedBudget(g.store, s.UpstreamBudget)
 		}
 	}
-	g.gate.whop = newWhop(s, b, g.metrics, log)
+	g.gate.whop = newWhop(s, tags, b, g.metrics, log)
 	g.api = newAPI(s, g.gate, g.metrics, log)
 	return g
 }
@@ -92,7 +93,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	scheme := "http"
 	server := g.server(g.api)
 	if g.settings.TLSCert != "" {
-		certificate, err := newCertificate(g.settings.TLSCert, g.settings.TLSKey)
+		certificate, err := newCertificate(g.settings.TLSCert, g.settings.TLSKey, g.log)
 		if err != nil {
 			return err
 		}
@@ -189,7 +190,7 @@ func (g *gateway) server(h http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		// What it reports are clients' broken connections, with their addresses.
-		ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		ErrorLog: log.New(io.Discard, "", 0),
 	}
 }
 
@@ -206,6 +207,7 @@ func reachable(addr net.Addr) string {
 // certificate is a TLS certificate in files that are renewed while it is used.
 type certificate struct {
 	certFile, keyFile string
+	log               *slog.Logger
 
 	mu      sync.Mutex
 	current *tls.Certificate
@@ -213,8 +215,8 @@ type certificate struct {
 	checked time.Time
 }
 
-func newCertificate(certFile, keyFile string) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile}
+func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
 	return c, c.load()
 }
 
@@ -241,7 +243,9 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	defer c.mu.Unlock()
 	if time.Since(c.checked) > time.Minute {
 		c.checked = time.Now()
-		_ = c.load()
+		if err := c.load(); err != nil {
+			c.log.Error("the certificate's files can't be used; the certificate from before still is, until it expires", "error", err.Error())
+		}
 	}
 	return c.current, nil
 }

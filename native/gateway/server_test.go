@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -152,6 +153,33 @@ func TestCORS(t *testing.T) {
 	assert.Empty(t, a.header.Get("Access-Control-Allow-Origin"))
 }
 
+// Browsers send a page's form or plain text anywhere without asking first.
+func TestPageOfAnotherOriginCannotBind(t *testing.T) {
+	key := testKey("simple")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim, "--allowed-origin", "https://app.example.com")
+	ask := func(origin, contentType string) answer {
+		req, err := http.NewRequest(http.MethodPost, g.url+validatePath(key), nil)
+		require.NoError(t, err)
+		if origin != "" {
+			req.Header.Set("Origin", origin)
+		}
+		if contentType != "" {
+			req.Header.Set("Content-Type", contentType)
+		}
+		a, err := g.tryDo(req, []byte(`{"metadata":{"HWID":"`+machine(1)+`"}}`))
+		require.NoError(t, err)
+		return a
+	}
+	for _, contentType := range []string{"", "text/plain", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain; a=application/json"} {
+		assertRefused(t, ask("https://evil.example.com", contentType), 400, "invalid_request")
+	}
+	assert.Zero(t, sim.calls("v1.get"))
+	assert.Equal(t, 201, ask("https://app.example.com", "text/plain").status, "a page that is allowed")
+	assert.Equal(t, 201, ask("", "").status, "no page")
+	assert.Equal(t, 201, ask("file://", "application/json; charset=utf-8").status, "an app whose pages heed no origins")
+}
+
 // What is sent byte by byte, or never finished, is cut off; what is too long is
 // not read.
 func TestHostileConnections(t *testing.T) {
@@ -174,17 +202,24 @@ func TestHostileConnections(t *testing.T) {
 	assert.Contains(t, send(head+"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), " 400 ")
 	assert.Contains(t, send("GET\r\n\r\n"), " 400 ")
 	assert.Empty(t, send(head+"Content-Length: 10\r\n"), "a head that never ends")
+	assert.Contains(t, send(head+"Content-Length: 10\r\n\r\n{"), " 408 ", "nor a body: that says nothing of the licence")
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
 }
 
-func TestTooManyAtOnce(t *testing.T) {
+// newTestGateway makes a gateway that listens nowhere.
+func newTestGateway(t *testing.T, args ...string) *gateway {
+	t.Helper()
 	var s settings
 	parser, err := kong.New(&s)
 	require.NoError(t, err)
-	_, err = parser.Parse([]string{"--product", testProduct, "--upstream-url", "http://127.0.0.1:1"})
+	_, err = parser.Parse(append([]string{"--product", testProduct}, args...))
 	require.NoError(t, err)
 	require.NoError(t, s.check(func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] }))
-	api := newGateway(&s, discardLog).api
+	return newGateway(&s, discardLog)
+}
+
+func TestTooManyAtOnce(t *testing.T) {
+	api := newTestGateway(t, "--upstream-url", "http://127.0.0.1:1").api
 	ask := func() int {
 		w := httptest.NewRecorder()
 		api.ServeHTTP(w, httptest.NewRequest(http.MethodPost, validatePath(testKey("x")), strings.NewReader(`{}`)))
@@ -229,8 +264,9 @@ func TestTLS(t *testing.T) {
 
 func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	dir := t.TempDir()
+	var logs buffer
 	writeCertificate(t, dir, "first")
-	c, err := newCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	c, err := newCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), slog.New(slog.NewJSONHandler(&logs, nil)))
 	require.NoError(t, err)
 	name := func() string {
 		pair, err := c.get(nil)
@@ -247,9 +283,11 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	assert.Equal(t, "first", name(), "not looked at for every connection")
 	touch(time.Now().Add(time.Second))
 	assert.Equal(t, "second", name())
+	assert.Empty(t, logs.String())
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("half a renewal"), 0o600))
 	touch(time.Now().Add(2 * time.Second))
 	assert.Equal(t, "second", name())
+	assert.Contains(t, logs.String(), "the certificate's files can't be used")
 }
 
 func FuzzRequest(f *testing.F) {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,8 +28,9 @@ const (
 	redisTimeout = time.Second
 	// redisRest is how long Redis is left alone after it failed three times.
 	redisRest = time.Second
-	// refusedFor is how long it is remembered that a machine was refused.
-	refusedFor = time.Hour
+	// refusedFor is how long it is remembered that a machine was refused: time to
+	// reset the key.
+	refusedFor = 10 * time.Minute
 )
 
 func newStore(options *redis.Options, tags tagger, m *metrics, log *slog.Logger) *store {
@@ -73,20 +75,30 @@ func (s *store) ping(ctx context.Context) error {
 	return s.do(ctx, func(ctx context.Context) error { return s.rdb.Ping(ctx).Err() })
 }
 
-// epoch returns a value that changes only when Redis loses its data.
+// epoch returns a value that changes when Redis may have lost data: when it was
+// emptied, and when another process answers, after a restart from an older
+// snapshot or a failover. Who may not ask for the process learns of the first.
 func (s *store) epoch(ctx context.Context) (epoch string, err error) {
 	err = s.do(ctx, func(ctx context.Context) error {
 		key := s.prefix + "epoch"
 		pipe := s.rdb.Pipeline()
 		pipe.SetNX(ctx, key, rand.Text(), 0)
-		get := pipe.Get(ctx, key)
-		if _, err := pipe.Exec(ctx); err != nil {
+		get, info := pipe.Get(ctx, key), pipe.Info(ctx, "server")
+		_, _ = pipe.Exec(ctx) // each has its own error
+		if err := get.Err(); err != nil {
 			return err
 		}
-		epoch = get.Val()
+		epoch = get.Val() + processID(info.Val())
 		return nil
 	})
 	return epoch, err
+}
+
+// processID finds run_id in what INFO says.
+func processID(info string) string {
+	_, after, _ := strings.Cut(info, "\nrun_id:")
+	id, _, _ := strings.Cut(after, "\r")
+	return id
 }
 
 // publish tells all gateways that a membership changed.
@@ -125,8 +137,8 @@ func (s *store) follow(ctx context.Context, c *cache) {
 }
 
 // markRefused remembers that a machine was told no.
-func (s *store) markRefused(ctx context.Context, machine tag) {
-	_ = s.do(ctx, func(ctx context.Context) error {
+func (s *store) markRefused(ctx context.Context, machine tag) error {
+	return s.do(ctx, func(ctx context.Context) error {
 		return s.rdb.Set(ctx, s.prefix+"refused:"+machine.String(), "", refusedFor).Err()
 	})
 }

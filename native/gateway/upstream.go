@@ -65,6 +65,7 @@ type whop struct {
 	base    string // the URL, without a slash at its end
 	headers map[string]string
 	timeout time.Duration
+	tags    tagger
 	client  *fasthttp.HostClient
 	budget  budget
 	circuit *circuit
@@ -73,11 +74,12 @@ type whop struct {
 	log     *slog.Logger
 }
 
-func newWhop(s *settings, b budget, m *metrics, log *slog.Logger) *whop {
+func newWhop(s *settings, tags tagger, b budget, m *metrics, log *slog.Logger) *whop {
 	w := &whop{
 		base:    s.upstream.String(),
 		headers: map[string]string{"Authorization": "Bearer " + s.apiKey, "Accept": "application/json"},
 		timeout: s.UpstreamTimeout,
+		tags:    tags,
 		budget:  b,
 		circuit: newCircuit(m, log),
 		pauses:  map[operation]*pause{opLookUp: {}, opWrite: {}},
@@ -160,8 +162,8 @@ func (w *whop) setMetadata(ctx context.Context, id string, whole metadata, idemp
 
 // call makes one call within the limits of time, quota and circuit.
 func (w *whop) call(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*membership, error) {
-	pause := w.pauses[op]
-	if wait := pause.remaining(id, time.Now()); wait > 0 {
+	pause, member := w.pauses[op], w.tags.of("call", []byte(id))
+	if wait := pause.remaining(member, time.Now()); wait > 0 {
 		w.metrics.upstream(op, "paused", 0)
 		return nil, &upstreamError{reason: "paused", retryAfter: wait, err: errors.New("asked to be left alone")}
 	}
@@ -172,7 +174,7 @@ func (w *whop) call(ctx context.Context, op operation, id string, body []byte, i
 		w.metrics.upstream(op, "over_budget", 0)
 		return nil, err
 	}
-	m, err := w.circuit.run(id, func() (*membership, error) {
+	m, err := w.circuit.run(member, func() (*membership, error) {
 		start := time.Now()
 		deadline := start.Add(w.timeout)
 		if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
@@ -184,7 +186,7 @@ func (w *whop) call(ctx context.Context, op operation, id string, body []byte, i
 	})
 	var up *upstreamError
 	if errors.As(err, &up) && up.reason == "rate_limited" {
-		pause.begin(id, time.Now(), up.retryAfter)
+		pause.begin(member, time.Now(), up.retryAfter)
 	}
 	w.logFailure(ctx, op, id, err)
 	return m, err
@@ -207,7 +209,7 @@ func (w *whop) exchange(op operation, id string, body []byte, idempotencyKey str
 		req.SetBodyRaw(body)
 	}
 	if err := w.client.DoDeadline(req, resp, deadline); err != nil {
-		return nil, unavailable(transportReason(err), err)
+		return nil, unavailable(transportReason(err), loggable(err))
 	}
 	status := resp.StatusCode()
 	switch {
@@ -239,9 +241,14 @@ func readFailure(code int, after string, body []byte) error {
 	case code == http.StatusTooManyRequests:
 		return &upstreamError{reason: "rate_limited", retryAfter: retryAfter(after, body), err: status}
 	case code == http.StatusRequestTimeout:
-		return unavailable("failing", status)
+		return unavailable("unanswered", status)
 	case code/100 == 5:
 		e := unavailable("failing", status)
+		// By what stands between, which did not get Whop's own answer. Above 520 are
+		// those of Cloudflare.
+		if code == http.StatusBadGateway || code == http.StatusGatewayTimeout || code >= 520 {
+			e.reason = "unanswered"
+		}
 		if after != "" {
 			e.retryAfter = retryAfter(after, nil)
 		}
@@ -260,7 +267,8 @@ func isErrorObject(body []byte) bool {
 		Error   jsontext.Value `json:"error"`
 		Message jsontext.Value `json:"message"`
 	}
-	return json.Unmarshal(body, &shape) == nil && (shape.Error != nil || shape.Message != nil)
+	given := func(v jsontext.Value) bool { return v != nil && v.Kind() != 'n' }
+	return json.Unmarshal(body, &shape) == nil && (given(shape.Error) || given(shape.Message))
 }
 
 var tryAgainIn = regexp.MustCompile(`(?i)try again in (\d{1,4}) ?s`)
@@ -292,6 +300,30 @@ func transportReason(err error) string {
 	default:
 		return "unreachable"
 	}
+}
+
+// errNotHTTP stands for what the HTTP client says of an answer that it can't
+// read, because it quotes from it.
+var errNotHTTP = errors.New("the answer was cut off or is not HTTP")
+
+// loggable returns a transport's error if it tells of the connection only.
+func loggable(err error) error {
+	var (
+		network *net.OpError
+		name    *net.DNSError
+		trust   *tls.CertificateVerificationError
+		record  tls.RecordHeaderError
+		alert   tls.AlertError
+	)
+	for _, known := range []error{fasthttp.ErrTimeout, fasthttp.ErrDialTimeout, fasthttp.ErrNoFreeConns, fasthttp.ErrConnectionClosed, fasthttp.ErrBodyTooLarge} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	if errors.As(err, &network) || errors.As(err, &name) || errors.As(err, &trust) || errors.As(err, &record) || errors.As(err, &alert) {
+		return err
+	}
+	return errNotHTTP
 }
 
 func resultName(err error) string {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	lru "github.com/hashicorp/golang-lru/v2"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	"golang.org/x/time/rate"
 
 	"github.com/whop-license/whop-license/shared/license"
 )
@@ -31,6 +32,7 @@ type webhooks struct {
 	gate      *gate
 	verifiers []*standardwebhooks.Webhook
 	seen      *lru.Cache[string, struct{}]
+	unsigned  rate.Sometimes // anyone can send such
 	metrics   *metrics
 	log       *slog.Logger
 }
@@ -38,7 +40,7 @@ type webhooks struct {
 // newWebhooks reads the secret in both encodings that are in use: the key
 // itself as text, and "whsec_" before the key in base64.
 func newWebhooks(secret string, g *gate, m *metrics, log *slog.Logger) *webhooks {
-	h := &webhooks{gate: g, metrics: m, log: log}
+	h := &webhooks{gate: g, metrics: m, log: log, unsigned: rate.Sometimes{Interval: time.Minute}}
 	h.seen, _ = lru.New[string, struct{}](rememberedWebhooks)
 	keys := [][]byte{[]byte(secret)}
 	if encoded, ok := strings.CutPrefix(secret, "whsec_"); ok {
@@ -69,7 +71,9 @@ func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, 
 		return "refused", &failure{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
 	}
 	if !h.signed(body, r.Header) {
-		h.log.Warn("a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
+		h.unsigned.Do(func() {
+			h.log.Warn("a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
+		})
 		return "refused", &failure{Status: http.StatusUnauthorized, Code: "bad_signature", Message: "The signature is missing, wrong or too old"}
 	}
 	id := r.Header.Get(standardwebhooks.HeaderWebhookID)

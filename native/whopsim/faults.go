@@ -112,6 +112,7 @@ var faults = map[string]fault{
 	"failed-write":   {on: onPatch, instead: refusal(http.StatusInternalServerError, "Internal server error, nothing was written").instead},
 	"ignored-write":  {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = m.previous }},
 	"late-write":     {on: onPatch, when: wrote, later: true, send: hold},
+	"late-write-504": {on: onPatch, when: wrote, later: true, status: http.StatusGatewayTimeout, raw: internalError},
 	"overwritten":    {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = map[string]any{"HWID": "another-machine"} }},
 	"stale-read": {on: []operation{opGet}, when: func(r result) bool { return r.membership.written },
 		edit: func(_ operation, m *membership, f map[string]any) { f["metadata"] = m.previous }},

@@ -198,6 +198,7 @@ var expected = map[string]expectation{
 	"failed-write":   expectStatus(500),
 	"ignored-write":  expectGood,
 	"overwritten":    expectGood,
+	"late-write-504": expectStatus(504),
 
 	// These two hold the connection; they have tests of their own.
 	"timeout":      nil,
