@@ -73,6 +73,11 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 	if err := r.settle(c); err != nil {
 		return nil, err
 	}
+	// What fetch can't read it refuses as if there were no connection, and quotes.
+	if _, err := license.ParseEndpoint(c.query.Endpoint); err == nil &&
+		r.canParse.Type() == js.TypeFunction && !r.canParse.Invoke(c.query.Endpoint).Bool() {
+		return nil, license.Invalid("endpoint", "has a host that can't be one")
+	}
 	if c.query.Trust != nil {
 		c.query.Nonce = r.nonce()
 	}

@@ -59,28 +59,28 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 	if err != nil {
 		return nil, err
 	}
-	response = &license.Response{Status: answer.Get("status").Int()}
+	response = &license.Response{Status: t.get.Invoke(answer, "status").Int()}
 	if response.Status >= 400 {
-		if header := answer.Get("headers").Call("get", "Retry-After"); header.Type() == js.TypeString {
+		if header := t.get.Invoke(answer, "headers").Call("get", "Retry-After"); header.Type() == js.TypeString {
 			response.RetryAfter = header.String()
 		}
 	}
-	response.Body, complete, err = readBody(ctx, answers, answer.Get("body"))
+	response.Body, complete, err = t.readBody(ctx, answers, t.get.Invoke(answer, "body"))
 	return response, err
 }
 
 // readBody reads a stream to its end, or to over the limit.
-func readBody(ctx license.Context, answers *answers, stream js.Value) (body []byte, complete bool, err error) {
+func (t *fetchTransport) readBody(ctx license.Context, answers *answers, stream js.Value) (body []byte, complete bool, err error) {
 	if !stream.Truthy() {
 		return nil, true, nil
 	}
 	reader := stream.Call("getReader")
 	for len(body) <= license.MaxBody {
-		result, err := answers.await(ctx, reader.Call("read"))
+		result, err := answers.await(ctx, t.resolve.Invoke(reader.Call("read")))
 		if err != nil {
 			return nil, false, err
 		}
-		chunk := result.Get("value")
+		chunk := t.get.Invoke(result, "value")
 		if chunk.IsUndefined() {
 			return body, true, nil
 		}

@@ -34,6 +34,7 @@ type realm struct {
 
 	abortController js.Value
 	assign          js.Value
+	canParse        js.Value // URL.canParse, which not every platform has
 
 	charCodeAt js.Value // of its first argument
 	bindPush   js.Value // makes a push that adds to its argument
@@ -58,6 +59,9 @@ func newRealm(global js.Value) *realm {
 
 		abortController: global.Get("AbortController"),
 		assign:          object.Get("assign"),
+	}
+	if url := global.Get("URL"); url.Type() == js.TypeFunction {
+		r.canParse = url.Get("canParse")
 	}
 	r.resolve = r.promise.Get("resolve").Call("bind", r.promise)
 	call := array.Get("call")

@@ -33,7 +33,7 @@ type page struct {
 
 func newPage(t *testing.T) *page {
 	p := &page{t: t, global: js.Global().Get("Object").New()}
-	for _, name := range []string{"Object", "Array", "Reflect", "JSON", "Error", "Promise", "String", "Uint8Array", "Date", "Math", "AbortController", "setTimeout", "clearTimeout"} {
+	for _, name := range []string{"Object", "Array", "Reflect", "JSON", "Error", "Promise", "String", "Uint8Array", "Date", "Math", "AbortController", "URL", "setTimeout", "clearTimeout"} {
 		p.global.Set(name, js.Global().Get(name))
 	}
 	fetch := js.FuncOf(func(_ js.Value, args []js.Value) any {
@@ -451,6 +451,55 @@ func TestOddFunctionsOfAPage(t *testing.T) {
 	}
 	require.True(t, call().IsUndefined())
 	assert.Equal(t, 1, cleared.Length())
+}
+
+// What a page's own fetch answers can throw, and settle more than once: that ends
+// the call, and not the module.
+func TestOddAnswersOfAPagesFetch(t *testing.T) {
+	p := newPage(t)
+	m := &module{realm: newRealm(p.global), endpoint: testEndpoint}
+	call := func() js.Value {
+		_, reason := settle(m.validateLicense([]js.Value{js.ValueOf(testKey), js.ValueOf("m1"), js.ValueOf(map[string]any{"maxAttempts": 1, "timeoutMs": 60_000})}).(js.Value))
+		return reason
+	}
+	throws := `() => { throw new Error("from a getter") }`
+	for name, source := range map[string]string{
+		"status":  `Object.defineProperty({}, "status", {get: ` + throws + `})`,
+		"headers": `Object.defineProperty({status: 500}, "headers", {get: ` + throws + `})`,
+		"body":    `Object.defineProperty({status: 201}, "body", {get: ` + throws + `})`,
+		"value":   `({status: 201, body: {getReader: () => ({read: async () => Object.defineProperty({}, "value", {get: ` + throws + `})})}})`,
+		"reader":  `({status: 201, body: {getReader: ` + throws + `}})`,
+		"read":    `({status: 201, body: {getReader: () => ({read: ` + throws + `})}})`,
+	} {
+		p.answer = func(js.Value) any { return eval(source) }
+		requireCode(t, "unavailable", call())
+		p.answer = respond(201, []byte(`{"valid":true}`), nil)
+		require.True(t, call().IsUndefined(), "after %s the module goes on", name)
+	}
+	p.answer = func(js.Value) any {
+		return eval(`({status: 201, body: {getReader: () => ({read: () => ({then(f) { f({done: true}); f({done: true}); f({done: true}) }})})}})`)
+	}
+	requireCode(t, "bad_response", call())
+	p.answer = respond(201, []byte(`{"valid":true}`), nil)
+	require.True(t, call().IsUndefined())
+}
+
+// What fetch can't read it would refuse as if there were no connection, and quote
+// with the licence key in it.
+func TestHostsThatCannotBe(t *testing.T) {
+	p := newPage(t)
+	p.answer = respond(201, []byte(`{"valid":true}`), nil)
+	for _, host := range []string{"1.2.3.999", "999999999999"} {
+		_, reason := p.call(testKey, "m1", map[string]any{"endpoint": "https://" + host})
+		requireCode(t, "invalid_argument", reason)
+		assert.Contains(t, reason.Get("message").String(), "endpoint: ")
+	}
+	_, reason := p.call(testKey, "m1", map[string]any{"endpoint": "https://xn--bcher-kva.example"})
+	assert.True(t, reason.IsUndefined())
+	assert.Len(t, p.fetched, 1)
+	p.global.Delete("URL")
+	_, reason = p.call(testKey, "m1")
+	assert.True(t, reason.IsUndefined(), "a platform that can't tell")
 }
 
 func TestUndefinedOptionsAreAbsent(t *testing.T) {

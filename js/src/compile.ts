@@ -97,7 +97,8 @@ async function compileResponse(
     response = await promise;
   } catch (cause) {
     throw loadFailed(
-      `The WebAssembly module could not be fetched (${name}): ${textOf(cause)}. ` +
+      // An address in it may hold a secret.
+      `The WebAssembly module could not be fetched (${name}): ${textOf(cause).replace(/\S+:\/\/\S+/g, "…")}. ` +
         "Besides the network, a Content Security Policy without it in connect-src, or CORS, can be why.",
       { cause, retryable: true },
     );
@@ -177,6 +178,6 @@ function notCompiled(cause: unknown, name: string): LicenseError {
 
 /** An address without what may be secret or endless. */
 function shown(address: string): string {
-  const plain = address.replace(/[?#].*$/s, "");
+  const plain = address.replace(/[?#].*$/s, "").replace(/^([\w.+-]+:\/\/)[^/]*@/, "$1");
   return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
 }

@@ -29,6 +29,8 @@ export class LeaseKeeper {
   readonly #store: LeaseStore;
   /** What this program has seen itself, and when by its own running time. */
   readonly #seen = new Map<string, KeptLease & { atMs: number; ended: boolean }>();
+  /** How often the server said no. */
+  readonly #refusals = new Map<string, number>();
 
   constructor(store: LeaseStore) {
     this.#store = store;
@@ -42,8 +44,18 @@ export class LeaseKeeper {
     return this.#see(name, kept);
   }
 
-  /** Keeps a lease that the server sent just now. */
-  async keep(name: string, lease: string): Promise<void> {
+  /**
+   * How often the server has said no so far. What was asked for before it said
+   * so again is older, whenever its answer comes: neither is its lease to be
+   * kept, nor may the one that it was offered stand in.
+   */
+  refusals(name: string): number {
+    return this.#refusals.get(name) ?? 0;
+  }
+
+  /** Keeps a lease that the server sent just now, asked after the given number of refusals. */
+  async keep(name: string, lease: string, refusals: number): Promise<void> {
+    if (refusals !== this.refusals(name)) return;
     const kept = this.#see(name, { lease, lastSeen: 0 });
     await answer(() => this.#store.set(PREFIX + name, JSON.stringify(kept)));
   }
@@ -61,6 +73,7 @@ export class LeaseKeeper {
 
   /** Removes the lease, as the server said no. */
   async forget(name: string): Promise<void> {
+    remember(this.#refusals, name, this.refusals(name) + 1);
     const seen = this.#seen.get(name);
     if (seen) seen.ended = true;
     await answer(() => this.#store.remove(PREFIX + name));

@@ -57,7 +57,8 @@ export function readSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   try {
     const signal = value as AbortSignal;
-    if (typeof signal.aborted === "boolean" && typeof signal.addEventListener === "function") {
+    const { aborted, addEventListener, removeEventListener } = signal;
+    if (typeof aborted === "boolean" && isFunction(addEventListener, removeEventListener)) {
       return signal;
     }
   } catch (thrown) {
@@ -66,12 +67,19 @@ export function readSignal(value: unknown): AbortSignal | undefined {
   throw invalid("signal", "must be an AbortSignal");
 }
 
+function isFunction(...members: unknown[]): boolean {
+  return members.every((member) => typeof member === "function");
+}
+
 /** Waits for a promise that others may be waiting for too, until the signal. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise<T>((resolve, reject) => {
     const abort = () => reject(aborted(signal));
-    if (signal.aborted) return abort();
+    if (signal.aborted) {
+      promise.catch(() => {}); // nobody waits for it here any more
+      return abort();
+    }
     signal.addEventListener("abort", abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });

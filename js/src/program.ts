@@ -140,7 +140,7 @@ function typed(thrown: unknown): LicenseError {
 const LOOKED_UP = [
   ...["Object", "Array", "String", "Reflect", "Promise", "Error", "Uint8Array", "JSON", "Date"],
   ...["Math", "fetch", "AbortController", "setTimeout", "clearTimeout", "window", "document"],
-  ...["WorkerGlobalScope", "crypto", "performance", "TextEncoder", "TextDecoder"],
+  ...["WorkerGlobalScope", "URL", "crypto", "performance", "TextEncoder", "TextDecoder"],
 ];
 
 /** An object that stands in for the global one, so that nothing the Go program sets is seen outside. */

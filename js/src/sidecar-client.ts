@@ -205,7 +205,7 @@ function readMachineId(result: unknown, asked: Params, sidecar: SidecarProcess):
     typeof id === "string" &&
     /^[0-9a-f]{64}$/.test(id) &&
     typeof scheme === "string" &&
-    (asked.scheme === undefined || asked.scheme === scheme) &&
+    scheme === (asked.scheme ?? "node-machine-id") &&
     typeof source === "string" &&
     Array.isArray(warnings) &&
     warnings.every((warning) => typeof warning === "string")

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { LicenseError, loadFailed, textOf } from "./errors.js";
 import { encodeFrame, frameReader } from "./frames.js";
@@ -52,16 +52,20 @@ export class SidecarProcess {
   constructor({ path, digest }: Program, onEnd: () => void) {
     this.#path = path;
     this.#onEnd = onEnd;
+    let file: number | undefined;
     try {
+      // Before it runs, as it could put another file in its place.
+      if (digest !== undefined) file = openSync(path, "r");
       this.#child = spawn(path, [], { stdio: ["pipe", "pipe", "inherit"], windowsHide: true });
     } catch (cause) {
+      if (file !== undefined) closeSync(file);
       throw notStarted(path, cause);
     }
     const { stdin, stdout } = this.#child;
     this.#child.unref();
     for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
     // Compared while the program starts, which takes as long. Nothing that it says counts before.
-    const compared = digest === undefined ? Promise.resolve() : compare(path, digest);
+    const compared = file === undefined ? Promise.resolve() : compare(file, path, digest);
     // That a program is another one says more than how it failed.
     const failed = (reason: LicenseError) => {
       compared.then(
@@ -158,14 +162,16 @@ export class SidecarProcess {
   }
 }
 
-async function compare(path: string, digest: string): Promise<void> {
+async function compare(file: number, path: string, digest: string | undefined): Promise<void> {
   let found: string | undefined;
   try {
     // Read at once: in pieces, through Node's threads, it takes longer than the program's start.
-    const file = statSync(path);
-    if (file.isFile() && file.size <= MAX_PROGRAM_SIZE) found = programDigest(readFileSync(path));
+    const stat = fstatSync(file);
+    if (stat.isFile() && stat.size <= MAX_PROGRAM_SIZE) found = programDigest(readFileSync(file));
   } catch (cause) {
     throw notStarted(path, cause);
+  } finally {
+    closeSync(file);
   }
   if (found === digest) return;
   throw loadFailed(

@@ -1,5 +1,6 @@
-import { invalid, type LicenseError } from "./errors.js";
+import { invalid, LicenseError } from "./errors.js";
 import type { LeaseKeeper } from "./lease-keeper.js";
+import { atMost, readLimits, remaining } from "./limits.js";
 import { copyOf } from "./options.js";
 import type { Added, Program } from "./program.js";
 import type { Settings } from "./settings.js";
@@ -62,7 +63,9 @@ function leasingValidator(
     const given = copyOf(options);
     const name = program.leaseName(licenseKey, machine);
     if (name === undefined) return program.validate(licenseKey, machine, given, trust);
-    const kept = await keeper.offer(name);
+    const limits = readLimits(given);
+    const refusals = keeper.refusals(name);
+    const kept = await atMost(keeper.offer(name), limits);
     const added: Added = { ...trust };
     if (kept) {
       added.lease = kept.lease;
@@ -71,21 +74,22 @@ function leasingValidator(
     }
     let verdict: Verdict;
     try {
-      verdict = await program.validate(licenseKey, machine, given, added);
+      verdict = await program.validate(licenseKey, machine, remaining(given, limits), added);
     } catch (thrown) {
-      if (kept) await keeper.touch(name, kept.lease);
+      if (kept) await atMost(keeper.touch(name, kept.lease), limits);
       throw thrown;
     }
-    await note(name, verdict);
+    if (verdict.source === "lease" && refusals !== keeper.refusals(name)) throw refusedMeanwhile();
+    await atMost(note(name, verdict, refusals), limits);
     if (isOld(verdict)) refresh(name, licenseKey, machine, given);
     return verdict;
   });
 
   /** Keeps what a verdict brings, or forgets what it ends. */
-  function note(name: string, verdict: Verdict): Promise<void> | undefined {
+  async function note(name: string, verdict: Verdict, refusals: number): Promise<void> {
     if (!verdict.valid) return keeper.forget(name);
-    if (verdict.lease === undefined) return undefined;
-    if (verdict.source === "server") return keeper.keep(name, verdict.lease);
+    if (verdict.lease === undefined) return;
+    if (verdict.source === "server") return keeper.keep(name, verdict.lease, refusals);
     return keeper.touch(name, verdict.lease);
   }
 
@@ -102,13 +106,14 @@ function leasingValidator(
   ): void {
     if (refreshing.has(name)) return;
     refreshing.add(name);
+    const refusals = keeper.refusals(name);
     // Once, as the next call tries again; and without a lease only the server will do.
     const asked = { ...given, maxAttempts: 1 };
     for (const own of ["signal", "lease", "clock"] as const) delete asked[own];
     program
       .validate(licenseKey, hwid, asked, trust)
       .then(async (verdict) => {
-        await note(name, verdict);
+        await note(name, verdict, refusals);
         if (!verdict.valid) tell(verdict);
       })
       .catch(() => {}) // The lease stands as it did.
@@ -120,6 +125,14 @@ function leasingValidator(
     // What it throws is reported as of any other listener, and not lost here.
     queueMicrotask(() => onChange(verdict));
   }
+}
+
+function refusedMeanwhile(): LicenseError {
+  return new LicenseError(
+    "unavailable",
+    "The licence server could not be asked, and meanwhile refused this licence to another call. Try again.",
+    { retryable: true },
+  );
 }
 
 function validator(program: Program, validateLicense: ValidateLicense): Validator {

@@ -258,6 +258,7 @@ test("too many calls at once are refused until some are answered", async () => {
   const waiting = Array.from({ length: 200 }, () => ask(event(), "store", "get", "whop-license:x"));
   const { error } = await ask(event(), "store", "get", "whop-license:x");
   assert.equal(error?.code, "rate_limited");
+  assert.deepEqual(await ask(event(), "abort", 1), { value: undefined }, "that makes room");
   release();
   for (const answer of await Promise.all(waiting)) assert.deepEqual(answer, { value: "text" });
   assert.equal((await ask(event(), "store", "get", "whop-license:x")).error, undefined);
@@ -407,6 +408,76 @@ test("a page's call ends when it says so, or the host is disposed of", async () 
     end();
     assert.equal((await answer).error?.code, "aborted");
   }
+});
+
+test("a page of an older Electron, whose frames can't tell whether they are gone", async () => {
+  const endpoint = await serve((_, response) => void response.writeHead(404).end('{"message":""}'));
+  const { host, ask } = register({ origins, validator: { endpoint } });
+  const old = () => event({}, frame({ isDestroyed: undefined }));
+  for (const call of [1, 2, 2, 3]) {
+    const { value, error } = await ask(old(), "validate", call, "KEY", undefined);
+    assert.equal((value as { code: string } | undefined)?.code, "not_found", error?.message);
+  }
+  host.dispose();
+});
+
+test("a page for which the main process decides learns neither the machine's id nor a lease", async () => {
+  const server = await startLeaseServer();
+  const { endpoint, publicKey } = server;
+  server.answer = async (response, asked) => {
+    const lease = await server.sign(asked);
+    const { metadata } = asked;
+    response
+      .writeHead(201)
+      .end(JSON.stringify({ valid: true, id: "mem_1", product: "prod_1", metadata, lease }));
+  };
+  const heard: object[] = [];
+  const { host, ask } = register({
+    origins,
+    validator: { endpoint, publicKey },
+    onVerdict: (verdict) => heard.push(verdict),
+  });
+  const { value } = await ask(event(), "validate", 1, KEY, undefined);
+  const { id } = await packaged.createSidecar().machineId();
+  assert.match(JSON.stringify(value), /"valid":true.*"mem_1"/);
+  assert.doesNotMatch(JSON.stringify(value), new RegExp(`${id}|"lease":"|metadata`));
+  assert.match(JSON.stringify(heard), new RegExp(id), "the main process does");
+  host.dispose();
+});
+
+test("a lease that one window has removed is not brought back by another", async () => {
+  const { host, ask } = register({ origins });
+  const store = (...asked: string[]) => ask(event(), "store", ...asked);
+  const name = "whop-license:x";
+  const text = '{"lease":"a.b.c","lastSeen":1}';
+  await store("set", name, text);
+  await store("remove", name);
+  await store("set", name, text);
+  assert.deepEqual(await store("get", name), { value: undefined });
+  await store("set", name, '{"lease":"d.e.f","lastSeen":1}');
+  assert.match(JSON.stringify(await store("get", name)), /d\.e\.f/);
+  // A licence key is no lease, and the same one may come again.
+  for (const change of [["set", "KEY"], ["remove"], ["set", "KEY"]]) {
+    await store(change[0] as string, "whop-license-key:x", ...change.slice(1));
+  }
+  assert.deepEqual(await store("get", "whop-license-key:x"), { value: "KEY" });
+  host.dispose();
+});
+
+test("a machine's id that does not come takes no longer than the call may", async () => {
+  const { electron } = fakeElectron();
+  const hanging = { machineId: () => new Promise<never>(() => {}), close: () => {} };
+  const host = hostFactory(electron, { ...packaged, createSidecar: () => hanging as never })({
+    origins,
+    validator: { endpoint: "http://127.0.0.1:9" },
+  });
+  await rejects(host.validateLicense(KEY, { signal: AbortSignal.abort() }), "aborted");
+  await rejects(host.validateLicense(KEY, { timeoutMs: 1 }), "timeout");
+  const controller = new AbortController();
+  const call = host.validateLicense(KEY, { signal: controller.signal });
+  controller.abort();
+  await rejects(call, "aborted");
+  host.dispose();
 });
 
 test("a window can't end another's call", async () => {

@@ -97,3 +97,17 @@ for (const [origins, url, origin, listed] of cases) {
     assert.equal(isListed(readOrigins(origins), url, origin, folder), listed);
   });
 }
+
+test("files that an archive leaves beside it are the app's own", () => {
+  const files = readOrigins(["file://"]);
+  const archive = join(folder, "app.asar");
+  for (const [path, listed] of [
+    [["app.asar", "index.html"], true],
+    [["app.asar.unpacked", "index.html"], true],
+    [["app.asar.unpacked-by-others", "index.html"], false],
+    [["index.html"], false],
+  ] as const) {
+    assert.equal(isListed(files, file(...path), "file://", archive), listed, path.join("/"));
+  }
+  assert.equal(isListed(files, file("..", "my-app.unpacked", "x"), "file://", folder), false);
+});

@@ -135,6 +135,27 @@ test("encryption that comes and goes", async () => {
   assert.equal(await encrypted.get("a"), "3");
 });
 
+test("what is removed while the keychain is locked does not come back", async () => {
+  const path = fresh();
+  let locked = false;
+  const locking = storage({
+    isEncryptionAvailable: () => !locked,
+    decryptString: (encrypted) => {
+      if (locked) throw new Error("locked");
+      return storage().decryptString(encrypted);
+    },
+  });
+  const store = createFileLeases({ path, safeStorage: locking });
+  await store.set("a", "1");
+  locked = true;
+  await store.remove("a");
+  locked = false;
+  assert.equal(await createFileLeases({ path, safeStorage: locking }).get("a"), undefined);
+  const none = fresh();
+  await createFileLeases({ path: none }).remove("a");
+  assert.throws(() => statSync(none), /ENOENT/);
+});
+
 test("encryption that fails writes nothing in plain", async () => {
   const path = fresh();
   const fail = () => {

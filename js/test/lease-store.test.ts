@@ -244,3 +244,96 @@ for (const [name, answer, code, records] of [
     if (records) assert.notEqual(store.record.lease, lease);
   });
 }
+
+/** What a call waits for, and how it goes on. */
+function gate() {
+  let open = () => {};
+  let reach = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve;
+  });
+  return { open, reach, opened, reached };
+}
+
+test("a yes that was asked for before a no is not kept, whenever it comes", async () => {
+  const store = new TestStore();
+  const ask = await program(store);
+  const { open, reach, opened, reached } = gate();
+  const early = ask(async (...all) => {
+    reach();
+    await opened;
+    return yes()(...all);
+  });
+  await reached;
+  assert.equal((await ask(notFound)).code, "not_found");
+  open();
+  assert.equal((await early).source, "server");
+  assert.equal(store.texts.size, 0);
+  await rejects(ask(down), "unavailable");
+  assert.equal((await ask()).source, "server");
+  assert.equal((await ask(down)).source, "lease", "what is asked for later is kept");
+});
+
+test("a lease that a call was offered before a no does not stand in after it", async () => {
+  const store = new TestStore();
+  const ask = await program(store);
+  await ask();
+  const { open, reach, opened, reached } = gate();
+  const early = ask(async (response) => {
+    reach();
+    await opened;
+    response.destroy();
+  });
+  await reached;
+  assert.equal((await ask(notFound)).code, "not_found");
+  open();
+  assert.equal((await rejects(early, "unavailable")).retryable, true);
+  assert.equal(store.texts.size, 0);
+});
+
+test("a refresh that was begun before a no brings no lease back", async () => {
+  const store = new TestStore();
+  server.answer = yes();
+  const settings = { endpoint, publicKey, leases: store };
+  const { validateLicense } = await loadValidator({ ...settings, revalidateAfterMs: 0 });
+  await validateLicense(KEY, "m1");
+  const { open, reach, opened, reached } = gate();
+  let answered = () => {};
+  const refreshed = new Promise<void>((resolve) => {
+    answered = resolve;
+  });
+  server.answer = async (response, ...more) => {
+    reach();
+    await opened;
+    response.on("close", answered);
+    return yes()(response, ...more);
+  };
+  assert.equal((await validateLicense(KEY, "m1")).source, "lease");
+  await reached;
+  const first = await program(store);
+  store.texts.clear();
+  assert.equal((await first(notFound)).code, "not_found");
+  server.answer = notFound;
+  assert.equal((await validateLicense(KEY, "m1")).code, "not_found");
+  open();
+  await refreshed;
+  await rejects(first(down), "unavailable");
+  assert.equal(store.texts.size, 0);
+});
+
+test("a store that hangs takes no longer than the call may", async () => {
+  server.answer = yes();
+  const leases: LeaseStore = { get: never, set: never, remove: never };
+  const { validateLicense } = await loadValidator({ endpoint, publicKey, leases });
+  const asks = server.asked.length;
+  await rejects(validateLicense(KEY, "m1", { signal: AbortSignal.abort() }), "aborted");
+  await rejects(validateLicense(KEY, "m1", { timeoutMs: 1 }), "timeout");
+  assert.equal(server.asked.length, asks);
+  const controller = new AbortController();
+  const call = validateLicense(KEY, "m1", { signal: controller.signal });
+  controller.abort();
+  await rejects(call, "aborted");
+});

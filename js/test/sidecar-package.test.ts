@@ -33,8 +33,16 @@ const asks = {
   "ask.cjs": `const { machineId } = require("whop-license/sidecar"); SET ${ASK}`,
 };
 
-function ask(set = ""): { id?: number; name?: string; code?: string; message?: string }[] {
+interface Answer {
+  id?: number;
+  name?: string;
+  code?: string;
+  message?: string;
+}
+
+function ask(set = "", before = () => {}): Answer[] {
   return Object.entries(asks).map(([file, text]) => {
+    before();
     writeFileSync(join(project, file), text.replace("SET", set));
     // In a process group of its own: a signal that goes astray must end this test, not the whole run.
     const options = { cwd: project, detached: true, encoding: "utf8", timeout: 60_000 } as const;
@@ -96,6 +104,22 @@ for (const [name, change, message] of changes) {
     }
   });
 }
+
+test("a program that puts the real one in its place", () => {
+  const script = `#!/bin/sh\ncp '${kept}' "$0.new"; mv "$0.new" "$0"; exec cat >/dev/null\n`;
+  const change = () => {
+    rmSync(program);
+    writeFileSync(program, script, { mode: 0o755 });
+  };
+  try {
+    for (const { code, message } of ask("", change)) {
+      assert.equal(code, "load_failed");
+      assert.match(message as string, REPLACED);
+    }
+  } finally {
+    restore();
+  }
+});
 
 test("the package is not installed", () => {
   const aside = join(project, "aside");

@@ -198,6 +198,16 @@ test("no answer in time", async () => {
   assert.equal(error.retryable, true);
 });
 
+test("a host that fetch can't read is a wrong argument, and no outage", async () => {
+  for (const host of ["xn--0", "xn--a.example", "1.2.3.999"]) {
+    await rejects(
+      validateLicense(KEY, "m", { endpoint: `https://${host}` }),
+      "invalid_argument",
+      /^endpoint: /,
+    );
+  }
+});
+
 test("nobody listens", async () => {
   const { validateLicense } = await loadValidator({ endpoint: "http://127.0.0.1:9" });
   const error = await rejects(validateLicense(KEY, "m", { maxAttempts: 1 }), "unavailable");

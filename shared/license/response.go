@@ -132,6 +132,23 @@ func parseRetryAfter(header string, nowMs int64) int64 {
 // maxMessage bounds a server's message, in characters.
 const maxMessage = 300
 
+// replaceFold replaces a text, whatever the case of its ASCII letters: a server
+// may know a key in another one.
+func replaceFold(s, old, with string) string {
+	low, find := lowerASCII(s), lowerASCII(old)
+	var b strings.Builder
+	for {
+		i := strings.Index(low, find)
+		if i < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		b.WriteString(s[:i])
+		b.WriteString(with)
+		s, low = s[i+len(old):], low[i+len(old):]
+	}
+}
+
 // cleanMessage makes a server's text fit to be shown: one line, bounded,
 // without control characters, and without the secrets it may echo, as
 // Whop's own 404 does.
@@ -139,7 +156,8 @@ func cleanMessage(s string, q Query) string {
 	for _, secret := range []string{strings.TrimFunc(q.LicenseKey, isSpace), q.APIKey} {
 		// Very short keys stand in ordinary text, and protect nothing.
 		if len(secret) >= 4 {
-			s = strings.ReplaceAll(s, secret, ShortenKey(secret))
+			s = replaceFold(s, secret, ShortenKey(secret))
+			s = replaceFold(s, escapePath(secret), ShortenKey(secret))
 		}
 	}
 	var b strings.Builder

@@ -173,6 +173,19 @@ func TestMalformedUnicodeIsRefused(t *testing.T) {
 	}
 }
 
+// A server may know a key in another case, or repeat it as it stood in the path.
+func TestMessagesShowNoKeyInAnySpelling(t *testing.T) {
+	q := Query{LicenseKey: " ab12-É+secret-middle-9876 ", APIKey: "apik_SECRET_middle_1234"}
+	for _, message := range []string{
+		"No such key: ab12-É+secret-middle-9876.", "AB12-É+SECRET-MIDDLE-9876 twice AB12-É+Secret-Middle-9876", "at /ab12-%C3%89%2Bsecret-middle-9876/x", "AB12-%c3%89%2BSECRET-MIDDLE-9876", "Bearer APIK_secret_MIDDLE_1234",
+	} {
+		clean := cleanMessage(message, q)
+		assert.NotContains(t, strings.ToLower(clean), "middle")
+		assert.Contains(t, clean, "…")
+	}
+	assert.Equal(t, "İstanbul x", cleanMessage("İstanbul x", q), "text beside it stays")
+}
+
 func TestShortenKey(t *testing.T) {
 	for key, want := range map[string]string{
 		"":                             "…",

@@ -1,6 +1,7 @@
 import type { LoadOptions } from "../api.js";
 import type { LicenseError } from "../errors.js";
 import type { LeaseStore } from "../lease-store.js";
+import { readLimits, remaining, within } from "../limits.js";
 import { createLoader } from "../load.js";
 import type { MachineId } from "../sidecar-client.js";
 import type { ValidateOptions, Validator, Verdict } from "../verdict.js";
@@ -54,11 +55,13 @@ export function createDecider(
   }
 
   return async (licenseKey, asked) => {
+    const limits = readLimits(asked);
     const started = loaded();
-    const [{ validateLicense }, { id }] = await Promise.all([started, machineId()]);
+    const needed = Promise.all([started, machineId()]);
+    const [{ validateLicense }, { id }] = await within(needed, limits);
     let verdict: Verdict;
     try {
-      verdict = await validateLicense(licenseKey as string, id, asked);
+      verdict = await validateLicense(licenseKey as string, id, remaining(asked, limits));
     } catch (thrown) {
       // A module that has stopped must be loaded again.
       if ((thrown as LicenseError).code === "load_failed") forget(started);

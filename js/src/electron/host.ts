@@ -1,6 +1,6 @@
 import type { App, IpcMain, IpcMainInvokeEvent, WebContents, WebFrameMain } from "electron";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
-import { type LeaseStore, readStore } from "../lease-store.js";
+import { type LeaseStore, readStore, withoutRevival } from "../lease-store.js";
 import { readOptions } from "../options.js";
 import type { MachineIdOptions, Sidecar } from "../sidecar-client.js";
 import type { ValidateOptions, Verdict } from "../verdict.js";
@@ -94,9 +94,10 @@ export function hostFactory(
     const machine = readOptions(given.machineId, ["scheme", "appId"]) as MachineIdOptions;
     const wasm = readModuleFile(given.wasm);
     const onVerdict = readCallback(given.onVerdict);
-    const store =
+    const store = withoutRevival(
       readLeases(given.leases) ??
-      createFileLeases({ path: `${app.getPath("userData")}/whop-license-leases`, safeStorage });
+        createFileLeases({ path: `${app.getPath("userData")}/whop-license-leases`, safeStorage }),
+    );
     opened ??= watchOpened(app);
     const byPages = opened;
 
@@ -126,7 +127,7 @@ export function hostFactory(
       for (const page of pages) {
         try {
           if (isListed(origins, page.url, page.origin, app.getAppPath()))
-            page.send(change, verdict);
+            page.send(change, forPage(verdict));
         } catch {
           pages.delete(page); // It has gone.
         }
@@ -134,14 +135,16 @@ export function hostFactory(
     }
 
     /** Answers listed pages alone, each by plain data, and never too many at once. */
-    function answering(handler: Handler): Handler {
+    function answering(channel: Channel, handler: Handler): Handler {
       return async (event, ...rest): Promise<Reply<unknown>> => {
         const refused = refusal(event, origins, app.getAppPath(), byPages);
         if (refused) {
           const message = `The licence host does not answer this page: ${refused}.`;
           return { error: errorData(loadFailed(message)) };
         }
-        if (inFlight >= MAX_IN_FLIGHT) return { error: errorData(tooMany()) };
+        // To abort one is what makes room.
+        if (inFlight >= MAX_IN_FLIGHT && channel !== "whop-license:abort")
+          return { error: errorData(tooMany()) };
         inFlight++;
         try {
           return { value: await handler(event, ...rest) };
@@ -174,11 +177,11 @@ export function hostFactory(
       if (calls.has(id)) throw invalid("call", "is under way already");
       const controller = new AbortController();
       calls.set(id, controller);
-      for (const page of pages) if (page.isDestroyed()) pages.delete(page);
-      if (senderFrame) pages.add(senderFrame);
       try {
+        for (const page of pages) if (isGone(page)) pages.delete(page);
+        if (senderFrame) pages.add(senderFrame);
         const asked = { signal: controller.signal, timeoutMs } as ValidateOptions;
-        return await decide(licenseKey, asked);
+        return forPage(await decide(licenseKey, asked));
       } finally {
         calls.delete(id);
       }
@@ -202,7 +205,8 @@ export function hostFactory(
     }
 
     try {
-      for (const [channel, handler] of handlers) ipcMain.handle(channel, answering(handler));
+      for (const [channel, handler] of handlers)
+        ipcMain.handle(channel, answering(channel, handler));
     } catch (cause) {
       sidecar.close();
       throw new LicenseError(
@@ -258,6 +262,23 @@ async function useStore(store: LeaseStore, [operation, name, text]: unknown[]): 
       return undefined;
   }
   throw invalid("operation", "must be get, set or remove");
+}
+
+/** A verdict without what says more than a page may know: the machine's id is in the metadata. */
+function forPage(verdict: Verdict): Verdict {
+  if (!verdict.valid) return verdict;
+  const { lease: _lease, membership, ...rest } = verdict;
+  const { metadata: _metadata, ...known } = membership;
+  return { ...rest, membership: known };
+}
+
+function isGone(page: WebFrameMain): boolean {
+  try {
+    // Electron has that since 33; before, a frame that is gone throws when it is used.
+    return page.isDestroyed?.() ?? page.url === undefined;
+  } catch {
+    return true;
+  }
 }
 
 /** Tells a window's calls from those of others. */

@@ -60,10 +60,21 @@ export function createFileLeases({ path, safeStorage }: FileLeasesOptions): Leas
   }
 
   async function read(): Promise<Map<string, string>> {
+    return (await readIfWhole()) ?? new Map();
+  }
+
+  /** What the file holds; nothing where there is none, and `undefined` where it can't be made out. */
+  async function readIfWhole(): Promise<Map<string, string> | undefined> {
+    let bytes: Buffer;
     try {
-      return parse(unseal(await readBounded(path), safeStorage));
+      bytes = await readBounded(path);
     } catch {
       return new Map();
+    }
+    try {
+      return parse(unseal(bytes, safeStorage));
+    } catch {
+      return undefined;
     }
   }
 
@@ -88,8 +99,9 @@ export function createFileLeases({ path, safeStorage }: FileLeasesOptions): Leas
       }),
     remove: (name) =>
       inTurn(async () => {
-        const texts = await read();
-        if (texts.delete(name)) await write(texts);
+        const texts = await readIfWhole();
+        // What can't be made out now, as its keychain is locked, may be some other day.
+        if (!texts || texts.delete(name)) await write(texts ?? new Map());
       }),
   };
 }

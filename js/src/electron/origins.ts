@@ -76,7 +76,10 @@ export function isListed(
   // A page that a policy has put into a sandbox has its URL, but not its origin.
   const own = protocol === "file:" ? FILES : originOf(url);
   if (origin !== undefined && origin.toLowerCase() !== own) return false;
-  return protocol === "file:" ? files && isInside(url, appFolder) : listed.has(own);
+  if (protocol !== "file:") return listed.has(own);
+  // What an archive leaves beside it is the app's own as well.
+  const folders = appFolder.endsWith(".asar") ? [appFolder, `${appFolder}.unpacked`] : [appFolder];
+  return files && folders.some((folder) => isInside(url, folder));
 }
 
 function isInside(url: string, folder: string): boolean {

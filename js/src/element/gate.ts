@@ -68,6 +68,8 @@ export class WhopLicenseGate extends Base {
     if (said) this.#view.announce(wait || this.#texts.retryNow);
   });
   #leaseTimer: ReturnType<typeof setTimeout> | undefined;
+  /** When the lease is over, by `performance.now()`. */
+  #leaseUntil = 0;
   #recalled: KeyStore | undefined; // the store that was asked for a key
   #storing = Promise.resolve();
 
@@ -321,6 +323,8 @@ export class WhopLicenseGate extends Base {
     const wasOpen = this.#state === "open";
     const error = answer instanceof LicenseError ? answer : undefined;
     this.#answer = answer;
+    // A clock that is turned back later gains nothing.
+    this.#leaseUntil = performance.now() + ((leaseEnd(answer) ?? 0) - Date.now());
     this.#report = reportOf(answer);
     this.#fieldError = blamesKey(answer) ? "keyInvalid" : undefined;
     clearTimeout(this.#leaseTimer);
@@ -401,17 +405,22 @@ export class WhopLicenseGate extends Base {
   }
 
   #leaseIsOver(): boolean {
+    return this.#leaseLeft() <= 0;
+  }
+
+  /** How long the lease has, in milliseconds: by the clock, and by the time since it was seen. */
+  #leaseLeft(): number {
     const end = this.#answer && leaseEnd(this.#answer);
-    return end !== undefined && end <= Date.now();
+    if (end === undefined) return Number.POSITIVE_INFINITY;
+    return Math.min(end - Date.now(), this.#leaseUntil - performance.now());
   }
 
   /** Keeps the days left up to date, and asks again when the lease is over. */
   #watchLease(): void {
     clearTimeout(this.#leaseTimer);
-    const end = this.#answer && leaseEnd(this.#answer);
-    if (end === undefined) return;
+    const left = this.#leaseLeft();
+    if (left === Number.POSITIVE_INFINITY) return;
     // Where the clock is wrong, every new lease may be over: that is no reason to ask at once.
-    const left = end - Date.now();
     this.#leaseTimer = setTimeout(
       () => {
         if (this.#leaseIsOver()) void this.recheck();
