@@ -74,8 +74,7 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 		return nil, err
 	}
 	// What fetch can't read it refuses as if there were no connection, and quotes.
-	if _, err := license.ParseEndpoint(c.query.Endpoint); err == nil &&
-		r.canParse.Type() == js.TypeFunction && !r.canParse.Invoke(c.query.Endpoint).Bool() {
+	if !r.isURL(c.query.Endpoint) {
 		return nil, license.Invalid("endpoint", "has a host that can't be one")
 	}
 	if c.query.Trust != nil {
@@ -84,6 +83,23 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 	r.argument = "signal"
 	c.ctx, c.release = newSignalContext(m.realm, c.signal)
 	return c, nil
+}
+
+// isURL reports whether fetch can read an endpoint, as far as this platform
+// tells, and remembers the last that it could. What is wrong with one that breaks
+// our own rules they say better.
+func (m *module) isURL(endpoint string) bool {
+	if endpoint == m.readable || m.canParse.Type() != js.TypeFunction {
+		return true
+	}
+	if _, err := license.ParseEndpoint(endpoint); err != nil {
+		return true
+	}
+	if !m.canParse.Invoke(endpoint).Bool() {
+		return false
+	}
+	m.readable = endpoint
+	return true
 }
 
 func (r *reader) invalid(problem string) error { return license.Invalid(r.argument, problem) }

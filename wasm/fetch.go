@@ -43,13 +43,12 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 		answers.close()
 	}()
 
-	headers := t.create.Invoke(js.Null())
-	for _, h := range request.Header {
+	// The page's fetch may be a wrapper that changes these, so they are its own.
+	headers := t.assign.Invoke(t.create.Invoke(js.Null()), t.headers)
+	for _, h := range request.Header[license.CommonHeaders:] {
 		headers.Set(h[0], h[1])
 	}
-	// The page's fetch may be a wrapper that copies these, so they are its own.
 	init := t.assign.Invoke(t.create.Invoke(js.Null()), t.fetchInit)
-	init.Set("method", request.Method)
 	init.Set("headers", headers)
 	init.Set("body", string(request.Body))
 	init.Set("signal", abort.Get("signal"))
@@ -59,13 +58,13 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 	if err != nil {
 		return nil, err
 	}
-	response = &license.Response{Status: t.get.Invoke(answer, "status").Int()}
+	response = &license.Response{Status: t.get.Invoke(answer, t.status).Int()}
 	if response.Status >= 400 {
 		if header := t.get.Invoke(answer, "headers").Call("get", "Retry-After"); header.Type() == js.TypeString {
 			response.RetryAfter = header.String()
 		}
 	}
-	response.Body, complete, err = t.readBody(ctx, answers, t.get.Invoke(answer, "body"))
+	response.Body, complete, err = t.readBody(ctx, answers, t.get.Invoke(answer, t.body))
 	return response, err
 }
 
@@ -76,11 +75,11 @@ func (t *fetchTransport) readBody(ctx license.Context, answers *answers, stream 
 	}
 	reader := stream.Call("getReader")
 	for len(body) <= license.MaxBody {
-		result, err := answers.await(ctx, t.resolve.Invoke(reader.Call("read")))
+		result, err := answers.await(ctx, reader.Call("read"))
 		if err != nil {
 			return nil, false, err
 		}
-		chunk := t.get.Invoke(result, "value")
+		chunk := t.get.Invoke(result, t.value)
 		if chunk.IsUndefined() {
 			return body, true, nil
 		}
@@ -150,6 +149,9 @@ func (a *answers) await(ctx license.Context, promise js.Value) (js.Value, error)
 }
 
 func (a *answers) settle(got answer) {
+	if !a.pending {
+		return // A page's own stream may settle more than once.
+	}
 	a.pending = false
 	if a.closed {
 		a.done(a)

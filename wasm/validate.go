@@ -20,6 +20,7 @@ const collectEvery = 32
 type module struct {
 	*realm
 	endpoint string
+	readable string // the last endpoint that fetch can read
 	checks   int
 	trust    *license.Trust // where a public key is built in, else nil
 	// keys are the public keys that were parsed before: parsing one takes as

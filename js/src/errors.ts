@@ -74,5 +74,9 @@ export function loadFailed(message: string, details?: LicenseErrorDetails): Lice
 
 /** The text of whatever was thrown, for a message. */
 export function textOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  try {
+    return thrown instanceof Error ? thrown.message : String(thrown);
+  } catch {
+    return "something that has no text";
+  }
 }

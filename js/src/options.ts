@@ -80,8 +80,12 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
       promise.catch(() => {}); // nobody waits for it here any more
       return abort();
     }
-    signal.addEventListener("abort", abort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    try {
+      signal.addEventListener("abort", abort, { once: true });
+    } catch (thrown) {
+      reject(invalid("signal", "can't be listened to", thrown));
+    }
   });
 }
 

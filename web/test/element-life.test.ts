@@ -175,6 +175,18 @@ suite("a licence gate in time", () => {
     assert.equal((await p.calls()).length, 4);
   });
 
+  test("a clock that is turned back prolongs no open lease", async (t) => {
+    const p = await open(t, { clock: true });
+    const now = await p.page.evaluate(() => Date.now());
+    const leaseExpiresAt = new Date(now + hour).toISOString();
+    await p.check(valid({ source: "lease", leaseExpiresAt }));
+    await p.page.clock.setSystemTime(now - 30 * day);
+    await p.page.clock.runFor(hour);
+    assert.equal((await p.calls()).length, 2);
+    await p.answer({ error: "unavailable" });
+    assert.equal(await p.state(), "error");
+  });
+
   test("checking again while it is open", async (t) => {
     const p = await open(t);
     const recheck = (): Promise<void> =>
