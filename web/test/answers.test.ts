@@ -61,7 +61,7 @@ const upToTheBrowser = ["lost-write"];
 // Faults of the Current API, which a client never speaks.
 const upstreamOnly = [
   ...["status-missing", "key-null", "failed-write", "ignored-write", "late-write"],
-  ...["overwritten", "stale-read"],
+  ...["late-write-504", "overwritten", "stale-read"],
 ];
 
 suite("answers in a page", () => {

@@ -45,6 +45,8 @@ suite("bundlers", () => {
   async function use(origin: string): Promise<void> {
     const page = await browser.newPage();
     const said = complaints(page);
+    // One browser, to which the licence is bound, uses them all.
+    await page.addInitScript(() => localStorage.setItem("browserId", "a browser"));
     await page.goto(origin);
     const key = page.getByRole("textbox", { name: "Licence key" });
     await key.fill(sampleKeys.unknown);
@@ -63,7 +65,7 @@ suite("bundlers", () => {
     test(bundler, async () => {
       await rm(join(project.folder, "dist"), { recursive: true, force: true });
       const output = await project.run("npm", "run", "--silent", bundler);
-      assert.doesNotMatch(output, /warn|error/i);
+      assert.doesNotMatch(output, /warn|error(?!s\.js)/i);
       const dist = join(project.folder, "dist");
       const names = await readdir(dist, { recursive: true });
       const modules = names.filter((name) => name.endsWith(".wasm"));
