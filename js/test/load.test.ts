@@ -164,6 +164,8 @@ test("why a load fails", async (t) => {
   const file = (name: string) => pathToFileURL(join(folder, name));
   const offline = Promise.reject(new Error("offline"));
   offline.catch(() => {});
+  const nothing = Promise.reject(Object.create(null));
+  nothing.catch(() => {});
   const noise = new Uint8Array(100).fill(7);
   const otherModule = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   const cases: [string, LoadOptions["wasm"], RegExp][] = [
@@ -181,6 +183,12 @@ test("why a load fails", async (t) => {
       "http://127.0.0.1:9/x.wasm",
       /could not be fetched.*Content Security Policy/,
     ],
+    [
+      "an address with a password",
+      "http://user:secret@127.0.0.1:9/x.wasm?token=secret",
+      /could not be fetched \(http:\/\/127/,
+    ],
+    ["a promise that rejects with what has no text", nothing, /could not be fetched/],
     ["a promise that rejects", offline, /could not be fetched.*offline/],
     ["a used Response", await used(), /could not be fetched/],
     ["other bytes", noise, /100 bytes of something else/],
@@ -288,6 +296,25 @@ test("odd options", async (t) => {
     ["onChange that is none", { endpoint, publicKey, onChange: {} }, /^onChange: must/],
     ["onChange alone", { endpoint, publicKey, onChange() {} }, /^onChange: .*revalidateAfterMs/],
     ["a signal that is none", { endpoint, signal: {} }, /^signal: /],
+    [
+      "a signal that can't be let go of",
+      { endpoint, signal: { aborted: false, addEventListener() {} } },
+      /^signal: /,
+    ],
+    [
+      "a signal that can't be listened to",
+      {
+        endpoint,
+        signal: {
+          aborted: false,
+          addEventListener() {
+            throw new Error("thrown by the test");
+          },
+          removeEventListener() {},
+        },
+      },
+      /^signal: /,
+    ],
     ["no source", { endpoint, wasm: "" }, /^wasm: /],
     ["null as source", { endpoint, wasm: null }, /^wasm: /],
     ["a number as source", { endpoint, wasm: 1 }, /^wasm: /],
