@@ -43,12 +43,13 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 		answers.close()
 	}()
 
-	// The page's fetch may be a wrapper that changes these, so they are its own.
-	headers := t.assign.Invoke(t.create.Invoke(js.Null()), t.headers)
-	for _, h := range request.Header[license.CommonHeaders:] {
+	headers := t.create.Invoke(js.Null())
+	for _, h := range request.Header {
 		headers.Set(h[0], h[1])
 	}
+	// The page's fetch may be a wrapper that copies these, so they are its own.
 	init := t.assign.Invoke(t.create.Invoke(js.Null()), t.fetchInit)
+	init.Set("method", request.Method)
 	init.Set("headers", headers)
 	init.Set("body", string(request.Body))
 	init.Set("signal", abort.Get("signal"))

@@ -39,7 +39,6 @@ type realm struct {
 	charCodeAt js.Value // of its first argument
 	bindPush   js.Value // makes a push that adds to its argument
 	fetchInit  js.Value // what all requests have in common
-	headers    js.Value // the same of their headers
 
 	status, body, value js.Value // names of members, as JavaScript has them
 }
@@ -72,16 +71,11 @@ func newRealm(global js.Value) *realm {
 	bind := array.Get("bind")
 	r.bindPush = bind.Call("call", bind, array.Get("prototype").Get("push"))
 	r.fetchInit = r.dict(
-		"method", license.Method,
 		"credentials", "omit",
 		"cache", "no-store",
 		"redirect", "manual",
 		"referrerPolicy", "no-referrer",
 	)
-	r.headers = r.dict()
-	for _, h := range license.CommonHeader() {
-		r.headers.Set(h[0], h[1])
-	}
 	r.status, r.body, r.value = js.ValueOf("status"), js.ValueOf("body"), js.ValueOf("value")
 	return r
 }

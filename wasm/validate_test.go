@@ -402,13 +402,16 @@ func TestSignalsThatThrow(t *testing.T) {
 
 // TestOddFunctionsOfAPage holds that what a page puts in place of its own
 // functions reaches no other call than the one it was used for.
+// askOnce makes a call of one attempt, and returns why it was rejected.
+func askOnce(m *module) js.Value {
+	_, reason := settle(m.validateLicense([]js.Value{js.ValueOf(testKey), js.ValueOf("m1"), js.ValueOf(map[string]any{"maxAttempts": 1, "timeoutMs": 60_000})}).(js.Value))
+	return reason
+}
+
 func TestOddFunctionsOfAPage(t *testing.T) {
 	p := newPage(t)
 	m := &module{realm: newRealm(p.global), endpoint: testEndpoint}
-	call := func() js.Value {
-		_, reason := settle(m.validateLicense([]js.Value{js.ValueOf(testKey), js.ValueOf("m1"), js.ValueOf(map[string]any{"maxAttempts": 1, "timeoutMs": 60_000})}).(js.Value))
-		return reason
-	}
+	call := func() js.Value { return askOnce(m) }
 	good := respond(201, []byte(`{"valid":true}`), nil)
 	p.answer = good
 	require.True(t, call().IsUndefined())
@@ -458,10 +461,7 @@ func TestOddFunctionsOfAPage(t *testing.T) {
 func TestOddAnswersOfAPagesFetch(t *testing.T) {
 	p := newPage(t)
 	m := &module{realm: newRealm(p.global), endpoint: testEndpoint}
-	call := func() js.Value {
-		_, reason := settle(m.validateLicense([]js.Value{js.ValueOf(testKey), js.ValueOf("m1"), js.ValueOf(map[string]any{"maxAttempts": 1, "timeoutMs": 60_000})}).(js.Value))
-		return reason
-	}
+	call := func() js.Value { return askOnce(m) }
 	throws := `() => { throw new Error("from a getter") }`
 	for name, source := range map[string]string{
 		"status":  `Object.defineProperty({}, "status", {get: ` + throws + `})`,

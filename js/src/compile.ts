@@ -97,8 +97,7 @@ async function compileResponse(
     response = await promise;
   } catch (cause) {
     throw loadFailed(
-      // An address in it may hold a secret.
-      `The WebAssembly module could not be fetched (${name}): ${textOf(cause).replace(/\S+:\/\/\S+/g, "…")}. ` +
+      `The WebAssembly module could not be fetched (${name}): ${textOf(cause).replace(ADDRESS, shown)}. ` +
         "Besides the network, a Content Security Policy without it in connect-src, or CORS, can be why.",
       { cause, retryable: true },
     );
@@ -175,6 +174,8 @@ function notCompiled(cause: unknown, name: string): LicenseError {
     { cause },
   );
 }
+
+const ADDRESS = /[\w.+-]+:\/\/\S+/g;
 
 /** An address without what may be secret or endless. */
 function shown(address: string): string {

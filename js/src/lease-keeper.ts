@@ -94,6 +94,31 @@ export class LeaseKeeper {
   }
 }
 
+/**
+ * A store that others use too, each by a message or a promise: a lease that one
+ * of them has removed, another that had just read it does not bring back.
+ */
+export function withoutRevival(store: LeaseStore): LeaseStore {
+  const removed = new Map<string, string>();
+  return {
+    get: (name) => store.get(name),
+    set: (name, text) => {
+      const kept = parse(text);
+      const wasRemoved = kept !== undefined && kept.lease === removed.get(name);
+      return wasRemoved ? undefined : store.set(name, text);
+    },
+    remove: async (name) => {
+      try {
+        const kept = parse(await store.get(name));
+        if (kept) remember(removed, name, kept.lease);
+      } catch {
+        // What can't be read another window could not have read either.
+      }
+      await store.remove(name);
+    },
+  };
+}
+
 /** Reads a record. Whatever is not one, was damaged, or belongs to another program is none. */
 function parse(text: unknown): KeptLease | undefined {
   if (typeof text !== "string" || text.length > MAX_TEXT) return undefined;

@@ -53,32 +53,6 @@ const localStore: LeaseStore = {
   remove: (name) => localStorage.removeItem(name),
 };
 
-/**
- * A store that others use too, each by a message or a promise: a lease that one
- * of them has removed, another that had just read it does not bring back.
- */
-export function withoutRevival(store: LeaseStore): LeaseStore {
-  const removed = new Map<string, string>();
-  return {
-    get: (name) => store.get(name),
-    set: (name, text) => (leaseIn(text) === removed.get(name) ? undefined : store.set(name, text)),
-    remove: async (name) => {
-      try {
-        const lease = leaseIn(await store.get(name));
-        if (lease) remember(removed, name, lease);
-      } catch {
-        // What can't be read another window could not have read either.
-      }
-      await store.remove(name);
-    },
-  };
-}
-
-/** The lease in a text; a licence key's own text has none. */
-function leaseIn(text: string | null | undefined): string | null {
-  return /^\{"lease":"([\w.-]+)"/.exec(text ?? "")?.[1] ?? null;
-}
-
 /** How many leases are remembered at most. An app has one or two. */
 const MAX_REMEMBERED = 100;
 

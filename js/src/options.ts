@@ -57,18 +57,17 @@ export function readSignal(value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   try {
     const signal = value as AbortSignal;
-    const { aborted, addEventListener, removeEventListener } = signal;
-    if (typeof aborted === "boolean" && isFunction(addEventListener, removeEventListener)) {
+    if (
+      typeof signal.aborted === "boolean" &&
+      typeof signal.addEventListener === "function" &&
+      typeof signal.removeEventListener === "function"
+    ) {
       return signal;
     }
   } catch (thrown) {
     throw invalid("signal", "can't be read", thrown);
   }
   throw invalid("signal", "must be an AbortSignal");
-}
-
-function isFunction(...members: unknown[]): boolean {
-  return members.every((member) => typeof member === "function");
 }
 
 /** Waits for a promise that others may be waiting for too, until the signal. */

@@ -45,6 +45,16 @@ func (r *redisServer) socket() string { return filepath.Join(r.dir, "redis.sock"
 
 func (r *redisServer) url() string { return "unix://" + r.socket() + "?db=0" }
 
+// store is a gateway's way to it.
+func (r *redisServer) store() *store {
+	r.t.Helper()
+	options, err := redis.ParseURL(r.url())
+	require.NoError(r.t, err)
+	s := newStore(options, newTagger("k"), newMetrics(), discardLog)
+	r.t.Cleanup(func() { _ = s.rdb.Close() })
+	return s
+}
+
 func (r *redisServer) newClient() *redis.Client {
 	return redis.NewClient(&redis.Options{Network: "unix", Addr: r.socket()})
 }

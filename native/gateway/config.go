@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -191,10 +190,8 @@ func (s *settings) warnings() (list []string) {
 	if !strings.HasSuffix(s.upstream.Path, "/api/v1") {
 		list = append(list, "--upstream-url: its path does not end in /api/v1, where Whop's Current API is; elsewhere every licence may look unknown")
 	}
-	if encoded, ok := strings.CutPrefix(s.webhookSecret, "whsec_"); ok {
-		if key, err := base64.StdEncoding.DecodeString(encoded); err != nil || len(key) == 0 {
-			list = append(list, "WHOP_WEBHOOK_SECRET: begins with whsec_, but base64 does not follow; copy it again unless Whop's dashboard shows it so")
-		}
+	if strings.HasPrefix(s.webhookSecret, encodedPrefix) && encodedKey(s.webhookSecret) == nil {
+		list = append(list, "WHOP_WEBHOOK_SECRET: begins with whsec_, but base64 does not follow; copy it again unless Whop's dashboard shows it so")
 	}
 	if slices.ContainsFunc(s.trusted, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
 		list = append(list, "--trusted-proxies: every address is trusted, so that a client can choose under which one it is limited")

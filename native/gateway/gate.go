@@ -138,7 +138,7 @@ func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bo
 		return v, true
 	}
 	machine := g.machine(known.tag, q)
-	if g.wasRefused(ctx, machine) || !g.cache.repeat(known) {
+	if !g.cache.repeat(known) || g.wasRefused(ctx, machine) {
 		return v, false
 	}
 	return v, g.markRefused(ctx, machine) == nil

@@ -35,11 +35,7 @@ func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
 // A lock that is no longer held stops the write that it was taken for.
 func TestLockLostBeforeTheWrite(t *testing.T) {
 	r := startRedis(t)
-	options, err := redis.ParseURL(r.url())
-	require.NoError(t, err)
-	m := newMetrics()
-	s := newStore(options, newTagger("k"), m, discardLog)
-	defer s.rdb.Close()
+	s := r.store()
 	locks := newSharedLocks(s, 10*time.Second)
 	require.NoError(t, locks.begin(t.Context()))
 	h, err := locks.obtain(t.Context(), tag{1})
@@ -113,15 +109,12 @@ func (d *deadlines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 // of Redis has been answered: what lies between is bounded as a whole.
 func TestNoTimeIsLostBetweenLockAndBinding(t *testing.T) {
 	r := startRedis(t)
-	options, err := redis.ParseURL(r.url())
-	require.NoError(t, err)
-	s := newStore(options, newTagger("k"), newMetrics(), discardLog)
-	defer s.rdb.Close()
+	s := r.store()
 	locks := newSharedLocks(s, 10*time.Second)
 	require.NoError(t, locks.begin(t.Context()))
 	var d deadlines
 	s.rdb.AddHook(&d)
-	_, err = locks.obtain(t.Context(), tag{1})
+	_, err := locks.obtain(t.Context(), tag{1})
 	require.NoError(t, err)
 	assert.False(t, d.last.After(d.first), "the question for the lock must be the one that sets the end")
 }
@@ -132,17 +125,20 @@ func TestLateWriteLetsNobodyElseIn(t *testing.T) {
 	t.Parallel() // it mostly waits
 	for name, c := range map[string]struct {
 		fault string
+		times int
 		redis bool
 	}{
-		"alone":                  {"late-write", false},
-		"with Redis":             {"late-write", true},
-		"alone, by a proxy":      {"late-write-504", false},
-		"with Redis, by a proxy": {"late-write-504", true},
+		"alone":                  {"late-write", 1, false},
+		"with Redis":             {"late-write", 1, true},
+		"alone, twice":           {"late-write", 2, false},
+		"with Redis, twice":      {"late-write", 2, true},
+		"alone, by a proxy":      {"late-write-504", 2, false},
+		"with Redis, by a proxy": {"late-write-504", 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			key := testKey("late")
-			sim := startSim(t, []fields{licensed(key, fields{"fault": c.fault, "fault_delay": "3s", "fault_times": 2})})
+			sim := startSim(t, []fields{licensed(key, fields{"fault": c.fault, "fault_delay": "3s", "fault_times": c.times})})
 			args := []string{"--upstream-timeout", "300ms", "--license-limit", "0", "--client-limit", "0"}
 			if c.redis {
 				args = append(args, "--redis-url", startRedis(t).url())
@@ -193,10 +189,7 @@ func TestUnansweredWriteKeepsTheLock(t *testing.T) {
 // value by which an empty one is known.
 func TestEpochOfARestartFromASnapshot(t *testing.T) {
 	r := startRedis(t)
-	options, err := redis.ParseURL(r.url())
-	require.NoError(t, err)
-	s := newStore(options, newTagger("k"), newMetrics(), discardLog)
-	defer s.rdb.Close()
+	s := r.store()
 	before, err := s.epoch(t.Context())
 	require.NoError(t, err)
 	again, err := s.epoch(t.Context())

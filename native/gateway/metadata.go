@@ -83,17 +83,16 @@ func (r bindingRules) check(sent metadata) error {
 		if !v.sendable() {
 			return errors.New("metadata: a value is not a string, a boolean, or a whole number of at most 53 bits")
 		}
-		for slot := 1; slot <= r.maxMachines; slot++ {
-			if r.sellerNames[slotName(name, slot)] {
-				return errors.New("metadata: a name is reserved for the seller")
-			}
-		}
 		if utf8.RuneCountInString(slotName(name, r.maxMachines)) > license.MaxMetadataKeyLength {
 			return errors.New("metadata: a name is too long")
 		}
 		texts[name] = v.text
-		for slot := 2; slot <= r.maxMachines; slot++ {
-			if _, clash := sent[slotName(name, slot)]; clash {
+		for slot := 1; slot <= r.maxMachines; slot++ {
+			place := slotName(name, slot)
+			if r.sellerNames[place] {
+				return errors.New("metadata: a name is reserved for the seller")
+			}
+			if _, sentToo := sent[place]; sentToo && slot > 1 {
 				return fmt.Errorf("metadata: a name and the same name with _%d can't be sent together", slot)
 			}
 		}

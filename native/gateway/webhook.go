@@ -43,16 +43,26 @@ func newWebhooks(secret string, g *gate, m *metrics, log *slog.Logger) *webhooks
 	h := &webhooks{gate: g, metrics: m, log: log, unsigned: rate.Sometimes{Interval: time.Minute}}
 	h.seen, _ = lru.New[string, struct{}](rememberedWebhooks)
 	keys := [][]byte{[]byte(secret)}
-	if encoded, ok := strings.CutPrefix(secret, "whsec_"); ok {
-		if key, err := base64.StdEncoding.DecodeString(encoded); err == nil && len(key) > 0 {
-			keys = append(keys, key)
-		}
+	if key := encodedKey(secret); key != nil {
+		keys = append(keys, key)
 	}
 	for _, key := range keys {
 		verifier, _ := standardwebhooks.NewWebhookRaw(key)
 		h.verifiers = append(h.verifiers, verifier)
 	}
 	return h
+}
+
+const encodedPrefix = "whsec_"
+
+// encodedKey returns the key that a secret holds in base64, or nil.
+func encodedKey(secret string) []byte {
+	encoded, ok := strings.CutPrefix(secret, encodedPrefix)
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(key) == 0 {
+		return nil
+	}
+	return key
 }
 
 func (h *webhooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -16,22 +16,11 @@ type Query struct {
 	Stored     Stored            // used only with Trust
 }
 
-// Method is the method of every request.
-const Method = "POST"
-
-// CommonHeaders is how many names and values [CommonHeader] has.
-const CommonHeaders = 2
-
-// CommonHeader returns the names and values that every request's header begins
-// with.
-func CommonHeader() [CommonHeaders][2]string {
-	return [...][2]string{{"Content-Type", "application/json"}, {"Accept", "application/json"}}
-}
-
-// Request is an HTTP request, ready to be sent as it is, by [Method].
+// Request is an HTTP request, ready to be sent as it is.
 type Request struct {
+	Method string
 	URL    string
-	Header [][2]string // names and values, of which [CommonHeader] is the start
+	Header [][2]string // names and values
 	Body   []byte
 }
 
@@ -49,8 +38,7 @@ func NewRequest(q Query) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	common := CommonHeader()
-	header := common[:]
+	header := [][2]string{{"Content-Type", "application/json"}, {"Accept", "application/json"}}
 	if q.APIKey != "" {
 		if err := checkAPIKey(q.APIKey); err != nil {
 			return nil, err
@@ -62,6 +50,7 @@ func NewRequest(q Query) (*Request, error) {
 		body = appendString(append(body, `,"nonce":`...), q.Nonce)
 	}
 	return &Request{
+		Method: "POST",
 		URL:    endpoint + "/api/v2/memberships/" + escapePath(key) + "/validate_license",
 		Header: header,
 		Body:   append(body, '}'),

@@ -146,6 +146,7 @@ func TestNewRequestVectors(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
+			assert.Equal(t, "POST", r.Method)
 			assert.Equal(t, v.Want.URL, r.URL)
 			assert.Equal(t, v.Want.Body, string(r.Body))
 			header := [][2]string{{"Content-Type", "application/json"}, {"Accept", "application/json"}}

@@ -65,7 +65,8 @@ suite("bundlers", () => {
     test(bundler, async () => {
       await rm(join(project.folder, "dist"), { recursive: true, force: true });
       const output = await project.run("npm", "run", "--silent", bundler);
-      assert.doesNotMatch(output, /warn|error(?!s\.js)/i);
+      // One of our own files is named so, and webpack lists it.
+      assert.doesNotMatch(output.replaceAll("dist/errors.js", ""), /warn|error/i);
       const dist = join(project.folder, "dist");
       const names = await readdir(dist, { recursive: true });
       const modules = names.filter((name) => name.endsWith(".wasm"));

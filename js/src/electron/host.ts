@@ -1,6 +1,7 @@
 import type { App, IpcMain, IpcMainInvokeEvent, WebContents, WebFrameMain } from "electron";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
-import { type LeaseStore, readStore, withoutRevival } from "../lease-store.js";
+import { withoutRevival } from "../lease-keeper.js";
+import { type LeaseStore, readStore } from "../lease-store.js";
 import { readOptions } from "../options.js";
 import type { MachineIdOptions, Sidecar } from "../sidecar-client.js";
 import type { ValidateOptions, Verdict } from "../verdict.js";

@@ -10,9 +10,9 @@
 // while the gateway would use all there are: of two cores the load and the
 // stand-in take about a third. So what two cores do for it is taken from the CPU
 // time that its requests cost under that load, and the proxy's, which has all
-// that it can use, from the clock. What the clock says of both is shown beside it. The
-// budgets are held with a stand-in for Whop that costs little; the simulator
-// costs about as much as the gateway.
+// that it can use, from the clock. What the clock says of both is shown beside
+// it. The budgets are held with a stand-in for Whop that costs little; the
+// simulator costs about as much as the gateway.
 package main
 
 import (
