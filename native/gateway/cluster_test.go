@@ -413,3 +413,23 @@ func TestResetIsSeenWhereRedisTakesNoWrites(t *testing.T) {
 	sim.set(key, fields{"metadata": fields{"HWID": machine(2)}})
 	assert.Equal(t, 201, g.validate(key, machine(2)).status)
 }
+
+// Nor where it takes none for some machines only.
+func TestMismatchIsRepeatedOnlyWhereItCanBeMarked(t *testing.T) {
+	key := testKey("flapping")
+	r := startRedis(t)
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
+	g := startGateway(t, sim, "--redis-url", r.url())
+	writes := func(replicas string) {
+		require.NoError(t, r.client().ConfigSet(t.Context(), "min-replicas-to-write", replicas).Err())
+	}
+	writes("1")
+	require.Equal(t, 400, g.validate(key, machine(2)).status)
+	writes("0")
+	require.Equal(t, 400, g.validate(key, machine(3)).status)
+	assert.Equal(t, 2, sim.calls("v1.get"), "what could not be marked is not repeated")
+	writes("1")
+	require.Equal(t, 400, g.validate(key, machine(4)).status)
+	sim.set(key, fields{"metadata": fields{"HWID": machine(4)}})
+	assert.Equal(t, 201, g.validate(key, machine(4)).status)
+}
