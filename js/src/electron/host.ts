@@ -128,7 +128,7 @@ export function hostFactory(
       for (const page of pages) {
         try {
           if (isListed(origins, page.url, page.origin, app.getAppPath()))
-            page.send(change, forPage(verdict));
+            page.send(change, verdict);
         } catch {
           pages.delete(page); // It has gone.
         }
