@@ -233,7 +233,7 @@ func (r *reader) settle(c *call) error {
 		c.query.Trust = &c.trust
 	}
 	if c.query.APIKey != "" && !c.dangerouslyAllowBrowser && r.isBrowser() {
-		return license.Invalid("apiKey", "would be readable by every customer here, and can change every membership of the business; leave it out and use a licence gateway as the endpoint, or set dangerouslyAllowBrowser where nobody else gets this page")
+		return license.Invalid("apiKey", "would be readable by every customer here, and can change every membership of the business; leave it out and use a license gateway as the endpoint, or set dangerouslyAllowBrowser where nobody else gets this page")
 	}
 	return nil
 }

@@ -1,11 +1,11 @@
 //go:build js
 
-// Command wasm is the licence check as a WebAssembly module. Once started, it
+// Command wasm is the license check as a WebAssembly module. Once started, it
 // sets one function on the global object, validateLicense, and runs until the
 // page, worker or process ends. The function's type is declared in the npm
 // package whop-license. Its properties are for that package: "version" is this
 // module's release, "hasPublicKey" tells whether a public key is built in, and
-// "leaseName" is a function of a licence key and a machine id that names their
+// "leaseName" is a function of a license key and a machine id that names their
 // lease in a store, without telling either.
 //
 // The environment variable WHOP_LICENSE_ENDPOINT, given to the Go runtime when

@@ -73,7 +73,7 @@ func (m *module) collect() {
 	}
 }
 
-// leaseName names the lease of a licence key and machine id, or returns
+// leaseName names the lease of a license key and machine id, or returns
 // undefined where those can't have one.
 func (m *module) leaseName(args []js.Value) any {
 	c, err := m.readCall(args[:min(len(args), 2)])
@@ -93,7 +93,7 @@ func (m *module) run(c *call) (verdict *license.Verdict, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			failure := &license.Error{Code: loadFailed, RetryAfterMs: -1,
-				Message: "The licence module failed inside. Please report this; it says nothing about the licence."}
+				Message: "The license module failed inside. Please report this; it says nothing about the license."}
 			if thrown, ok := p.(error); ok {
 				failure.Cause = thrown
 			}

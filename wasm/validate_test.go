@@ -485,7 +485,7 @@ func TestOddAnswersOfAPagesFetch(t *testing.T) {
 }
 
 // What fetch can't read it would refuse as if there were no connection, and quote
-// with the licence key in it.
+// with the license key in it.
 func TestHostsThatCannotBe(t *testing.T) {
 	p := newPage(t)
 	p.answer = respond(201, []byte(`{"valid":true}`), nil)

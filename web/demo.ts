@@ -26,7 +26,7 @@ const { validateLicense, version } = await loadValidator({ endpoint, publicKey }
 const unsigned = await loadValidator({ endpoint });
 const forged = await loadValidator({ endpoint: forger.url, publicKey });
 
-const { good, unknown, cancelled } = sampleKeys;
+const { good, unknown, canceled } = sampleKeys;
 const steps: Step[] = [
   { name: "a good key", expected: "valid", ask: () => validateLicense(good, machine.id) },
   {
@@ -40,9 +40,9 @@ const steps: Step[] = [
     ask: () => validateLicense(unknown, machine.id),
   },
   {
-    name: "a cancelled key",
+    name: "a canceled key",
     expected: "inactive",
-    ask: () => validateLicense(cancelled, machine.id),
+    ask: () => validateLicense(canceled, machine.id),
   },
   {
     name: "a forged server",
@@ -105,11 +105,11 @@ async function settle(ask: Step["ask"]): Promise<Outcome> {
     const { code } = error;
     return code === "untrusted_response"
       ? { code, text: "it says valid, and can't prove it" }
-      : { code, text: "an error, not an invalid licence: nothing was found out" };
+      : { code, text: "an error, not an invalid license: nothing was found out" };
   }
 }
 
-/** A server that anyone could point an app at: every licence is valid. */
+/** A server that anyone could point an app at: every license is valid. */
 async function startForger(): Promise<{ url: string; stop: () => Promise<void> }> {
   const server = createServer((request, response) => {
     request.resume();

@@ -23,7 +23,7 @@ The address carries this machine's id. Keys to try:
 
   ${sampleKeys.good}   works, and is then bound to this machine
   ${sampleKeys.elsewhere}   is in use on another machine
-  ${sampleKeys.cancelled}   was cancelled
+  ${sampleKeys.canceled}   was canceled
   anything else                  is unknown
 
 Reset Key, as on Whop: curl -X POST ${servers.simulator}/sim/reset/KEY

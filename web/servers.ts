@@ -20,7 +20,7 @@ export const sampleProduct = "prod_demo";
 export const sampleKeys = {
   good: "BETA-18DCE6-E146E733-5C8655W",
   elsewhere: "BETA-2B7D10-9F04C2AA-71E3D0W",
-  cancelled: "BETA-3C91F5-40B8E6D1-A2C47FW",
+  canceled: "BETA-3C91F5-40B8E6D1-A2C47FW",
   unknown: "BETA-000000-00000000-000000W",
 };
 

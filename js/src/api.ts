@@ -26,7 +26,7 @@ export type WasmModule = object;
 export interface LoadOptions {
   /**
    * The base URL of the server that answers `validate_license`, normally a
-   * licence gateway: https, or http on a loopback address.
+   * license gateway: https, or http on a loopback address.
    */
   endpoint: string;
   /**

@@ -2,7 +2,7 @@
  * Why no verdict, no module or no machine id was to be had.
  *
  * - `invalid_argument`: the caller's input; the message names the argument.
- * - `unauthorized`: the server refused the vendor's credentials. It says nothing about the customer's licence.
+ * - `unauthorized`: the server refused the seller's credentials. It says nothing about the customer's license.
  * - `rate_limited`: too many requests; `retryAfterMs` says when to come back, where the server said so.
  * - `unavailable`: no connection, or the server is failing.
  * - `timeout`: no answer in time.
@@ -35,7 +35,7 @@ export interface LicenseErrorDetails {
 /**
  * The one error of this package. Its message says what happened and what to do
  * next, for the developer; its `code` is stable and is what a program should
- * look at. It is never a statement about the licence.
+ * look at. It is never a statement about the license.
  */
 export class LicenseError extends Error {
   declare readonly name: "LicenseError";

@@ -6,7 +6,7 @@ import { invalid } from "./errors.js";
  * throws, rejects, or takes longer than two seconds counts as a store that is
  * empty or that forgets: it never breaks a validation.
  *
- * A text holds a lease, which is good for one licence key on one machine. It is
+ * A text holds a lease, which is good for one license key on one machine. It is
  * under 5,000 characters.
  */
 export interface LeaseStore {

@@ -89,7 +89,7 @@ export function createLoader(
   return async (options) => {
     const { endpoint, wasm, signal, ...given } = readOptions(options, OPTIONS);
     if (typeof endpoint !== "string") {
-      throw invalid("endpoint", "must be a string, the URL of your licence gateway");
+      throw invalid("endpoint", "must be a string, the URL of your license gateway");
     }
     if (endpoint.length > MAX_ENDPOINT_LENGTH) throw invalid("endpoint", "is too long");
     if (endpoint.includes("\0")) throw invalid("endpoint", "is not a URL");

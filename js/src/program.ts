@@ -18,7 +18,7 @@ export interface Added {
 /** A running Go program. Its arguments may be anything; the module refuses what it can't take. */
 export interface Program {
   validate(licenseKey: unknown, hwid: unknown, options: unknown, added?: Added): Promise<Verdict>;
-  /** Names the lease of a licence key and machine id in a store, or is undefined where they can't have one. */
+  /** Names the lease of a license key and machine id in a store, or is undefined where they can't have one. */
   leaseName(licenseKey: unknown, hwid: unknown): string | undefined;
   /** Whether a public key is built into the module. */
   readonly hasPublicKey: boolean;
@@ -120,7 +120,7 @@ async function instantiate(module: WebAssembly.Module, go: Go): Promise<WebAssem
 
 function hasStopped(details: { cause?: unknown }): LicenseError {
   return loadFailed(
-    `The licence module has stopped, which says nothing about the licence. Load it again. ${SAID}`,
+    `The license module has stopped, which says nothing about the license. Load it again. ${SAID}`,
     { ...details, retryable: true },
   );
 }
@@ -131,7 +131,7 @@ function typed(thrown: unknown): LicenseError {
     const { code, message } = thrown as LicenseError;
     return new LicenseError(code, message, thrown);
   }
-  return loadFailed("The licence module failed inside. Please report this.", { cause: thrown });
+  return loadFailed("The license module failed inside. Please report this.", { cause: thrown });
 }
 
 // What the module and Go's support code look up by name. They are read from the

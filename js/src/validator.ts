@@ -39,7 +39,7 @@ export async function makeValidator(
   );
 }
 
-/** Has the module judge the settings, by a call that is not sent for want of a licence key. */
+/** Has the module judge the settings, by a call that is not sent for want of a license key. */
 async function check(program: Program, trust: Trust): Promise<void> {
   try {
     await program.validate("", undefined, undefined, trust);
@@ -130,7 +130,7 @@ function leasingValidator(
 function refusedMeanwhile(): LicenseError {
   return new LicenseError(
     "unavailable",
-    "The licence server could not be asked, and meanwhile refused this licence to another call. Try again.",
+    "The license server could not be asked, and meanwhile refused this license to another call. Try again.",
     { retryable: true },
   );
 }

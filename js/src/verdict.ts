@@ -1,7 +1,7 @@
-/** What a licence belongs to, with the names of Whop's API v2. Members that the server didn't send are absent; the customer's personal data always is. */
+/** What a license belongs to, with the names of Whop's API v2. Members that the server didn't send are absent; the customer's personal data always is. */
 export interface Membership {
   valid: true;
-  /** The membership's id, `mem_…`. It stays when the customer's licence key is remade. */
+  /** The membership's id, `mem_…`. It stays when the customer's license key is remade. */
   id?: string;
   /** The product's id, `prod_…`. Compare it where one seller has several products. */
   product?: string;
@@ -10,7 +10,7 @@ export interface Membership {
   /** Whop's own status, such as `active` or `trialing`; for display only. */
   status?: string;
   license_key?: string;
-  /** What the licence is bound to. */
+  /** What the license is bound to. */
   metadata?: Record<string, unknown>;
   /** Where the customer manages the membership, and resets its key. */
   manage_url?: string;
@@ -26,7 +26,7 @@ export interface Membership {
   renewal_period_end?: number | null;
 }
 
-/** The licence may be used on this machine. */
+/** The license may be used on this machine. */
 export interface ValidVerdict {
   valid: true;
   code: "valid";
@@ -44,9 +44,9 @@ export interface ValidVerdict {
 /**
  * The server said no.
  *
- * - `metadata_mismatch`: the licence is bound to another machine; its owner can reset the key on Whop.
- * - `not_found`: there is no such licence key.
- * - `inactive`: the licence is cancelled, expired, or otherwise gives no right to use.
+ * - `metadata_mismatch`: the license is bound to another machine; its owner can reset the key on Whop.
+ * - `not_found`: there is no such license key.
+ * - `inactive`: the license is canceled, expired, or otherwise gives no right to use.
  */
 export interface InvalidVerdict {
   valid: false;
@@ -60,7 +60,7 @@ export interface InvalidVerdict {
   status: number;
 }
 
-/** What the server said of a licence. */
+/** What the server said of a license. */
 export type Verdict = ValidVerdict | InvalidVerdict;
 
 /** Settings of one call. */
@@ -68,12 +68,12 @@ export interface ValidateOptions {
   /** The server to ask, in place of the one that the module was loaded with. */
   endpoint?: string | undefined;
   /**
-   * The vendor's API key, for a program on the vendor's own server. A page, a
+   * The seller's API key, for a program on the seller's own server. A page, a
    * worker or an Electron renderer that is handed one refuses: it can change
-   * every membership of the business. Ask a licence gateway instead.
+   * every membership of the business. Ask a license gateway instead.
    */
   apiKey?: string | undefined;
-  /** Lets a page use `apiKey`; only where nobody but the vendor gets the page. */
+  /** Lets a page use `apiKey`; only where nobody but the seller gets the page. */
   dangerouslyAllowBrowser?: boolean | undefined;
   /**
    * The server's Ed25519 public key, in base64url; several while one is being
@@ -100,14 +100,14 @@ export interface ValidateOptions {
 }
 
 /**
- * Asks the server about a licence key on this machine.
+ * Asks the server about a license key on this machine.
  *
- * @param licenseKey The customer's licence key. White space around it doesn't matter.
+ * @param licenseKey The customer's license key. White space around it doesn't matter.
  * @param hwid This machine's id, sent as `{"HWID": hwid}`, or an object that is
- *   sent as it is. On first use the licence is bound to it, so it must never
+ *   sent as it is. On first use the license is bound to it, so it must never
  *   change on one machine. Nothing sends `{}`.
  * @returns The verdict. It rejects with a {@link LicenseError} where none was
- *   reached, which says nothing about the licence.
+ *   reached, which says nothing about the license.
  */
 export type ValidateLicense = (
   licenseKey: string,

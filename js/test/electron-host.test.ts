@@ -1,4 +1,4 @@
-// The licence host of an Electron app's main process: its options, its
+// The license host of an Electron app's main process: its options, its
 // senders, and its end. Electron itself is a few fakes here; the browser tests
 // run the host with real frames and origins.
 import assert from "node:assert/strict";
@@ -239,7 +239,7 @@ test("a store that throws is a failure without its words' harm", async () => {
     const { error } = await ask(event(), "store", ...given);
     assert.deepEqual(
       [error?.code, error?.message],
-      ["load_failed", "The licence host failed: disk"],
+      ["load_failed", "The license host failed: disk"],
     );
   }
   assert.deepEqual(await ask(event(), "store", "remove", "whop-license:x"), { value: undefined });
@@ -456,7 +456,7 @@ test("a lease that one window has removed is not brought back by another", async
   assert.deepEqual(await store("get", name), { value: undefined });
   await store("set", name, '{"lease":"d.e.f","lastSeen":1}');
   assert.match(JSON.stringify(await store("get", name)), /d\.e\.f/);
-  // A licence key is no lease, and the same one may come again.
+  // A license key is no lease, and the same one may come again.
   for (const change of [["set", "KEY"], ["remove"], ["set", "KEY"]]) {
     await store(change[0] as string, "whop-license-key:x", ...change.slice(1));
   }

@@ -1,4 +1,4 @@
-// Which pages an Electron app's licence host answers.
+// Which pages an Electron app's license host answers.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// A licence server whose leases jose (npm) signs, and what misbehaves like one.
+// A license server whose leases jose (npm) signs, and what misbehaves like one.
 import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import {

@@ -148,7 +148,7 @@ test("a lease that is put in another's place", async (t) => {
 
   const places: [string, Partial<LoadOptions>, string, string][] = [
     ["another machine", {}, "m2", KEY],
-    ["another licence key", {}, "m1", "OTHER-KEY"],
+    ["another license key", {}, "m1", "OTHER-KEY"],
     ["another public key", { publicKey: other.x }, "m1", KEY],
     ["another issuer", { issuer: "elsewhere" }, "m1", KEY],
     ["another product", { audience: "prod_2" }, "m1", KEY],
@@ -239,7 +239,7 @@ test("odd options are refused by name, and the lease stays", async () => {
     ["x", /^options: /],
     [["x"], /^options: /],
     [inherited, /^options: /],
-    [{ licence: 1 }, /^options: /],
+    [{ license: 1 }, /^options: /],
     [{ timeoutMs: "x" }, /^timeoutMs: /],
     [{ [Symbol("s")]: 1 }, /^options: /],
   ] as [unknown, RegExp][]) {

@@ -258,7 +258,7 @@ test("odd options", async (t) => {
     ["an array", [endpoint], /^options: /],
     ["a getter that throws", throwing, /^options: can't be read/],
     ["a symbol", { endpoint, [Symbol("s")]: 1 }, /^options: has a member that is no option/],
-    ["a misspelt option", { endpoint, wasmUrl: "x" }, /^options: .*wasmUrl/],
+    ["a misspelled option", { endpoint, wasmUrl: "x" }, /^options: .*wasmUrl/],
     ["no endpoint", {}, /^endpoint: /],
     ["a URL object as endpoint", { endpoint: new URL(endpoint) }, /^endpoint: /],
     ["an endless endpoint", { endpoint: `https://${"a".repeat(10_000_000)}` }, /^endpoint: /],

@@ -116,7 +116,7 @@ test("odd arguments are refused at once, by name and without a request", async (
     ["nothing", [], /^licenseKey: /],
     ["an empty key", [" "], /^licenseKey: /],
     ["a key with a slash", ["A/B"], /^licenseKey: /],
-    ["an option that is none", [KEY, undefined, { licence: 1 }], /^options: /],
+    ["an option that is none", [KEY, undefined, { license: 1 }], /^options: /],
     ["an object as a key", [{}], /^licenseKey: /],
     ["a string as options", [KEY, undefined, "x"], /^options: /],
     ["a signal that is none", [KEY, undefined, { signal: {} }], /^signal: /],

@@ -63,7 +63,7 @@ func refusal(o outcome) failure {
 	case outcomeMismatch:
 		return failure{Status: http.StatusBadRequest, Code: "metadata_mismatch", Message: "Please reset your key to use on a new machine"}
 	case outcomeInactive:
-		return failure{Status: http.StatusForbidden, Code: "license_inactive", Message: "This licence is not active"}
+		return failure{Status: http.StatusForbidden, Code: "license_inactive", Message: "This license is not active"}
 	default:
 		return failure{Status: http.StatusNotFound, Code: "not_found", Message: "No such Membership found with the provided ID"}
 	}
@@ -103,7 +103,7 @@ func writeFailure(w http.ResponseWriter, f failure) {
 }
 
 // writeNotHere answers for paths that the gateway does not have. It is not
-// JSON, because a 404 in JSON means that a licence does not exist.
+// JSON, because a 404 in JSON means that a license does not exist.
 func writeNotHere(w http.ResponseWriter) {
-	http.Error(w, "There is nothing here. Licences are checked at POST /api/v2/memberships/{license key}/validate_license.", http.StatusNotFound)
+	http.Error(w, "There is nothing here. Licenses are checked at POST /api/v2/memberships/{license key}/validate_license.", http.StatusNotFound)
 }

@@ -18,12 +18,12 @@ func bindTime(upstreamTimeout time.Duration) time.Duration {
 
 // lockTime returns how long the right to bind lasts. It outlives [bindTime] by
 // more than Redis may have taken to say that the right was given. It is also how
-// long a licence can't be bound when a gateway dies while it binds it.
+// long a license can't be bound when a gateway dies while it binds it.
 func lockTime(upstreamTimeout time.Duration) time.Duration {
 	return bindTime(upstreamTimeout) + 3*time.Second
 }
 
-// bind gives the licence to the machine that asked, unless another was faster.
+// bind gives the license to the machine that asked, unless another was faster.
 // Whop has no call that compares and writes at once, so one binding at a time
 // looks, writes, and looks again.
 func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
@@ -47,7 +47,7 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 	held, err := g.exclusion.obtain(ctx, seen.tag)
 	if err != nil {
 		g.metrics.binding("refused")
-		g.log.Warn("a licence can't be bound now", "key", license.ShortenKey(q.key), "error", err.Error(), "cause", errors.Unwrap(err).Error())
+		g.log.Warn("a license can't be bound now", "key", license.ShortenKey(q.key), "error", err.Error(), "cause", errors.Unwrap(err).Error())
 		return verdict{}, err
 	}
 	unlock := func() { held.release(); release() }
@@ -78,7 +78,7 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 			// nobody else may write until the lock has ended by itself, here and on
 			// other gateways.
 			if err := held.prolong(ctx); err != nil {
-				g.log.Warn("a lock could not be prolonged; others can bind the licence when it ends", "key", license.ShortenKey(q.key), "error", err.Error())
+				g.log.Warn("a lock could not be prolonged; others can bind the license when it ends", "key", license.ShortenKey(q.key), "error", err.Error())
 			}
 			leave = func() { time.AfterFunc(g.lockTime, release) }
 		}
@@ -95,7 +95,7 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 			g.remember(after, seen)
 			if o == outcomeValid {
 				g.metrics.binding("bound")
-				g.log.Info("bound a licence to a machine", "key", license.ShortenKey(q.key), "membership", license.ShortenKey(seen.m.id))
+				g.log.Info("bound a license to a machine", "key", license.ShortenKey(q.key), "membership", license.ShortenKey(seen.m.id))
 			}
 			return verdict{o, after.m, "bound"}, nil
 		}

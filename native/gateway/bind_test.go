@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// race lets each of 50 machines use a licence for the first time, at once, on
+// race lets each of 50 machines use a license for the first time, at once, on
 // all gateways, 1,000 times together. It returns the answers of each machine.
 func race(t *testing.T, key string, gateways ...*gw) map[string][]answer {
 	t.Helper()
@@ -153,7 +153,7 @@ func TestLocalLocks(t *testing.T) {
 	release, err := locks.acquire(t.Context(), tag{1})
 	require.NoError(t, err)
 	other, err := locks.acquire(t.Context(), tag{2})
-	require.NoError(t, err, "another licence waits for nobody")
+	require.NoError(t, err, "another license waits for nobody")
 	other()
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -115,7 +115,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // pause keeps calls back after Whop answered 429. The first such answer holds
-// back only the licence that it was about; a second one, about another licence,
+// back only the license that it was about; a second one, about another license,
 // shows that the whole account is meant.
 type pause struct {
 	mu    sync.Mutex

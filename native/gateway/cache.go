@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxCached is how many licence keys, and how many memberships, are held.
+	// maxCached is how many license keys, and how many memberships, are held.
 	maxCached = 1 << 16
-	// maxRefusalAge is how long an unknown key, a licence without entitlement or
+	// maxRefusalAge is how long an unknown key, a license without entitlement or
 	// a mismatch may be repeated without asking Whop.
 	maxRefusalAge = 5 * time.Second
 	// maxRepeats is how many machines are refused because of one look-up. More of
@@ -21,7 +21,7 @@ const (
 	maxRepeats = 100
 )
 
-// tag stands for a licence key or a membership in the cache and in Redis, where
+// tag stands for a license key or a membership in the cache and in Redis, where
 // no key is ever stored. It can't be turned back or guessed at without the
 // seller's API key.
 type tag [16]byte
@@ -55,7 +55,7 @@ type look struct {
 	tag   tag         // of the membership
 }
 
-// cache holds what was last seen of licence keys and of memberships. Newer
+// cache holds what was last seen of license keys and of memberships. Newer
 // questions win over older ones, whatever order the answers come in.
 type cache struct {
 	mu      sync.Mutex
@@ -83,7 +83,7 @@ func newCache() *cache {
 	return c
 }
 
-// get returns what is known of a licence key. Its age counts from the older of
+// get returns what is known of a license key. Its age counts from the older of
 // two questions: which membership the key belongs to, and how that stands.
 func (c *cache) get(key tag) (look, bool) {
 	c.mu.Lock()
@@ -117,7 +117,7 @@ func (c *cache) latest(member tag) (look, bool) {
 	return look{asked: e.asked, m: e.m, tag: member}, true
 }
 
-// put records a look-up by licence key.
+// put records a look-up by license key.
 func (c *cache) put(key tag, l look) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,7 +166,7 @@ func (c *cache) repeat(l look) bool {
 	return true
 }
 
-// outdated reports whether a look is older than what was learnt since.
+// outdated reports whether a look is older than what was learned since.
 func (c *cache) outdated(l look) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestGoodLicenceIsAskedAboutOnce(t *testing.T) {
+func TestGoodLicenseIsAskedAboutOnce(t *testing.T) {
 	key := testKey("cached")
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
 	g := startGateway(t, sim)
@@ -29,7 +29,7 @@ func TestGoodLicenceIsAskedAboutOnce(t *testing.T) {
 	assert.Equal(t, 4, sim.calls("v1.get"))
 }
 
-func TestGoodLicenceIsAskedAboutAgainInTime(t *testing.T) {
+func TestGoodLicenseIsAskedAboutAgainInTime(t *testing.T) {
 	key := testKey("ttl")
 	sim := startSim(t, []fields{licensed(key)})
 	g := startGateway(t, sim, "--cache-ttl", "200ms")
@@ -66,7 +66,7 @@ func TestResetIsSeenByAMachineThatWasNeverRefused(t *testing.T) {
 	assert.Equal(t, 400, g.validate(key, machine(1)).status)
 }
 
-// A membership's id and its licence key are one licence.
+// A membership's id and its license key are one license.
 func TestResetIsSeenByTheRefusedMachineUnderAnotherName(t *testing.T) {
 	key := testKey("names")
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})

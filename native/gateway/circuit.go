@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// circuitTrip is how many different licences in a row must fail before Whop
+	// circuitTrip is how many different licenses in a row must fail before Whop
 	// is taken to be down.
 	circuitTrip = 20
 	// circuitRest is how long Whop is then not asked at all.
 	circuitRest = 5 * time.Second
 )
 
-// circuit stops asking Whop while it is down. One licence's failures within
+// circuit stops asking Whop while it is down. One license's failures within
 // [circuitRest] count once: nobody can shut others out with a single key that
 // makes Whop fail.
 type circuit struct {
@@ -66,7 +66,7 @@ func circuitError(err error) error {
 	return &upstreamError{reason: "circuit_open", retryAfter: circuitRest, err: err}
 }
 
-// run makes a call about one licence, or returns an [upstreamError] at once
+// run makes a call about one license, or returns an [upstreamError] at once
 // while the circuit is open.
 func (c *circuit) run(id tag, call func() (*membership, error)) (*membership, error) {
 	m, err := c.breaker.Execute(func() (*membership, error) {

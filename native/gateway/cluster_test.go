@@ -103,7 +103,7 @@ func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
 			assert.NotEmpty(t, assertOneWinner(t, sim, key, race(t, key, gateways...)))
 			assert.Equal(t, 1, sim.calls("v1.patch"))
 			for _, k := range r.client().Keys(t.Context(), "*").Val() {
-				assert.NotContains(t, k, keyMark, "no licence key is stored")
+				assert.NotContains(t, k, keyMark, "no license key is stored")
 			}
 		})
 	}
@@ -132,7 +132,7 @@ func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
 }
 
 // A gateway dies with the lock in its hand. Its lock ends by itself, nobody else
-// is let in meanwhile, and the licence is usable within lockTime.
+// is let in meanwhile, and the license is usable within lockTime.
 func TestGatewayKilledWhileItBinds(t *testing.T) {
 	t.Parallel() // it mostly waits
 	for _, during := range []string{"v1.get", "v1.patch"} {
@@ -193,12 +193,12 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 // its locks are lost, until none of them could still count. No machine but the
 // first is ever let in.
 func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
-	const phases, licences = 3, 40 // in each phase, that many licences are new
+	const phases, licenses = 3, 40 // in each phase, that many licenses are new
 	name := func(phase, n int) string { return testKey(fmt.Sprintf("p%dn%d", phase, n)) }
 	bound := testKey("bound")
 	all := []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(0)}})}
 	for phase := range phases {
-		for n := range licences {
+		for n := range licenses {
 			all = append(all, licensed(name(phase, n)))
 		}
 	}
@@ -219,7 +219,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				key, hwid := name(int(phase.Load()), i/2%licences), machine(worker%4)
+				key, hwid := name(int(phase.Load()), i/2%licenses), machine(worker%4)
 				if i%2 == 0 {
 					key = bound
 				}
@@ -260,7 +260,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 			}
 			return true
 		})
-		return t.Failed() || bound > licences/4
+		return t.Failed() || bound > licenses/4
 	}
 	for range phases - 1 {
 		eventually(t, "first uses are served", someBound)
@@ -302,7 +302,7 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	eventually(t, "first uses are served", func() bool { return g.validate(unbound, machine(1)).status == 201 })
 }
 
-// What one gateway learns, all know: a webhook, and who a licence was bound to.
+// What one gateway learns, all know: a webhook, and who a license was bound to.
 func TestNewsReachesEveryGateway(t *testing.T) {
 	key := testKey("news")
 	r := startRedis(t)
@@ -325,7 +325,7 @@ func TestNewsReachesEveryGateway(t *testing.T) {
 	sim.set(key, fields{"status": "active"})
 	require.Equal(t, 204, gateways[1].post("/webhooks/whop", body, signedHeaders(t, []byte(testSecret), "msg_2", time.Now(), body)...).status)
 	for _, g := range gateways {
-		eventually(t, "the licence is good again", func() bool { return g.validate(key, machine(1)).status == 201 })
+		eventually(t, "the license is good again", func() bool { return g.validate(key, machine(1)).status == 201 })
 	}
 	sim.reset(key)
 	require.Equal(t, 201, gateways[0].validate(key, machine(2)).status)

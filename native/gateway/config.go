@@ -21,19 +21,19 @@ import (
 // secrets have no flag, because others can read a program's arguments.
 type settings struct {
 	Listen          string        `env:"WHOP_LICENSE_LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one. The URL is the first line of output. Default: ${default}."`
-	Product         []string      `env:"WHOP_LICENSE_PRODUCT" placeholder:"PROD_ID" help:"Product whose licences are accepted; repeatable. Required: a seller's other products are unknown here."`
+	Product         []string      `env:"WHOP_LICENSE_PRODUCT" placeholder:"PROD_ID" help:"Product whose licenses are accepted; repeatable. Required: a seller's other products are unknown here."`
 	AllowedOrigin   []string      `env:"WHOP_LICENSE_ALLOWED_ORIGIN" placeholder:"ORIGIN" help:"Origin whose pages may call the gateway, such as https://app.example.com; repeatable. Without it no page may."`
 	EntitledStatus  []string      `env:"WHOP_LICENSE_ENTITLED_STATUS" default:"trialing,active,canceling,completed,past_due" placeholder:"STATUS" help:"Membership status that entitles to use; repeatable. Default: ${default}."`
-	MaxMachines     int           `env:"WHOP_LICENSE_MAX_MACHINES" default:"1" placeholder:"N" help:"Machines that may use one licence, 1 to 25. Default: ${default}."`
+	MaxMachines     int           `env:"WHOP_LICENSE_MAX_MACHINES" default:"1" placeholder:"N" help:"Machines that may use one license, 1 to 25. Default: ${default}."`
 	SellerMetadata  []string      `env:"WHOP_LICENSE_SELLER_METADATA" placeholder:"NAME" help:"Name of metadata that the seller stores for other ends and that binds nothing; repeatable."`
-	CacheTTL        time.Duration `env:"WHOP_LICENSE_CACHE_TTL" name:"cache-ttl" default:"5m" placeholder:"DURATION" help:"How long a good licence is not asked about again, at most 1h; 0 asks every time. Default: ${default}."`
+	CacheTTL        time.Duration `env:"WHOP_LICENSE_CACHE_TTL" name:"cache-ttl" default:"5m" placeholder:"DURATION" help:"How long a good license is not asked about again, at most 1h; 0 asks every time. Default: ${default}."`
 	RedisURL        string        `env:"WHOP_LICENSE_REDIS_URL" name:"redis-url" placeholder:"URL" help:"Redis that several gateways share: redis://, rediss:// or unix://. A single gateway needs none."`
 	UpstreamURL     string        `env:"WHOP_LICENSE_UPSTREAM_URL" name:"upstream-url" default:"https://api.whop.com/api/v1" placeholder:"URL" help:"Base of Whop's API. Default: ${default}."`
 	UpstreamTimeout time.Duration `env:"WHOP_LICENSE_UPSTREAM_TIMEOUT" default:"3s" placeholder:"DURATION" help:"Time for one call to Whop, 100ms to 10s. Default: ${default}."`
 	UpstreamBudget  int           `env:"WHOP_LICENSE_UPSTREAM_BUDGET" default:"600" placeholder:"N" help:"Calls a minute of each kind to Whop, by all gateways together; 0 is no limit. Default: ${default}."`
 	APIVersionDate  string        `env:"WHOP_LICENSE_API_VERSION_DATE" name:"api-version-date" placeholder:"YYYY-MM-DD" help:"Api-Version-Date to pin. Without it Whop serves its stable default."`
 	ClientLimit     int           `env:"WHOP_LICENSE_CLIENT_LIMIT" default:"300" placeholder:"N" help:"Look-ups a minute that one client address may cause; 0 is no limit. Answers from the cache don't count. Default: ${default}."`
-	LicenseLimit    int           `env:"WHOP_LICENSE_LICENSE_LIMIT" default:"60" placeholder:"N" help:"Look-ups a minute of one licence key; 0 is no limit. Default: ${default}."`
+	LicenseLimit    int           `env:"WHOP_LICENSE_LICENSE_LIMIT" default:"60" placeholder:"N" help:"Look-ups a minute of one license key; 0 is no limit. Default: ${default}."`
 	SigningKey      []string      `env:"WHOP_LICENSE_SIGNING_KEY" type:"path" placeholder:"FILE" help:"Key that leases are signed with, as keygen writes it; repeatable. The first signs, all are published. Without one there are no leases."`
 	LeaseTTL        time.Duration `env:"WHOP_LICENSE_LEASE_TTL" name:"lease-ttl" default:"24h" placeholder:"DURATION" help:"How long a lease is good for, 1m to 8760h. Default: ${default}."`
 	OfflineGrace    time.Duration `env:"WHOP_LICENSE_OFFLINE_GRACE" default:"168h" placeholder:"DURATION" help:"How long past that it may stand in while the gateway can't be reached, at most 8760h. Default: ${default}."`
@@ -84,7 +84,7 @@ func (s *settings) check(getenv func(string) string) error {
 		checkAddress(refuse, "--metrics-listen", s.MetricsListen)
 	}
 	if len(s.Product) == 0 {
-		refuse("--product: name at least one product; without it a licence of any product of the seller would do")
+		refuse("--product: name at least one product; without it a license of any product of the seller would do")
 	}
 	for _, p := range s.Product {
 		if p == "" || strings.Trim(p, idCharacters) != "" {
@@ -100,7 +100,7 @@ func (s *settings) check(getenv func(string) string) error {
 		refuse("--entitled-status: name at least one status")
 	}
 	if s.MaxMachines < 1 || s.MaxMachines > 25 {
-		refuse("--max-machines: must be 1 to 25, as a licence's metadata has room for 50 values")
+		refuse("--max-machines: must be 1 to 25, as a license's metadata has room for 50 values")
 	}
 	if slices.Contains(s.SellerMetadata, "") {
 		refuse("--seller-metadata: a name is empty")
@@ -188,7 +188,7 @@ func (s *settings) warnings() (list []string) {
 		}
 	}
 	if !strings.HasSuffix(s.upstream.Path, "/api/v1") {
-		list = append(list, "--upstream-url: its path does not end in /api/v1, where Whop's Current API is; elsewhere every licence may look unknown")
+		list = append(list, "--upstream-url: its path does not end in /api/v1, where Whop's Current API is; elsewhere every license may look unknown")
 	}
 	if strings.HasPrefix(s.webhookSecret, encodedPrefix) && encodedKey(s.webhookSecret) == nil {
 		list = append(list, "WHOP_WEBHOOK_SECRET: begins with whsec_, but base64 does not follow; copy it again unless Whop's dashboard shows it so")

@@ -76,7 +76,7 @@ func TestFaultsThatAreNoHindrance(t *testing.T) {
 	}
 }
 
-// A cached good licence outlives an outage for as long as it is cached; a
+// A cached good license outlives an outage for as long as it is cached; a
 // refusal is not turned into anything else by one.
 func TestOutage(t *testing.T) {
 	for _, kind := range []string{"timeout", "reset", "500", "401", "429", "html-404", "empty-404"} {
@@ -186,7 +186,7 @@ func TestCircuitOpensForAnOutageAndClosesAgain(t *testing.T) {
 	for range 2 * circuitTrip {
 		assert.Equal(t, 503, g.validate(testKey("one"), machine(1)).status)
 	}
-	assert.False(t, g.logged("the circuit to Whop changed"), "a single licence's failures open nothing")
+	assert.False(t, g.logged("the circuit to Whop changed"), "a single license's failures open nothing")
 	for n := range circuitTrip {
 		assert.Equal(t, 503, g.validate(testKey(machine(n)), machine(1)).status)
 	}
@@ -198,7 +198,7 @@ func TestCircuitOpensForAnOutageAndClosesAgain(t *testing.T) {
 	eventually(t, "the circuit closes", func() bool { return g.validate(key, machine(1)).status == http.StatusCreated })
 }
 
-func TestWhopsRateLimitIsHonoured(t *testing.T) {
+func TestWhopsRateLimitIsHonored(t *testing.T) {
 	first, second, third := testKey("first"), testKey("second"), testKey("third")
 	limited := fields{"fault": "429", "fault_retry_after": "90"}
 	sim := startSim(t, []fields{licensed(first, limited), licensed(second, limited), licensed(third)})
@@ -209,12 +209,12 @@ func TestWhopsRateLimitIsHonoured(t *testing.T) {
 	assert.Equal(t, 1, sim.calls("v1.get"), "not asked twice")
 	assert.Equal(t, 503, g.validate(first, machine(1)).status)
 	assert.Equal(t, 1, sim.calls("v1.get"), "left alone")
-	assert.Equal(t, 201, g.validate(third, machine(1)).status, "one licence's 429 holds back that licence")
+	assert.Equal(t, 201, g.validate(third, machine(1)).status, "one license's 429 holds back that license")
 	sim.set(third, fields{"metadata": fields{}})
 	assert.Equal(t, 503, g.validate(second, machine(1)).status)
 	before := sim.calls("v1.get")
 	assertRefused(t, g.validate(testKey("fourth"), machine(1)), 503, "unavailable")
-	assert.Equal(t, before, sim.calls("v1.get"), "two licences' 429 hold back all")
+	assert.Equal(t, before, sim.calls("v1.get"), "two licenses' 429 hold back all")
 }
 
 func TestRetryAfter(t *testing.T) {
@@ -239,7 +239,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestReadFailureTellsAnUnknownLicenceFromAProxysPage(t *testing.T) {
+func TestReadFailureTellsAnUnknownLicenseFromAProxysPage(t *testing.T) {
 	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"error":{"status":404,"message":"x"}}`)))
 	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"error":"x"}`)))
 	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"message":"x"}`)))

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// outcome is what the gateway says of a licence.
+// outcome is what the gateway says of a license.
 type outcome int
 
 const (
@@ -19,7 +19,7 @@ const (
 	outcomeMismatch
 	outcomeInactive
 	outcomeUnknown
-	// outcomeFree is no answer yet: the licence has room for this machine, which
+	// outcomeFree is no answer yet: the license has room for this machine, which
 	// has to be bound first.
 	outcomeFree
 )
@@ -46,7 +46,7 @@ type verdict struct {
 	source  string      // "cache", "whop" or "bound"
 }
 
-// limitedError says that a client or a licence has used up what it may ask.
+// limitedError says that a client or a license has used up what it may ask.
 type limitedError struct {
 	reason     string
 	retryAfter time.Duration
@@ -77,7 +77,7 @@ type gate struct {
 	log       *slog.Logger
 }
 
-// licensePatience is how long a look-up may be put off because its licence was
+// licensePatience is how long a look-up may be put off because its license was
 // looked up too often just before.
 const licensePatience = 2 * time.Second
 
@@ -144,7 +144,7 @@ func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bo
 	return v, g.markRefused(ctx, machine) == nil
 }
 
-// judge decides what a membership means for a machine. For a licence with room
+// judge decides what a membership means for a machine. For a license with room
 // it also returns the whole metadata to store.
 func (g *gate) judge(m *membership, sent metadata) (outcome, metadata) {
 	if m == nil || !g.products[m.product] {
@@ -164,7 +164,7 @@ func (g *gate) judge(m *membership, sent metadata) (outcome, metadata) {
 	}
 }
 
-// ask looks a licence up, together with all others who want to know the same.
+// ask looks a license up, together with all others who want to know the same.
 // It goes on when its caller leaves, as others may be waiting with it.
 func (g *gate) ask(q *query) (look, error) {
 	if wait := g.clients.exhausted(q.client); wait > 0 {
@@ -176,7 +176,7 @@ func (g *gate) ask(q *query) (look, error) {
 	return l.(look), err
 }
 
-// lookUp asks Whop about a licence key, at the cost of the client that asked
+// lookUp asks Whop about a license key, at the cost of the client that asked
 // first, and remembers the answer.
 func (g *gate) lookUp(q *query) (look, error) {
 	g.clients.charge(q.client)
@@ -196,7 +196,7 @@ func (g *gate) lookUp(q *query) (look, error) {
 	return l, err
 }
 
-// see looks up a licence key or membership id.
+// see looks up a license key or membership id.
 func (g *gate) see(ctx context.Context, id string) (look, error) {
 	l := look{asked: time.Now()}
 	m, err := g.whop.lookUp(ctx, id)

@@ -26,7 +26,7 @@ import (
 
 // Secrets and personal data in the tests carry these marks, so that what must
 // not be logged or answered can be found whatever happens to it. The middle of a
-// licence key is what a shortened one leaves out.
+// license key is what a shortened one leaves out.
 const (
 	testAPIKey   = "apikey-PRIVATE-4711"
 	testSecret   = "hook-PRIVATE-secret"
@@ -36,7 +36,7 @@ const (
 	testProduct  = "prod_sim"
 )
 
-// A licence key, a machine, and a membership as tests use them.
+// A license key, a machine, and a membership as tests use them.
 func testKey(name string) string { return "A1B2-" + name + "-" + keyMark + "-C3D4" }
 func machine(n int) string       { return fmt.Sprintf("%s%04d", machineMark, n) }
 

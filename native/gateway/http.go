@@ -70,7 +70,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if p := recover(); p != nil {
 			a.log.Error("a request made the gateway panic; this is a bug", "panic", p, "stack", string(debug.Stack()))
-			writeFailure(w, failure{Status: http.StatusInternalServerError, Code: "internal", Message: "The licence server failed"})
+			writeFailure(w, failure{Status: http.StatusInternalServerError, Code: "internal", Message: "The license server failed"})
 		}
 	}()
 	path := r.URL.EscapedPath()
@@ -187,11 +187,11 @@ func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
 	segment := strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), validatePrefix), validateSuffix)
 	raw, err := url.PathUnescape(segment)
 	if err != nil || strings.Contains(segment, "/") {
-		return errors.New("licence key: is not one percent-encoded path segment")
+		return errors.New("license key: is not one percent-encoded path segment")
 	}
 	if q.key, err = license.ParseKey(raw); err != nil {
 		_, problem, _ := strings.Cut(err.Error(), ": ")
-		return errors.New("licence key: " + problem)
+		return errors.New("license key: " + problem)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if errors.As(err, new(*http.MaxBytesError)) {
@@ -245,16 +245,16 @@ func failureOf(err error) failure {
 	case errors.As(err, &busy):
 		return unavailableFailure(busy.retryAfter)
 	case errors.As(err, &up) && up.refused:
-		return failure{Status: http.StatusBadGateway, Code: "upstream_refused", Message: "The licence server can't check licences until its operator has acted; this says nothing about your licence"}
+		return failure{Status: http.StatusBadGateway, Code: "upstream_refused", Message: "The license server can't check licenses until its operator has acted; this says nothing about your license"}
 	case errors.As(err, &up):
 		return unavailableFailure(max(up.retryAfter, 2*time.Second))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unavailableFailure(2 * time.Second)
 	default:
-		return failure{Status: http.StatusInternalServerError, Code: "internal", Message: "The licence server failed"}
+		return failure{Status: http.StatusInternalServerError, Code: "internal", Message: "The license server failed"}
 	}
 }
 
 func unavailableFailure(retryAfter time.Duration) failure {
-	return failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Licences can't be checked at the moment; try again later", retryAfter: retryAfter}
+	return failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Licenses can't be checked at the moment; try again later", retryAfter: retryAfter}
 }

@@ -127,7 +127,7 @@ func keygen(file string, out io.Writer) error {
 	return err
 }
 
-// sign returns the lease of a licence that is valid for the machine that asked.
+// sign returns the lease of a license that is valid for the machine that asked.
 func (l *leases) sign(m *membership, q *query, now time.Time) (string, error) {
 	iat := now.Unix()
 	exp, grace := iat+int64(l.ttl.Seconds()), int64(l.grace.Seconds())

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxLimited is how many clients or licences are remembered at once. The
+// maxLimited is how many clients or licenses are remembered at once. The
 // longest unseen is forgotten first, and with it what it had used up.
 const maxLimited = 1 << 16
 

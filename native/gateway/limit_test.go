@@ -104,11 +104,11 @@ func TestPause(t *testing.T) {
 	assert.Equal(t, 10*time.Second, p.remaining(tag{'a'}, now), "not shortened")
 	assert.LessOrEqual(t, p.remaining(tag{'b'}, now), time.Duration(0))
 	p.begin(tag{'b'}, now, time.Second)
-	assert.Equal(t, 10*time.Second, p.remaining(tag{'c'}, now), "two licences: all wait")
+	assert.Equal(t, 10*time.Second, p.remaining(tag{'c'}, now), "two licenses: all wait")
 	later := now.Add(11 * time.Second)
 	assert.LessOrEqual(t, p.remaining(tag{'c'}, later), time.Duration(0))
 	p.begin(tag{'c'}, later, time.Second)
-	assert.LessOrEqual(t, p.remaining(tag{'d'}, later), time.Duration(0), "a new pause begins with one licence")
+	assert.LessOrEqual(t, p.remaining(tag{'d'}, later), time.Duration(0), "a new pause begins with one license")
 }
 
 func TestLimits(t *testing.T) {

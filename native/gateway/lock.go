@@ -64,7 +64,7 @@ type hold interface {
 	release()
 }
 
-// busyError says that a licence can't be bound now.
+// busyError says that a license can't be bound now.
 type busyError struct {
 	reason     string
 	retryAfter time.Duration

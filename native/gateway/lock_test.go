@@ -23,7 +23,7 @@ func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
 	asked := make(chan answer, 1)
 	go func() { a, _ := g.tryValidate(key, machine(1)); asked <- a }()
 	var locks []string
-	eventually(t, "the licence is locked and looked up again", func() bool {
+	eventually(t, "the license is locked and looked up again", func() bool {
 		locks = r.client().Keys(t.Context(), "*:lock:*").Val()
 		return len(locks) == 1 && sim.inFlight("v1.get") == 1
 	})
@@ -76,12 +76,12 @@ func TestBindingGoesOnWithItsLockWhenItsCallerLeaves(t *testing.T) {
 	require.NoError(t, err)
 	left := make(chan error, 1)
 	go func() { _, err := client.Do(req); left <- err }()
-	eventually(t, "the licence is locked and looked up again", func() bool {
+	eventually(t, "the license is locked and looked up again", func() bool {
 		return len(r.client().Keys(t.Context(), "*:lock:*").Val()) == 1 && sim.inFlight("v1.get") == 1
 	})
 	leave()
 	require.Error(t, <-left)
-	eventually(t, "it is bound", func() bool { return g.logged("bound a licence") })
+	eventually(t, "it is bound", func() bool { return g.logged("bound a license") })
 	eventually(t, "the lock is given back", func() bool { return len(r.client().Keys(t.Context(), "*:lock:*").Val()) == 0 })
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // membership is what the gateway keeps of a membership: no customer's name,
-// address or licence key.
+// address or license key.
 type membership struct {
 	id                string
 	product           string
@@ -49,9 +49,9 @@ type wireMembership struct {
 	CurrentPeriodEnd   unixTime  `json:"current_period_end"`
 }
 
-// parseMembership reads the body of a look-up by licence key or membership id
+// parseMembership reads the body of a look-up by license key or membership id
 // that succeeded. An error means that the answer can't be trusted, not that the
-// licence is bad.
+// license is bad.
 func parseMembership(body []byte, asked string) (*membership, error) {
 	var w wireMembership
 	if err := json.Unmarshal(body, &w); err != nil {
@@ -92,7 +92,7 @@ func parseMembership(body []byte, asked string) (*membership, error) {
 }
 
 // isMembershipID reports whether Whop would take text for a membership's id
-// rather than a licence key.
+// rather than a license key.
 func isMembershipID(text string) bool {
 	return strings.HasPrefix(text, "mem_") && len(text) > len("mem_")
 }

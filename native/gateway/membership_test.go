@@ -51,7 +51,7 @@ func TestParseMembershipRefuses(t *testing.T) {
 		"metadata twice":     `{"id":"mem_1","status":"active","product_id":"p","metadata":{"H":"a","H":"b"}}`,
 		"an unreadable time": `{"id":"mem_1","status":"active","product_id":"p","created_at":"yesterday"}`,
 		"a time too great":   `{"id":"mem_1","status":"active","product_id":"p","created_at":1e300}`,
-		"another licence":    `{"id":"mem_1","status":"active","product_id":"p","license_key":"OTHER"}`,
+		"another license":    `{"id":"mem_1","status":"active","product_id":"p","license_key":"OTHER"}`,
 		"names in capitals":  `{"ID":"mem_1","STATUS":"active","PRODUCT_ID":"p"}`,
 	} {
 		_, err := parseMembership([]byte(body), "K")

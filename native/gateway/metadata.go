@@ -21,7 +21,7 @@ type value struct {
 	string bool
 }
 
-// metadata is the object that binds a licence to machines.
+// metadata is the object that binds a license to machines.
 type metadata map[string]value
 
 func (v *value) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
@@ -109,7 +109,7 @@ type match int
 
 const (
 	matches match = iota // stored for one of the machines, or nothing was sent
-	differs              // the licence is taken by other machines
+	differs              // the license is taken by other machines
 	free                 // there is room for one more machine
 )
 
@@ -126,7 +126,7 @@ func (r bindingRules) compare(stored, sent metadata) (match, metadata) {
 	}
 	// A stored name that no slot of this app could have is a binding by other
 	// means. Taking it for the seller's own would let anyone who chooses other
-	// names bind a licence again.
+	// names bind a license again.
 	ours := make(map[string]bool, len(sent)*r.maxMachines)
 	for name := range sent {
 		for slot := 1; slot <= r.maxMachines; slot++ {

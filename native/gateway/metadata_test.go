@@ -65,7 +65,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// A licence's metadata has room for 50 values, however many machines are allowed.
+// A license's metadata has room for 50 values, however many machines are allowed.
 func TestNoMoreIsStoredThanWhopTakes(t *testing.T) {
 	r := bindingRules{maxMachines: 25}
 	stored := metadata{}

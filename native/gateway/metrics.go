@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics counts what the gateway does. No label holds a licence, a machine or
+// metrics counts what the gateway does. No label holds a license, a machine or
 // a client, so the number of series is fixed.
 type metrics struct {
 	registry    *prometheus.Registry

@@ -47,7 +47,7 @@ func conforms(req *http.Request, a answer) error {
 	}
 	if err != nil {
 		if a.code() == "invalid_request" && strings.HasPrefix(req.URL.Path, validatePrefix) {
-			return nil // no licence key, or one that is several path segments
+			return nil // no license key, or one that is several path segments
 		}
 		return err
 	}

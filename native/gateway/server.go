@@ -161,7 +161,7 @@ func (g *gateway) begin(ctx context.Context) {
 	connect := func() bool {
 		err := g.shared.begin(ctx)
 		if err != nil {
-			g.log.Warn("Redis does not answer; licences that are bound are served, new ones can't be bound", "error", err.Error())
+			g.log.Warn("Redis does not answer; licenses that are bound are served, new ones can't be bound", "error", err.Error())
 		}
 		g.metrics.redisUp(err == nil)
 		g.api.ready.Store(err == nil)

@@ -63,7 +63,7 @@ func TestBindingGoesOnWhenItsCallerLeaves(t *testing.T) {
 	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", validatePath(key), len(body), body)
 	eventually(t, "the write is under way", func() bool { return sim.inFlight("v1.patch") == 1 })
 	require.NoError(t, conn.Close())
-	eventually(t, "it is confirmed", func() bool { return g.logged("bound a licence") })
+	eventually(t, "it is confirmed", func() bool { return g.logged("bound a license") })
 	calls := sim.calls("v1.get")
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
 	assert.Equal(t, calls, sim.calls("v1.get"), "and remembered")
@@ -202,7 +202,7 @@ func TestHostileConnections(t *testing.T) {
 	assert.Contains(t, send(head+"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), " 400 ")
 	assert.Contains(t, send("GET\r\n\r\n"), " 400 ")
 	assert.Empty(t, send(head+"Content-Length: 10\r\n"), "a head that never ends")
-	assert.Contains(t, send(head+"Content-Length: 10\r\n\r\n{"), " 408 ", "nor a body: that says nothing of the licence")
+	assert.Contains(t, send(head+"Content-Length: 10\r\n\r\n{"), " 408 ", "nor a body: that says nothing of the license")
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
 }
 
@@ -312,5 +312,5 @@ func FuzzRequest(f *testing.F) {
 		require.NoError(t, err)
 		assert.Contains(t, []int{201, 400, 404}, a.status, a.body)
 	})
-	assert.Zero(f, sim.calls("unknown"), "no licence key leads to another of Whop's routes")
+	assert.Zero(f, sim.calls("unknown"), "no license key leads to another of Whop's routes")
 }

@@ -14,7 +14,7 @@ import (
 
 // store is what several gateways of one seller share in Redis: locks, the
 // quota, who was refused, and news of memberships that changed. It holds no
-// licence key, no metadata and nothing about a person.
+// license key, no metadata and nothing about a person.
 type store struct {
 	rdb     *redis.Client
 	prefix  string

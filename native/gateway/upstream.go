@@ -131,7 +131,7 @@ func dialer(upstream *url.URL, limit time.Duration) fasthttp.DialFuncWithTimeout
 	}
 }
 
-// lookUp returns the membership with the given licence key or mem_ id, or
+// lookUp returns the membership with the given license key or mem_ id, or
 // [errUnknown], or an [upstreamError]. A failure that may pass by itself is
 // asked about once more.
 func (w *whop) lookUp(ctx context.Context, id string) (*membership, error) {
@@ -261,7 +261,7 @@ func readFailure(code int, after string, body []byte) error {
 }
 
 // isErrorObject reports whether a body is one of the shapes in which Whop gives
-// errors, so that a proxy's 404 page is not taken for an unknown licence.
+// errors, so that a proxy's 404 page is not taken for an unknown license.
 func isErrorObject(body []byte) bool {
 	var shape struct {
 		Error   jsontext.Value `json:"error"`
@@ -353,7 +353,7 @@ func (w *whop) logFailure(ctx context.Context, op operation, id string, err erro
 	case up.reason == "forbidden" && op == opLookUp:
 		level, msg = slog.LevelError, "Whop refuses a look-up: give the API key the permissions member:basic:read and member:email:read"
 	case up.reason == "forbidden":
-		level, msg = slog.LevelError, "Whop refuses to bind a licence: give the API key the permission member:manage"
+		level, msg = slog.LevelError, "Whop refuses to bind a license: give the API key the permission member:manage"
 	case up.reason == "bad_request":
 		level, msg = slog.LevelError, "Whop refuses the request itself; check --api-version-date and --upstream-url"
 	case up.retryAfter > 0:

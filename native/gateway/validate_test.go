@@ -154,7 +154,7 @@ func TestMembershipIDIsAcceptedAsV2Did(t *testing.T) {
 	a := g.validate(id, machine(1))
 	require.Equal(t, 201, a.status, a.body)
 	assert.Contains(t, a.body, `"license_key":"`+id+`"`)
-	assert.NotContains(t, a.body, keyMark, "an id must not be turned into a licence key")
+	assert.NotContains(t, a.body, keyMark, "an id must not be turned into a license key")
 	assertRefused(t, g.validate(key, machine(2)), 400, "metadata_mismatch")
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
 }
@@ -267,7 +267,7 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	for _, path := range []string{"/", "/metrics", "/api/v1/memberships/x", "/api/v2/memberships/x", "/api/v2/memberships/validate_license", "/x" + validatePath("K"), validatePath("K") + "/"} {
 		a := g.post(path, `{"metadata":{}}`)
 		assert.Equal(t, 404, a.status, path)
-		assert.NotContains(t, a.header.Get("Content-Type"), "json", "a 404 in JSON would mean that a licence does not exist")
+		assert.NotContains(t, a.header.Get("Content-Type"), "json", "a 404 in JSON would mean that a license does not exist")
 	}
 	a := g.get(validatePath("K"))
 	assertRefused(t, a, 405, "method_not_allowed")

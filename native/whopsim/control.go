@@ -89,7 +89,7 @@ func (s *simulator) with(w http.ResponseWriter, r *http.Request, use func(*membe
 	defer s.mu.Unlock()
 	m := s.store.find(r.PathValue("key"))
 	if m == nil {
-		problem(w, http.StatusNotFound, fmt.Sprintf("no membership has the licence key or id %q", r.PathValue("key")))
+		problem(w, http.StatusNotFound, fmt.Sprintf("no membership has the license key or id %q", r.PathValue("key")))
 		return false
 	}
 	use(m)

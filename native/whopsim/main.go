@@ -1,4 +1,4 @@
-// Command whopsim simulates the part of Whop's API that licence checks use:
+// Command whopsim simulates the part of Whop's API that license checks use:
 // API v2's validate_license, and the Current API's (v1) reading and updating
 // of a membership. It is for demos, tests and development: it has routes that
 // change its state, and misbehaves on request.
@@ -33,7 +33,7 @@ func main() {
 	var cfg config
 	kong.Parse(&cfg,
 		kong.Name("whopsim"),
-		kong.Description("Simulates the licence part of Whop's API, v2 and v1, for demos, tests and development."),
+		kong.Description("Simulates the license part of Whop's API, v2 and v1, for demos, tests and development."),
 		kong.Vars{"version": "whopsim " + version.Version})
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -45,7 +45,7 @@ type membership struct {
 	fired                           int64          // how often the fault has fired
 	previous                        map[string]any // metadata before the last write
 	written                         bool           // whether there was a write
-	remade                          int            // how often the licence key was remade
+	remade                          int            // how often the license key was remade
 }
 
 // The statuses that Whop documents, and whether the customer may use the product.

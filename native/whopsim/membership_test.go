@@ -39,7 +39,7 @@ func TestMembershipErrorsNameIndexAndField(t *testing.T) {
 		`[{"license_key":5}]`:                                   "[0].license_key: must be a string",
 		`[{"license_key":null}]`:                                "[0].license_key: must be a string",
 		`[{"license_key":"` + strings.Repeat("x", 201) + `"}]`:  "[0].license_key: must have 1 to 200 characters",
-		`[{"license_key":"K","licence":1}]`:                     "[0].licence: unknown field; known are cancel_at_period_end, ",
+		`[{"license_key":"K","license":1}]`:                     "[0].license: unknown field; known are cancel_at_period_end, ",
 		`[{"license_key":"K","status":"activ"}]`:                `[0].status: "activ" is unknown; known are active, `,
 		`[{"license_key":"K","valid":"yes"}]`:                   "[0].valid: must be true, false or null",
 		`[{"license_key":"K","metadata":[]}]`:                   "[0].metadata: must be an object",

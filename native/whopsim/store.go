@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A store finds memberships by id and by licence key, in the order they came.
+// A store finds memberships by id and by license key, in the order they came.
 type store struct {
 	list  []*membership
 	index map[string]*membership
@@ -29,7 +29,7 @@ func (s *store) add(m *membership) error {
 	return nil
 }
 
-// remake gives the membership a new licence key; the old one is then unknown.
+// remake gives the membership a new license key; the old one is then unknown.
 func (s *store) remake(m *membership) {
 	delete(s.index, m.licenseKey)
 	for {

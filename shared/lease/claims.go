@@ -14,7 +14,7 @@ const (
 	MaxLifetime = 366 * 24 * 3600
 	// MaxGrace bounds grace, in seconds. Like MaxLifetime it is far beyond any
 	// sensible setting: it keeps milliseconds that were meant as seconds from
-	// becoming a licence for ever.
+	// becoming a license for ever.
 	MaxGrace = 366 * 24 * 3600
 )
 
@@ -92,7 +92,7 @@ func (c Claims) check() error {
 	case len(c.Nonce) > maxText:
 		return refuse(ReasonMalformed, "the lease's nonce is too long"+newLease)
 	case !isDigest(c.LicenseKeyHash) || !isDigest(c.MetadataHash):
-		return refuse(ReasonMalformed, "the lease's licence-key hash or metadata hash is not a SHA-256 in lowercase hex"+newLease)
+		return refuse(ReasonMalformed, "the lease's license-key hash or metadata hash is not a SHA-256 in lowercase hex"+newLease)
 	case !inRange(c.IssuedAt, maxTime) || !inRange(c.NotBefore, maxTime) || !inRange(c.ExpiresAt, maxTime):
 		return refuse(ReasonMalformed, "a time in the lease is out of range; times are in seconds since 1970"+newLease)
 	case c.ExpiresAt-c.IssuedAt > MaxLifetime || !inRange(c.Grace, MaxGrace):

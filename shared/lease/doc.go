@@ -1,6 +1,6 @@
 // Package lease reads signed leases and decides what they prove.
 //
-// A lease is a server's "yes, this licence is valid on this machine", signed so
+// A lease is a server's "yes, this license is valid on this machine", signed so
 // that no other server can say it, and dated so that it can stand in for the
 // server while that can't be asked. It is a compact JWS (RFC 7515) signed with
 // Ed25519 (RFC 8037) over a set of [Claims]:

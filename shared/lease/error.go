@@ -16,7 +16,7 @@ const (
 	ReasonIssuer      Reason = "issuer"        // of another server
 	ReasonAudience    Reason = "audience"      // of another product
 	ReasonSubject     Reason = "subject"       // of another membership
-	ReasonLicenseKey  Reason = "license_key"   // of another licence key
+	ReasonLicenseKey  Reason = "license_key"   // of another license key
 	ReasonMetadata    Reason = "metadata"      // of another machine
 	ReasonNonce       Reason = "nonce"         // the answer to another request
 	ReasonNotYetValid Reason = "not_yet_valid" // not valid when it was issued, or yet
@@ -25,7 +25,7 @@ const (
 )
 
 // Error is a refusal of a lease or of a public key. It never holds any part of
-// the lease, the licence key or the metadata.
+// the lease, the license key or the metadata.
 type Error struct {
 	Reason  Reason
 	Message string // what happened and what to do next

@@ -27,7 +27,7 @@ func addGood(all vectors) {
 	odd := c
 	odd.LicenseKeyHash, odd.MetadataHash = lease.HashLicenseKey("clé-Ω-🔑"), lease.HashMetadata(nil)
 	odd.Issuer, odd.Subject = "https://ü.example/\"\\\u2028", "mem_ü"
-	all.add("verify-unicode-no-metadata", "a licence key beyond ASCII, and no machine", call("verify", signer1.lease(odd)).taken(odd), func(v *vector) {
+	all.add("verify-unicode-no-metadata", "a license key beyond ASCII, and no machine", call("verify", signer1.lease(odd)).taken(odd), func(v *vector) {
 		v.LicenseKey, v.Metadata, v.Issuer, v.Subject = "clé-Ω-🔑", nil, odd.Issuer, odd.Subject
 	})
 	all.add("verify-other-claims", "claims that a lease does not know are ignored, as RFC 7519 has it",
@@ -97,7 +97,7 @@ func addForms(all vectors) {
 		panic("the alphabets spell this signature alike")
 	}
 	malformed("plain-base64", "the signature re-encoded in plain base64's alphabet", header+"."+body+"."+plain.Replace(signature))
-	malformed("unused-bits-signature", "an unused bit of the signature's base64 set: the same bytes, spelt otherwise", header+"."+body+"."+nextCharacter(signature))
+	malformed("unused-bits-signature", "an unused bit of the signature's base64 set: the same bytes, spelled otherwise", header+"."+body+"."+nextCharacter(signature))
 	// Re-signed, so that only the encoding is at fault.
 	short := signer1.header()
 	for len(short)%3 == 0 {
@@ -143,7 +143,7 @@ func addHeaders(all vectors) {
 	add("alg-list", "alg is a list", lease.ReasonMalformed, changed(h, `"EdDSA"`, `["EdDSA"]`))
 	add("alg-null", "alg is null", lease.ReasonMalformed, changed(h, `"EdDSA"`, `null`))
 	add("alg-twice", "two algs, the good one first", lease.ReasonMalformed, changed(h, `"EdDSA"`, `"EdDSA","alg":"none"`))
-	add("alg-twice-escaped", "two algs, one spelt with an escape", lease.ReasonMalformed, changed(h, `"EdDSA"`, `"EdDSA","\u0061lg":"EdDSA"`))
+	add("alg-twice-escaped", "two algs, one spelled with an escape", lease.ReasonMalformed, changed(h, `"EdDSA"`, `"EdDSA","\u0061lg":"EdDSA"`))
 
 	mac := func(key []byte) string {
 		signed := b64([]byte(changed(h, `"EdDSA"`, `"HS256"`))) + "." + b64([]byte(payload(c)))

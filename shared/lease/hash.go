@@ -9,7 +9,7 @@ import (
 	"github.com/whop-license/whop-license/shared/lease/internal/sha2"
 )
 
-// HashLicenseKey returns the claim "lic": the SHA-256 of the licence key's
+// HashLicenseKey returns the claim "lic": the SHA-256 of the license key's
 // UTF-8, in lowercase hex. The key is as it was sent, without white space
 // around it.
 func HashLicenseKey(key string) string { return hexSum([]byte(key)) }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestSignaturesAgreeWithStandardLibrary(t *testing.T) {
-	message := []byte("a message that is longer than a block of SHA-512: " + strings.Repeat("licence ", 20))
+	message := []byte("a message that is longer than a block of SHA-512: " + strings.Repeat("license ", 20))
 	for i := range byte(20) {
 		seed := sha256.Sum256([]byte{i})
 		private := ed25519.NewKeyFromSeed(seed[:])

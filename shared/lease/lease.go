@@ -36,7 +36,7 @@ type Clock struct {
 // [FreshDrift] ahead of it. The last is wide on purpose. The signed nonce
 // proves that the lease is of this moment, so a lease from the future only
 // shows that this machine's clock is slow, as that of a computer that takes
-// local time for UTC is by hours; such a customer has a valid licence. A fast
+// local time for UTC is by hours; such a customer has a valid license. A fast
 // clock is forgiven by as much as the lease still has to live.
 func Verify(token string, keys []PublicKey, want Expect, nonce string, nowMs int64) (Claims, error) {
 	c, err := open(token, keys)
@@ -92,11 +92,11 @@ func (want Expect) check(c Claims) error {
 	case want.Issuer != "" && c.Issuer != want.Issuer:
 		return refuse(ReasonIssuer, "the lease is of another server; check that the endpoint is the right one")
 	case want.Audience != "" && c.Audience != want.Audience:
-		return refuse(ReasonAudience, "the lease is for another product; use a licence key of this one")
+		return refuse(ReasonAudience, "the lease is for another product; use a license key of this one")
 	case want.Subject != "" && c.Subject != want.Subject:
 		return refuse(ReasonSubject, "the lease is for another membership than the answer that it came with"+newLease)
 	case c.LicenseKeyHash != want.LicenseKeyHash:
-		return refuse(ReasonLicenseKey, "the lease is for another licence key"+newLease)
+		return refuse(ReasonLicenseKey, "the lease is for another license key"+newLease)
 	case c.MetadataHash != want.MetadataHash:
 		return refuse(ReasonMetadata, "the lease is for another machine"+newLease)
 	case c.NotBefore > c.IssuedAt:

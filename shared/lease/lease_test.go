@@ -155,7 +155,7 @@ func TestPayloadRefuses(t *testing.T) {
 		"no audience":        func(c *lease.Claims) { c.Audience = "" },
 		"long nonce":         func(c *lease.Claims) { c.Nonce = strings.Repeat("n", 513) },
 		"ill-formed Unicode": func(c *lease.Claims) { c.Issuer = "\xff" },
-		"a licence key":      func(c *lease.Claims) { c.LicenseKeyHash = licenseKey },
+		"a license key":      func(c *lease.Claims) { c.LicenseKeyHash = licenseKey },
 		"no metadata hash":   func(c *lease.Claims) { c.MetadataHash = "" },
 		"negative iat":       func(c *lease.Claims) { c.IssuedAt, c.NotBefore, c.ExpiresAt = -1, 0, day },
 		"smallest nbf":       func(c *lease.Claims) { c.NotBefore = math.MinInt64 },

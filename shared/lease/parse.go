@@ -115,7 +115,7 @@ func readClaims(json []byte) (c Claims, err error) {
 	return c, nil
 }
 
-// readObject reports whether json is one object, strictly spelt, of whose
+// readObject reports whether json is one object, strictly spelled, of whose
 // members each was taken by member, which reads exactly one value.
 func readObject(json []byte, member func(d *jsontext.Decoder, name string) bool) bool {
 	d := jsontext.NewDecoder(strings.NewReader(string(json)))

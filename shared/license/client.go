@@ -44,7 +44,7 @@ type Clock interface {
 	AfterFunc(ms int64, f func()) (stop func())
 }
 
-// Client asks a server about licences. Its fields must be set before the first
+// Client asks a server about licenses. Its fields must be set before the first
 // use and not changed after it; a Client may be used concurrently.
 type Client struct {
 	Transport Transport
@@ -59,7 +59,7 @@ type Limits struct {
 	Attempts  int   // at most; [MaxAttempts]
 }
 
-// Validate asks whether a licence may be used on a machine. It returns a
+// Validate asks whether a license may be used on a machine. It returns a
 // [Verdict], or an [*Error] where none was reached. [Unavailable] and
 // [RateLimited] are tried again within the limits; where the wait that the
 // server asks for does not fit, they end the attempts at once. Where the server
@@ -128,7 +128,7 @@ func (c *Client) attempt(call *call, q Query, request *Request) (*Verdict, *Erro
 		if ended := call.failure(); ended != nil {
 			return nil, ended
 		}
-		failure := newError(Unavailable, 0, "The licence server can't be reached. Check the connection and try again; this says nothing about the licence.")
+		failure := newError(Unavailable, 0, "The license server can't be reached. Check the connection and try again; this says nothing about the license.")
 		failure.Cause = err
 		return nil, failure
 	}
@@ -171,7 +171,7 @@ func newCall(ctx Context, clock Clock, timeoutMs int64) (*call, func()) {
 		return c, func() {}
 	}
 	stop := clock.AfterFunc(timeoutMs, func() {
-		c.end(newError(Timeout, 0, "The licence server gave no answer in time. Try again; this says nothing about the licence."))
+		c.end(newError(Timeout, 0, "The license server gave no answer in time. Try again; this says nothing about the license."))
 	})
 	if ctx.Done() == nil { // it never ends
 		return c, stop

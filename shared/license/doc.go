@@ -1,10 +1,10 @@
-// Package license holds the rules of a licence check against Whop's
+// Package license holds the rules of a license check against Whop's
 // validate_license contract: what is sent, what an answer means, and when to
 // ask again.
 //
 // A check ends in one of two ways. A [Verdict] is what the server said of the
-// licence. An [*Error] is everything that prevented a verdict; it says nothing
-// about the licence, and an application must not treat it as a refusal.
+// license. An [*Error] is everything that prevented a verdict; it says nothing
+// about the license, and an application must not treat it as a refusal.
 //
 // The package does no I/O. It is compiled into a WebAssembly module that every
 // customer downloads, so it avoids fmt, time, context, net/url and

@@ -13,7 +13,7 @@ const MaxEndpointLength = 2048
 func ParseEndpoint(raw string) (string, error) {
 	const arg = "endpoint"
 	if raw == "" {
-		return "", Invalid(arg, "is missing; give the URL of your licence gateway, such as https://license.example.com")
+		return "", Invalid(arg, "is missing; give the URL of your license gateway, such as https://license.example.com")
 	}
 	if len(raw) > MaxEndpointLength {
 		return "", Invalid(arg, "is longer than 2048 characters")

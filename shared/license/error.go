@@ -6,7 +6,7 @@ type ErrorCode string
 // The codes an [Error] from this package can carry.
 const (
 	InvalidArgument ErrorCode = "invalid_argument" // the caller's input can't be sent, or the server refused it as malformed
-	Unauthorized    ErrorCode = "unauthorized"     // the server refused the vendor's credentials, not the customer's licence
+	Unauthorized    ErrorCode = "unauthorized"     // the server refused the seller's credentials, not the customer's license
 	RateLimited     ErrorCode = "rate_limited"     // too many requests; try again later
 	Unavailable     ErrorCode = "unavailable"      // no connection, or the server is failing; try again later
 	Timeout         ErrorCode = "timeout"          // no answer within the caller's time
@@ -17,7 +17,7 @@ const (
 )
 
 // Error is a failure to reach a verdict. Its message says what happened and
-// what to do next, and never holds a licence key or an API key in full.
+// what to do next, and never holds a license key or an API key in full.
 type Error struct {
 	Code    ErrorCode
 	Message string

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// MaxKeyLength is the greatest length of a licence key, in characters.
+// MaxKeyLength is the greatest length of a license key, in characters.
 const MaxKeyLength = 200
 
-// ParseKey trims the white space around a licence key and returns the rest, or
+// ParseKey trims the white space around a license key and returns the rest, or
 // an [InvalidArgument] error. Sellers choose their keys' form, so it refuses
 // only what could not be a key or could steer a URL's path: an empty key, one
 // over [MaxKeyLength], malformed UTF-8, "." and "..", white space, control
@@ -22,21 +22,21 @@ func ParseKey(raw string) (string, error) {
 	key := strings.TrimFunc(raw, isSpace)
 	switch {
 	case key == "":
-		return "", Invalid(arg, "is empty; ask for the licence key from the purchase")
+		return "", Invalid(arg, "is empty; ask for the license key from the purchase")
 	case utf8.RuneCountInString(key) > MaxKeyLength:
 		return "", Invalid(arg, "is longer than 200 characters")
 	case key == "." || key == "..":
-		return "", Invalid(arg, "is not a licence key")
+		return "", Invalid(arg, "is not a license key")
 	}
 	for _, r := range key {
 		if isSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/?#%\`, r) {
-			return "", Invalid(arg, `contains white space, a control character, or one of / ? # % \; copy the licence key alone`)
+			return "", Invalid(arg, `contains white space, a control character, or one of / ? # % \; copy the license key alone`)
 		}
 	}
 	return key, nil
 }
 
-// ShortenKey returns a licence key as it may be shown in a log or an error: its
+// ShortenKey returns a license key as it may be shown in a log or an error: its
 // first and last four characters, or only an ellipsis where those would be
 // most of it.
 func ShortenKey(key string) string {

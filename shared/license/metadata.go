@@ -15,7 +15,7 @@ const (
 )
 
 // CheckMetadata returns an [InvalidArgument] error where metadata can't be
-// stored by Whop, or where an empty value would bind a licence to nothing.
+// stored by Whop, or where an empty value would bind a license to nothing.
 // An empty map is allowed; it asks without binding.
 func CheckMetadata(metadata map[string]string) error {
 	const arg = "hwid"
@@ -33,7 +33,7 @@ func CheckMetadata(metadata map[string]string) error {
 		case utf8.RuneCountInString(name) > MaxMetadataKeyLength:
 			return Invalid(arg, "has a member whose name is longer than 100 characters")
 		case strings.TrimFunc(value, isSpace) == "":
-			return Invalid(arg, "is empty; without a machine id a licence would be bound to nothing, so report the failure to read it instead")
+			return Invalid(arg, "is empty; without a machine id a license would be bound to nothing, so report the failure to read it instead")
 		case utf8.RuneCountInString(value) > MaxMetadataValueLength:
 			return Invalid(arg, "is longer than 500 characters")
 		}

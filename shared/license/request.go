@@ -2,7 +2,7 @@ package license
 
 import "github.com/whop-license/whop-license/shared/lease"
 
-// MaxAPIKeyLength is the greatest length of a vendor's API key, in bytes.
+// MaxAPIKeyLength is the greatest length of the seller's API key, in bytes.
 const MaxAPIKeyLength = 500
 
 // Query is what one check asks.
@@ -10,7 +10,7 @@ type Query struct {
 	Endpoint   string            // base URL; see [ParseEndpoint]
 	LicenseKey string            // see [ParseKey]
 	Metadata   map[string]string // see [CheckMetadata]
-	APIKey     string            // the vendor's, or empty where a gateway holds it
+	APIKey     string            // the seller's, or empty where a gateway holds it
 	Trust      *Trust            // nil where unsigned answers count
 	Nonce      string            // base64url of 16 random bytes; needed with Trust
 	Stored     Stored            // used only with Trust

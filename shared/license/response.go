@@ -66,7 +66,7 @@ func ReadResponse(q Query, r *Response, nowMs int64) (*Verdict, error) {
 	case status == 429:
 		return nil, tryLater(RateLimited, r, nowMs, "Too many requests. Try again later.")
 	case status == 408 || status >= 500 && status <= 599:
-		return nil, tryLater(Unavailable, r, nowMs, "The licence server is failing. Try again later; this says nothing about the licence.")
+		return nil, tryLater(Unavailable, r, nowMs, "The license server is failing. Try again later; this says nothing about the license.")
 	case status == 0 || status >= 300 && status <= 399:
 		return nil, newError(BadResponse, status, "The server answered with a redirect, which is not followed. Check the endpoint.")
 	default:
@@ -74,7 +74,7 @@ func ReadResponse(q Query, r *Response, nowMs int64) (*Verdict, error) {
 	}
 }
 
-const unauthorizedMessage = "The licence server's access to Whop was refused. This is for the seller to mend: check the API key and its permissions. It says nothing about the licence."
+const unauthorizedMessage = "The license server's access to Whop was refused. This is for the seller to mend: check the API key and its permissions. It says nothing about the license."
 
 func tryLater(code ErrorCode, r *Response, nowMs int64, message string) *Error {
 	err := newError(code, r.Status, message)
@@ -83,7 +83,7 @@ func tryLater(code ErrorCode, r *Response, nowMs int64, message string) *Error {
 }
 
 func badResponse(status int, cause error) *Error {
-	err := newError(BadResponse, status, "The answer is not a licence server's: "+cause.Error()+". Check the endpoint, and any proxy on the way.")
+	err := newError(BadResponse, status, "The answer is not a license server's: "+cause.Error()+". Check the endpoint, and any proxy on the way.")
 	err.Cause = cause
 	return err
 }
@@ -93,9 +93,9 @@ func defaultMessage(code VerdictCode) string {
 	case MetadataMismatch:
 		return "Please reset your key to use on a new machine"
 	case NotFound:
-		return "The licence key was not found. Check it against the purchase."
+		return "The license key was not found. Check it against the purchase."
 	default:
-		return "The licence is not active. Check the subscription."
+		return "The license is not active. Check the subscription."
 	}
 }
 

@@ -83,7 +83,7 @@ func TestTrustedAnswer(t *testing.T) {
 		_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(token)}, testNowMs)
 		require.NoError(t, err)
 	})
-	t.Run("the licence key is hashed without white space", func(t *testing.T) {
+	t.Run("the license key is hashed without white space", func(t *testing.T) {
 		q := trusting(s)
 		q.LicenseKey = " " + testKey + "\n"
 		_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(token)}, testNowMs)
@@ -105,7 +105,7 @@ func TestUntrustedAnswers(t *testing.T) {
 		"lease is garbage":    []byte(`{"valid":true,"lease":"x.y.z"}`),
 		"another signer":      successBody(newSigner(t, 2).sign(t, testClaims())),
 		"another nonce":       change(func(c *lease.Claims) { c.Nonce = "AAAAAAAAAAAAAAAAAAAAAA" }),
-		"another licence key": change(func(c *lease.Claims) { c.LicenseKeyHash = lease.HashLicenseKey("x") }),
+		"another license key": change(func(c *lease.Claims) { c.LicenseKeyHash = lease.HashLicenseKey("x") }),
 		"another machine":     change(func(c *lease.Claims) { c.MetadataHash = lease.HashMetadata(nil) }),
 		"another membership":  change(func(c *lease.Claims) { c.Subject = "mem_2" }),
 		"another product":     change(func(c *lease.Claims) { c.Audience = "prod_2" }),

@@ -6,18 +6,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// VerdictCode is the stable name of what the server said of a licence.
+// VerdictCode is the stable name of what the server said of a license.
 type VerdictCode string
 
 // The verdicts.
 const (
-	Valid            VerdictCode = "valid"             // the licence may be used on this machine
+	Valid            VerdictCode = "valid"             // the license may be used on this machine
 	MetadataMismatch VerdictCode = "metadata_mismatch" // it is bound to another machine; the customer resets the key
-	NotFound         VerdictCode = "not_found"         // no such licence key
-	Inactive         VerdictCode = "inactive"          // cancelled, expired, or otherwise without a right to use
+	NotFound         VerdictCode = "not_found"         // no such license key
+	Inactive         VerdictCode = "inactive"          // canceled, expired, or otherwise without a right to use
 )
 
-// Verdict is what the server said of a licence.
+// Verdict is what the server said of a license.
 type Verdict struct {
 	Code        VerdictCode
 	CheckedAtMs int64 // when the server said so, in milliseconds since the epoch
@@ -27,7 +27,7 @@ type Verdict struct {
 	// until which it may stand in; empty where no [Trust] is set.
 	Lease            string
 	LeaseExpiresAtMs int64
-	// Membership is what the licence belongs to; set only with [Valid].
+	// Membership is what the license belongs to; set only with [Valid].
 	Membership Membership
 	// Message and Status are the server's words and the HTTP status; set only
 	// with the other verdicts.

@@ -1,9 +1,9 @@
 // Package machine turns what a system says of itself into the identifier that
-// a licence is bound to. It reads nothing: the caller captures the system's
+// a license is bound to. It reads nothing: the caller captures the system's
 // answers (files, a command's output, a registry value, the host name), and
 // the same capture gives the same identifier on every system.
 //
-// Customers' licences are already bound to identifiers made by other software,
+// Customers' licenses are already bound to identifiers made by other software,
 // so each scheme repeats an existing program byte for byte:
 //
 //   - [NodeMachineID]: machineIdSync() of the npm package node-machine-id 1.1.12.

@@ -3,13 +3,13 @@ package machine
 import "strings"
 
 const (
-	warnShared   = "This machine's id is one that many machines share, so a licence bound to it holds on all of them."
+	warnShared   = "This machine's id is one that many machines share, so a license bound to it holds on all of them."
 	warnFallback = "This machine has no machine id of its own; its host name stands in, which can repeat and change."
-	warnHost     = "This machine's host name is a default that many machines share, so a licence bound to it holds on all of them."
+	warnHost     = "This machine's host name is a default that many machines share, so a license bound to it holds on all of them."
 )
 
 // warnings says what is known to be wrong with an identifier. Known-bad ids
-// are vendors' defaults, and what images and broken set-ups leave behind.
+// are manufacturers' defaults, and what images and broken set-ups leave behind.
 func warnings(raw Raw, scheme Scheme) []string {
 	if raw.Source == HostName {
 		var w []string

@@ -1,4 +1,4 @@
-// What a page downloads in all to check a licence, against the bundle of
+// What a page downloads in all to check a license, against the bundle of
 // @whop/sdk, which a page would have if it asked Whop itself (with a secret key).
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -11,18 +11,18 @@ const advanced = find("#advanced") as HTMLDetailsElement;
 
 gate.texts = {
   outcomes: {
-    // A wrong licence key is said at its field, and a wrong endpoint is read as `unauthorized`.
+    // A wrong license key is said at its field, and a wrong endpoint is read as `unauthorized`.
     invalid_argument: {
       title: "That can’t be a machine id",
-      text: "It has a form that no machine id has. Your licence was not checked.",
+      text: "It has a form that no machine id has. Your license was not checked.",
       next: [
         "Check the machine id under Advanced for missing or extra characters.",
         "Or open this page from the app, which fills it in.",
       ],
     },
     load_failed: {
-      title: "This page couldn’t start its licence check",
-      text: "A part of the page is missing or was blocked. Your licence was not checked.",
+      title: "This page couldn’t start its license check",
+      text: "A part of the page is missing or was blocked. Your license was not checked.",
       next: [
         "Reload this page.",
         "Turn off extensions that block parts of pages, or use a current browser.",

@@ -68,7 +68,7 @@ suite("accessibility of the launcher", () => {
         assert.equal(red < 128, colorScheme === "dark", background);
         await audit(page, "start");
 
-        const key = page.getByRole("textbox", { name: "Licence key" });
+        const key = page.getByRole("textbox", { name: "License key" });
         await key.press("Enter");
         await audit(page, "empty field");
         await page.getByText("Advanced").click();
@@ -81,7 +81,7 @@ suite("accessibility of the launcher", () => {
           await audit(page, name);
         }
         await enter(page, "A/B");
-        await page.getByText("This can’t be a licence key.").first().waitFor();
+        await page.getByText("This can’t be a license key.").first().waitFor();
         await audit(page, "wrong key");
         await page.getByRole("textbox", { name: "Machine id" }).fill("m".repeat(10_000));
         await enter(page, "A-ANY");

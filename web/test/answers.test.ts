@@ -89,7 +89,7 @@ suite("answers in a page", () => {
     assert.deepEqual(said, []);
   });
 
-  test("a first machine, a second machine, an unknown key, a cancelled key", async () => {
+  test("a first machine, a second machine, an unknown key, a canceled key", async () => {
     const license_key = "FIRST-USE";
     await simulator.add({ license_key, product: "prod_x", expires_at: 1893456000 });
     const valid = await ask(page, simulator.url, {
@@ -121,9 +121,9 @@ suite("answers in a page", () => {
     });
     assert.equal(codeOf(unknown), "not_found");
 
-    await simulator.add({ license_key: "CANCELLED", status: "canceled" });
-    const cancelled = await ask(page, simulator.url, { key: "CANCELLED", hwid: "one", options });
-    assert.equal(codeOf(cancelled), "inactive");
+    await simulator.add({ license_key: "CANCELED", status: "canceled" });
+    const canceled = await ask(page, simulator.url, { key: "CANCELED", hwid: "one", options });
+    assert.equal(codeOf(canceled), "inactive");
   });
 
   test("what is sent is the contract's request", async () => {

@@ -45,13 +45,13 @@ suite("bundlers", () => {
   async function use(origin: string): Promise<void> {
     const page = await browser.newPage();
     const said = complaints(page);
-    // One browser, to which the licence is bound, uses them all.
+    // One browser, to which the license is bound, uses them all.
     await page.addInitScript(() => localStorage.setItem("browserId", "a browser"));
     await page.goto(origin);
-    const key = page.getByRole("textbox", { name: "Licence key" });
+    const key = page.getByRole("textbox", { name: "License key" });
     await key.fill(sampleKeys.unknown);
     await key.press("Enter");
-    await page.getByRole("heading", { name: "There is no licence with this key" }).waitFor();
+    await page.getByRole("heading", { name: "There is no license with this key" }).waitFor();
     assert.equal(await page.getByText("What the customer paid for.").isVisible(), false);
     await key.fill(sampleKeys.good);
     await key.press("Enter");

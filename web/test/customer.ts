@@ -1,11 +1,11 @@
 // What a customer does in the launcher page, and what they are shown.
 import type { Page } from "playwright-core";
 
-/** Enters a licence key and has it checked; after a valid one, another. */
+/** Enters a license key and has it checked; after a valid one, another. */
 export async function enter(page: Page, key: string): Promise<void> {
-  const another = page.getByRole("button", { name: "Check another licence" });
+  const another = page.getByRole("button", { name: "Check another license" });
   if (await another.isVisible()) await another.click();
-  await page.getByRole("textbox", { name: "Licence key" }).fill(key);
+  await page.getByRole("textbox", { name: "License key" }).fill(key);
   await page.keyboard.press("Enter");
 }
 
@@ -25,7 +25,7 @@ export async function outcome(page: Page, timeout = 30_000): Promise<Shown> {
     const focused = (part: string): boolean =>
       inside.activeElement?.getAttribute("part") === part && document.activeElement === gate;
     if (gate.getAttribute("state") === "open") {
-      const text = document.querySelector<HTMLElement>("#licence")?.innerText ?? "";
+      const text = document.querySelector<HTMLElement>("#license")?.innerText ?? "";
       return { code: "valid", text, focused: focused("content") };
     }
     const result = inside.querySelector<HTMLElement>("[part=result]");

@@ -66,10 +66,10 @@ describe(`the Electron example ${runsIn}`, () => {
     const first = await run();
     const page = await first.window();
     const said = complaints(page);
-    const input = page.getByRole("textbox", { name: "Licence key" });
+    const input = page.getByRole("textbox", { name: "License key" });
     await input.fill("ELECTRON-UNKNOWN");
     await input.press("Enter");
-    await page.getByText("There is no licence with this key").waitFor();
+    await page.getByText("There is no license with this key").waitFor();
     await input.fill(key);
     await input.press("Enter");
     await page.getByText("This is what your customer paid for.").waitFor();
@@ -81,8 +81,8 @@ describe(`the Electron example ${runsIn}`, () => {
     const second = await run();
     const again = await second.window();
     await again.getByText("This is what your customer paid for.").waitFor();
-    await again.getByRole("button", { name: "Remove the licence" }).click();
-    await again.getByRole("textbox", { name: "Licence key" }).waitFor();
+    await again.getByRole("button", { name: "Remove the license" }).click();
+    await again.getByRole("textbox", { name: "License key" }).waitFor();
     // It is shown at once; this ends when the key is removed for good.
     await again.evaluate(() =>
       document
@@ -92,20 +92,20 @@ describe(`the Electron example ${runsIn}`, () => {
     await second.quit();
 
     const third = await run();
-    await (await third.window()).getByRole("textbox", { name: "Licence key" }).waitFor();
+    await (await third.window()).getByRole("textbox", { name: "License key" }).waitFor();
     await third.quit();
   });
 
   test("its pages can't go elsewhere, open windows, or read other files", async () => {
     const app = await run();
     const page = await app.window();
-    await page.getByRole("textbox", { name: "Licence key" }).waitFor();
+    await page.getByRole("textbox", { name: "License key" }).waitFor();
     const address = page.url();
     await page.evaluate(() => location.assign("https://elsewhere.example/"));
     await page.evaluate(() => void open("http://127.0.0.1:9/"));
-    await page.getByRole("textbox", { name: "Licence key" }).fill("ELECTRON-UNKNOWN");
+    await page.getByRole("textbox", { name: "License key" }).fill("ELECTRON-UNKNOWN");
     await page.keyboard.press("Enter");
-    await page.getByText("There is no licence with this key").waitFor();
+    await page.getByText("There is no license with this key").waitFor();
     assert.equal(page.url(), address);
     assert.equal(page.context().pages().length, 1);
     await app.quit();
@@ -115,7 +115,7 @@ describe(`the Electron example ${runsIn}`, () => {
     skip: Boolean(electronPath),
   }, async () => {
     const app = await run();
-    await (await app.window()).getByRole("textbox", { name: "Licence key" }).waitFor();
+    await (await app.window()).getByRole("textbox", { name: "License key" }).waitFor();
     const { toBrowser } = behind.sites[0];
     for (const [path, status] of [
       ["/renderer/index.html", 200],

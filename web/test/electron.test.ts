@@ -75,7 +75,7 @@ describe(`an Electron app ${runsIn}`, () => {
   }
 
   test("the page decides, with the machine's id from the main process", async () => {
-    const [good, bound, cancelled] = await Promise.all([
+    const [good, bound, canceled] = await Promise.all([
       behind.addMembership(),
       behind.addMembership({ metadata: { HWID: "another machine" } }),
       behind.addMembership({ status: "canceled", valid: false }),
@@ -85,7 +85,7 @@ describe(`an Electron app ${runsIn}`, () => {
       [good, "valid"],
       [good, "valid"],
       [bound, "metadata_mismatch"],
-      [cancelled, "inactive"],
+      [canceled, "inactive"],
       ["ELECTRON-UNKNOWN", "not_found"],
       ["", "invalid_argument"],
     ] as const) {

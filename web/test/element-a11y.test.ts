@@ -6,7 +6,7 @@ import { gateSuite, key, refusal, valid } from "./gate.js";
 
 type Gate = HTMLElementTagNameMap["whop-license-gate"];
 
-suite("the licence gate for everybody", () => {
+suite("the license gate for everybody", () => {
   const open = gateSuite();
 
   test("the keyboard alone", async (t) => {
@@ -107,7 +107,7 @@ suite("the licence gate for everybody", () => {
 
     // By the mouse, and where clicks don't focus buttons.
     await p.input.fill(key);
-    await p.page.getByRole("button", { name: "Check licence" }).click();
+    await p.page.getByRole("button", { name: "Check license" }).click();
     await p.page.evaluate(() => {
       let active = document.activeElement;
       while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
@@ -133,10 +133,10 @@ suite("the licence gate for everybody", () => {
     const before = await q.focused();
     await q.answer(refusal("inactive"));
     assert.equal(await q.focused(), before);
-    assert.match(await q.status.innerText(), /no longer active\s+It was cancelled/);
+    assert.match(await q.status.innerText(), /no longer active\s+It was canceled/);
   });
 
-  test("fields of the page's own, under the licence key", async (t) => {
+  test("fields of the page's own, under the license key", async (t) => {
     const p = await open(t);
     await p.gate.evaluate((gate) => {
       const own = document.createElement("input");
@@ -188,9 +188,9 @@ suite("the licence gate for everybody", () => {
     const p = await open(t);
     assert.equal(await p.status.innerText(), "");
     await p.submit(" ");
-    assert.equal(await p.status.innerText(), "Enter your licence key.");
+    assert.equal(await p.status.innerText(), "Enter your license key.");
     await p.submit();
-    assert.equal(await p.status.innerText(), "Checking your licence…");
+    assert.equal(await p.status.innerText(), "Checking your license…");
     assert.equal(await p.gate.locator("form").getAttribute("aria-busy"), "true");
     await p.answer(refusal("inactive"));
     // The title that takes the focus is read out by that.
@@ -203,13 +203,13 @@ suite("the licence gate for everybody", () => {
     await p.answer({ error: "timeout" });
     assert.equal(
       await p.status.innerText(),
-      "The licence server didn’t answer in time\n\nYour licence was not checked.",
+      "The license server didn’t answer in time\n\nYour license was not checked.",
     );
     await p.check(valid());
-    assert.equal(await p.status.innerText(), "Your licence is valid");
+    assert.equal(await p.status.innerText(), "Your license is valid");
   });
 
-  test("less motion, and no colour of its own where colours are forced", async (t) => {
+  test("less motion, and no color of its own where colors are forced", async (t) => {
     const p = await open(t, { reducedMotion: "reduce", forcedColors: "active" });
     await p.submit();
     const spinner = p.gate.locator(".spinner").first();

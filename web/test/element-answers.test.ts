@@ -9,7 +9,7 @@ type Gate = HTMLElementTagNameMap["whop-license-gate"];
 
 const memberships = "https://whop.com/@me/settings/memberships/";
 
-suite("the answers that a licence gate gets", () => {
+suite("the answers that a license gate gets", () => {
   const open = gateSuite();
 
   test("a valid key opens it", async (t) => {
@@ -53,14 +53,14 @@ suite("the answers that a licence gate gets", () => {
     [
       refusal("not_found"),
       "refused",
-      /no licence with this key/,
-      { links: ["Open Whop", "Get a licence"] },
+      /no license with this key/,
+      { links: ["Open Whop", "Get a license"] },
     ],
     [
       refusal("inactive"),
       "refused",
       /no longer active/,
-      { links: ["Open Whop", "Get a licence"], retry: true },
+      { links: ["Open Whop", "Get a license"], retry: true },
     ],
     [
       { error: "invalid_argument", message: "endpoint: is no URL" },
@@ -72,7 +72,7 @@ suite("the answers that a licence gate gets", () => {
     [{ error: "rate_limited" }, "error", /Too many checks/, { retry: true }],
     [{ error: "unavailable" }, "error", /can’t be reached/, { retry: true }],
     [{ error: "timeout" }, "error", /didn’t answer in time/, { retry: true }],
-    [{ error: "aborted" }, "error", /was cancelled/, { retry: true }],
+    [{ error: "aborted" }, "error", /was canceled/, { retry: true }],
     [
       { error: "bad_response" },
       "error",
@@ -121,7 +121,7 @@ suite("the answers that a licence gate gets", () => {
         );
       const addresses: Record<string, string> = {
         "Open Whop": memberships,
-        "Get a licence": `${new URL(p.page.url()).origin}/buy`,
+        "Get a license": `${new URL(p.page.url()).origin}/buy`,
         "Contact support": "mailto:seller@example.com",
       };
       assert.deepEqual(
@@ -145,9 +145,9 @@ suite("the answers that a licence gate gets", () => {
 
   test("a key that can't be one is an error of the field", async (t) => {
     const p = await open(t);
-    await p.page.getByRole("button", { name: "Check licence" }).click();
+    await p.page.getByRole("button", { name: "Check license" }).click();
     assert.deepEqual(await p.calls(), []);
-    await p.page.getByText("Enter your licence key.", { exact: true }).last().waitFor();
+    await p.page.getByText("Enter your license key.", { exact: true }).last().waitFor();
     assert.equal(await p.input.getAttribute("aria-invalid"), "true");
     assert.equal(await p.focused(), "key");
 
@@ -164,7 +164,7 @@ suite("the answers that a licence gate gets", () => {
         .map((id) => (input.getRootNode() as ShadowRoot).getElementById(id)?.textContent)
         .join(" "),
     );
-    assert.match(described, /can’t be a licence key/);
+    assert.match(described, /can’t be a license key/);
     assert.equal(await p.focused(), "key");
   });
 
@@ -228,7 +228,7 @@ suite("the answers that a licence gate gets", () => {
     );
   });
 
-  test("the licence key is nowhere but in its field", async (t) => {
+  test("the license key is nowhere but in its field", async (t) => {
     const spaced = `${key}!'(ä)`;
     const p = await open(t, { gate: { store: "none" } });
     const said: string[] = [];
@@ -278,7 +278,7 @@ suite("the answers that a licence gate gets", () => {
       };
     });
     assert.equal(await p.gate.locator("[part=wait]").innerText(), "42 seconds (42)");
-    await p.page.getByRole("heading", { name: "Enter your licence key" }).waitFor();
+    await p.page.getByRole("heading", { name: "Enter your license key" }).waitFor();
   });
 
   test("addresses that would run something are no links", async (t) => {
@@ -310,9 +310,9 @@ suite("the answers that a licence gate gets", () => {
     const title = p.page.getByRole("heading", { level: 3 });
 
     await p.submit("not/a/key");
-    await p.page.getByText("This can’t be a licence key.").first().waitFor();
+    await p.page.getByText("This can’t be a license key.").first().waitFor();
     await p.submit();
-    await title.getByText("There is no licence with this key").waitFor();
+    await title.getByText("There is no license with this key").waitFor();
     await simulator.add({ license_key: key, metadata: { HWID: "machine-0" } });
     await p.submit();
     await title.getByText("in use on another machine").waitFor();

@@ -17,7 +17,7 @@ const states: Record<string, (p: GatePage) => Promise<void>> = {
   unauthorized: (p) => p.check({ error: "unauthorized" }),
   "rate_limited, waiting": (p) => p.check({ error: "rate_limited", retryAfterMs: 60_000 }),
   unavailable: (p) => p.check({ error: "unavailable" }),
-  cancelled: (p) => p.check({ error: "aborted" }),
+  canceled: (p) => p.check({ error: "aborted" }),
   untrusted_response: (p) => p.check({ error: "untrusted_response" }),
   "open from a lease": (p) =>
     p.check(valid({ source: "lease", leaseExpiresAt: "2999-01-01T00:00:00.000Z" })),
@@ -32,10 +32,10 @@ const looks: [string, OpenOptions][] = [
     "dark, right to left, narrow",
     { colorScheme: "dark", dir: "rtl", viewport: { width: 320, height: 500 } },
   ],
-  ["forced colours", { forcedColors: "active" }],
+  ["forced colors", { forcedColors: "active" }],
 ];
 
-suite("the licence gate under axe-core", () => {
+suite("the license gate under axe-core", () => {
   const open = gateSuite();
 
   const attributes = { "buy-url": "/buy", "support-url": "/support" };

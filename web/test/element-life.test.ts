@@ -9,10 +9,10 @@ type Harness = typeof import("./pages/element.js");
 const day = 86_400_000;
 const hour = 3_600_000;
 
-suite("a licence gate in time", () => {
+suite("a license gate in time", () => {
   const open = gateSuite();
 
-  test("cancelling, and answers that come too late", async (t) => {
+  test("canceling, and answers that come too late", async (t) => {
     const p = await open(t);
     await p.submit();
     // A second submit while the first is under way is none.
@@ -138,18 +138,18 @@ suite("a licence gate in time", () => {
     const notice = p.gate.locator("[part=notice]");
     assert.equal(
       await notice.innerText(),
-      "Your licence stays valid for 3 days without a connection.",
+      "Your license stays valid for 3 days without a connection.",
     );
-    assert.match(await p.status.innerText(), /valid\s+Your licence stays valid for 3 days/);
+    assert.match(await p.status.innerText(), /valid\s+Your license stays valid for 3 days/);
     await p.page.clock.runFor(hour);
     assert.equal(
       await notice.innerText(),
-      "Your licence stays valid for 2 days without a connection.",
+      "Your license stays valid for 2 days without a connection.",
     );
     await p.page.clock.runFor(2 * day);
     assert.equal(
       await notice.innerText(),
-      "Your licence stays valid for 23 hours without a connection.",
+      "Your license stays valid for 23 hours without a connection.",
     );
     assert.equal((await p.calls()).length, 1);
 
@@ -289,7 +289,7 @@ suite("a licence gate in time", () => {
     await p.check(valid({ source: "lease" }));
     assert.equal(
       await p.gate.locator("[part=notice]").innerText(),
-      "Your licence was checked without a connection.",
+      "Your license was checked without a connection.",
     );
     assert.equal((await p.calls()).length, 3);
     await p.page.context().setOffline(true);

@@ -5,7 +5,7 @@ import { gateSuite, harness, key, refusal, valid } from "./gate.js";
 
 type Harness = typeof import("./pages/element.js");
 
-suite("what a licence gate is given", () => {
+suite("what a license gate is given", () => {
   const open = gateSuite();
 
   test("how a validator and a machine id may be given", async (t) => {

@@ -82,7 +82,7 @@ export class GatePage {
     return this.page.locator("whop-license-gate").first();
   }
   get input() {
-    return this.page.getByRole("textbox", { name: "Licence key" });
+    return this.page.getByRole("textbox", { name: "License key" });
   }
   get content() {
     return this.page.getByText("What the customer paid for.");

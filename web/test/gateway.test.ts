@@ -89,7 +89,7 @@ suite("through the gateway", () => {
     const answer = await ask(page, servers.endpoint, {
       key: "G-VALID",
       hwid: "one",
-      options: { apiKey: "not-the-vendor's", dangerouslyAllowBrowser: true },
+      options: { apiKey: "not-the-seller's", dangerouslyAllowBrowser: true },
     });
     assert.ok(answer.verdict?.valid, JSON.stringify(answer));
     assert.equal(answer.verdict.membership.product, product);

@@ -47,9 +47,9 @@ suite("the launcher page", () => {
   const check = (key: string): Promise<void> => enter(page, key);
   const result = (): Promise<Shown> => outcome(page);
   const valid = (): Promise<void> =>
-    page.getByRole("heading", { name: "Your licence is valid" }).waitFor();
+    page.getByRole("heading", { name: "Your license is valid" }).waitFor();
   const status = () => page.getByRole("status");
-  const field = () => page.getByRole("textbox", { name: "Licence key" });
+  const field = () => page.getByRole("textbox", { name: "License key" });
   const link = () => page.getByRole("link", { name: "Open Whop" });
   const retry = () => page.getByRole("button", { name: "Try again" });
   /** What has the focus, in the gate too. */
@@ -74,7 +74,7 @@ suite("the launcher page", () => {
     {
       key: "L-UNKNOWN",
       code: "not_found",
-      says: /no licence with this key.*Copy the key/s,
+      says: /no license with this key.*Copy the key/s,
       whop: true,
     },
     {
@@ -87,7 +87,7 @@ suite("the launcher page", () => {
     {
       key: "L-401",
       code: "unauthorized",
-      says: /seller.*Your licence is not the cause.*Contact the seller/s,
+      says: /seller.*Your license is not the cause.*Contact the seller/s,
     },
     { key: "L-429", code: "rate_limited", says: /pause.*was not checked.*Wait/s, retry: true },
     { key: "L-500", code: "unavailable", says: /can’t be reached.*was not checked/s, retry: true },
@@ -138,7 +138,7 @@ suite("the launcher page", () => {
     }
   });
 
-  test("says what a licence is, and until when", async () => {
+  test("says what a license is, and until when", async () => {
     const end = Date.parse("2030-01-15") / 1000;
     await simulator.add(
       { license_key: "L-RENEWS", status: "trialing", renewal_period_end: end },
@@ -158,17 +158,17 @@ suite("the launcher page", () => {
       assert.equal(await field().isVisible(), false);
     }
     // The next customer starts with an empty form.
-    await page.getByRole("button", { name: "Check another licence" }).click();
+    await page.getByRole("button", { name: "Check another license" }).click();
     assert.equal(await field().inputValue(), "");
     assert.equal(await focused(), "key");
-    assert.equal(await page.locator("#licence").isVisible(), false);
+    assert.equal(await page.locator("#license").isVisible(), false);
   });
 
   test("what can’t be a key, a machine id or an endpoint is said where it was entered", async () => {
     await simulator.add({ license_key: "L-ARGUMENT" });
     await open("#machine-id=one");
     await check("L/NEVER");
-    const said = page.getByText("This can’t be a licence key. Check it for missing").first();
+    const said = page.getByText("This can’t be a license key. Check it for missing").first();
     await said.waitFor();
     assert.equal(await field().getAttribute("aria-invalid"), "true");
     assert.equal(await focused(), "key");
@@ -191,7 +191,7 @@ suite("the launcher page", () => {
       await check("L-ARGUMENT");
       const { code, text } = await result();
       assert.equal(code, "unauthorized");
-      assert.match(text, /seller.*Your licence is not the cause.*Contact the seller/s);
+      assert.match(text, /seller.*Your license is not the cause.*Contact the seller/s);
     } finally {
       server.handle(launcherPage(simulator.url));
     }
@@ -238,14 +238,14 @@ suite("the launcher page", () => {
     await open();
     await check("   ");
     const said = page.locator("[part=field-error]");
-    assert.equal(await said.innerText(), "Enter your licence key.");
+    assert.equal(await said.innerText(), "Enter your license key.");
     assert.equal(await field().getAttribute("aria-invalid"), "true");
     assert.equal(await focused(), "key");
     assert.equal(await page.locator("[part=result]").isVisible(), false);
     assert.equal(await requests(), 0);
   });
 
-  test("shows that it is busy, asks only once, and can be cancelled", async () => {
+  test("shows that it is busy, asks only once, and can be canceled", async () => {
     await simulator.add({ license_key: "L-HELD", fault: "timeout" });
     await open("#machine-id=one");
     for (const way of ["button", "Escape"]) {
@@ -256,7 +256,7 @@ suite("the launcher page", () => {
       const form = page.locator("form");
       const submit = page.locator("[part~=submit]");
       assert.equal(await form.getAttribute("aria-busy"), "true");
-      assert.equal(await status().textContent(), "Checking your licence…");
+      assert.equal(await status().textContent(), "Checking your license…");
       assert.equal(await submit.innerText(), "Checking…");
       await page.keyboard.press("Enter");
       await submit.click({ force: true });
@@ -310,7 +310,7 @@ suite("the launcher page", () => {
     await valid();
   });
 
-  test("offline, it says so, and works again afterwards", async () => {
+  test("offline, it says so, and works again afterward", async () => {
     await simulator.add({ license_key: "L-OFFLINE" });
     await open("#machine-id=one");
     await page.waitForLoadState("networkidle");
@@ -358,7 +358,7 @@ suite("the launcher page", () => {
       assert.ok(report.includes(words), report);
       assert.ok(!report.includes("SECRET") && !report.includes("the-machine-id"));
       assert.equal(await page.locator("[part=result] img, [part=result] script").count(), 0);
-      assert.equal(await page.title(), "Check your licence");
+      assert.equal(await page.title(), "Check your license");
     } finally {
       server.handle(launcherPage(simulator.url));
       await hostile.close();
@@ -404,7 +404,7 @@ suite("the launcher page", () => {
       const page = await context.newPage();
       await page.goto(server.origin);
       await page.getByText("This page needs JavaScript and a current browser").waitFor();
-      assert.equal(await page.getByText("Your licence is valid").isVisible(), false);
+      assert.equal(await page.getByText("Your license is valid").isVisible(), false);
       await context.close();
     }
     await open();
@@ -425,7 +425,7 @@ suite("the launcher page", () => {
     await open();
     await field().waitFor();
     assert.equal(changed, 2);
-    const colours = await page.evaluate(() => {
+    const colors = await page.evaluate(() => {
       const inside = document.querySelector("whop-license-gate")?.shadowRoot;
       const of = (element: Element | null | undefined): string[] => {
         if (!element) throw new Error("not found");
@@ -438,7 +438,7 @@ suite("the launcher page", () => {
     });
     const text = "rgb(23, 23, 28)";
     const white = "rgb(255, 255, 255)";
-    assert.equal(colours, `${text} rgb(244, 244, 247) ${text} ${white} ${white} rgb(67, 56, 202)`);
+    assert.equal(colors, `${text} rgb(244, 244, 247) ${text} ${white} ${white} rgb(67, 56, 202)`);
   });
 
   test("its policy forbids what it doesn't need", async () => {

@@ -137,9 +137,9 @@ suite("the package in a browser", () => {
         const during = new AbortController();
         addEventListener("abort-now", () => during.abort());
         const held = await run("HELD", during.signal);
-        const afterwards = new AbortController();
-        const quick = await run("QUICK", afterwards.signal);
-        afterwards.abort();
+        const afterward = new AbortController();
+        const quick = await run("QUICK", afterward.signal);
+        afterward.abort();
         return [before, held, quick].map(({ verdict, error }) => verdict?.code ?? error?.code);
       },
       { endpoint: simulator.url, options },

@@ -35,7 +35,7 @@ suite("programs", () => {
       /✔ a good key +valid/,
       /✔ a second machine +metadata_mismatch/,
       /✔ an unknown key +not_found/,
-      /✔ a cancelled key +inactive/,
+      /✔ a canceled key +inactive/,
       /✔ an outage +unavailable/,
     ]) {
       assert.match(text, line);

@@ -28,7 +28,7 @@ test("the plain page asks, remembers, opens without a connection, and forgets", 
   t.after(() => browser.close());
   const page = await browser.newPage();
   const said = complaints(page);
-  const key = page.getByRole("textbox", { name: "Licence key" });
+  const key = page.getByRole("textbox", { name: "License key" });
   const content = page.getByText("This is what you paid for.");
   await page.goto(server.origin);
   await key.fill(sampleKeys.elsewhere);
@@ -51,7 +51,7 @@ test("the plain page asks, remembers, opens without a connection, and forgets", 
   await content.waitFor();
   await notice.waitFor();
 
-  await page.getByRole("button", { name: "Remove the licence" }).click();
+  await page.getByRole("button", { name: "Remove the license" }).click();
   await key.waitFor();
   await page.reload();
   await key.waitFor();

@@ -15,7 +15,7 @@ gate.validator = () => loadValidator(settings);
 
 document.querySelector("#remove").addEventListener("click", () => gate.forget());
 
-/** A page can't know the machine, so the licence is bound to this browser. */
+/** A page can't know the machine, so the license is bound to this browser. */
 function browserId() {
   const known = localStorage.getItem("browser-id");
   if (known) return known;

@@ -56,7 +56,7 @@ export function errorData(thrown: unknown): ErrorData {
   const error =
     thrown instanceof LicenseError
       ? thrown
-      : loadFailed(`The licence host failed: ${textOf(thrown)}`);
+      : loadFailed(`The license host failed: ${textOf(thrown)}`);
   const { code, message, retryable, status, retryAfterMs } = error;
   return { code, message, retryable, status, retryAfterMs };
 }

@@ -18,7 +18,7 @@ export interface DeciderParts {
   tell: (verdict: Verdict, later: boolean) => void;
 }
 
-/** Asks about a licence key on this machine; the key may be anything. */
+/** Asks about a license key on this machine; the key may be anything. */
 export type Decide = (licenseKey: unknown, options: ValidateOptions) => Promise<Verdict>;
 
 /** Makes a validator for the main process, which is loaded when it is first asked. */

@@ -43,9 +43,9 @@ export interface LicenseHostOptions {
 /** What serves an app's pages with what only the main process has. */
 export interface LicenseHost {
   /**
-   * Asks about a licence key on this machine; only with a `validator`, and once
+   * Asks about a license key on this machine; only with a `validator`, and once
    * the app is ready, as `safeStorage` can't be used before. It rejects with a
-   * `LicenseError`, which says nothing about the licence.
+   * `LicenseError`, which says nothing about the license.
    */
   validateLicense(
     licenseKey: string,
@@ -73,7 +73,7 @@ const OPTIONS = [
   ...(["validator", "onVerdict"] as const),
 ] as const;
 
-// An app asks about one licence at a time; a page that is far above that must not use up memory.
+// An app asks about one license at a time; a page that is far above that must not use up memory.
 const MAX_IN_FLIGHT = 200;
 
 const STORE_NAME = /^whop-license[-:][\w.:-]{1,200}$/;
@@ -140,7 +140,7 @@ export function hostFactory(
       return async (event, ...rest): Promise<Reply<unknown>> => {
         const refused = refusal(event, origins, app.getAppPath(), byPages);
         if (refused) {
-          const message = `The licence host does not answer this page: ${refused}.`;
+          const message = `The license host does not answer this page: ${refused}.`;
           return { error: errorData(loadFailed(message)) };
         }
         // To abort one is what makes room.
@@ -162,7 +162,7 @@ export function hostFactory(
       return (...all) => {
         if (!decide) return handler(...all);
         throw loadFailed(
-          "The main process decides about the licence: use loadMainValidator in this page.",
+          "The main process decides about the license: use loadMainValidator in this page.",
         );
       };
     }
@@ -212,7 +212,7 @@ export function hostFactory(
       sidecar.close();
       throw new LicenseError(
         "invalid_argument",
-        "registerLicenseHost: there is a licence host already; dispose of it first.",
+        "registerLicenseHost: there is a license host already; dispose of it first.",
         { cause },
       );
     }
@@ -304,7 +304,7 @@ function notReady(): LicenseError {
 function tooMany(): LicenseError {
   return new LicenseError(
     "rate_limited",
-    "The licence host is answering too many calls of this app. Wait for their answers.",
+    "The license host is answering too many calls of this app. Wait for their answers.",
     { retryable: true },
   );
 }

@@ -23,7 +23,7 @@ export interface ElectronValidator extends Validator {
 
 /**
  * The main process's store, where the leases are too: encrypted where the system
- * can. For the licence key of a gate: `gate.store = licenseStore`.
+ * can. For the license key of a gate: `gate.store = licenseStore`.
  */
 export const licenseStore: LeaseStore = {
   get: async (name) => answer(findBridge().get(name)),

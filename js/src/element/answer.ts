@@ -39,7 +39,7 @@ const errors = {
 export const manners: Readonly<Record<OutcomeCode, Manner>> = { ...verdicts, ...errors };
 
 /**
- * Reads a verdict, and takes the licence key out of it; undefined where the
+ * Reads a verdict, and takes the license key out of it; undefined where the
  * value is no verdict of the contract: nothing else may open a gate.
  */
 export function readVerdict(value: unknown, licenseKey = ""): Verdict | undefined {
@@ -64,7 +64,7 @@ export function isLicenseError(thrown: unknown): thrown is LicenseError {
 }
 
 /**
- * Makes a LicenseError of whatever was thrown, without the licence key, and so
+ * Makes a LicenseError of whatever was thrown, without the license key, and so
  * without a cause, which may hold it anywhere.
  */
 export function readError(thrown: unknown, licenseKey = ""): LicenseError {
@@ -117,7 +117,7 @@ export function leaseEnd(answer: Answer): number | undefined {
   return Number.isNaN(end) ? undefined : end;
 }
 
-/** What a seller needs to find a fault: no licence key and no machine id in it. */
+/** What a seller needs to find a fault: no license key and no machine id in it. */
 export function reportOf(answer: Answer): string {
   const message = "message" in answer ? answer.message.slice(0, 500) : undefined;
   const lines = [

@@ -34,7 +34,7 @@ export function isValidatorSource(value: unknown): value is GateValidatorSource 
   );
 }
 
-/** Checks a licence key. It never rejects, and answers at once when the signal aborts. */
+/** Checks a license key. It never rejects, and answers at once when the signal aborts. */
 export function check(
   validator: GateValidatorSource | undefined,
   machineId: GateMachineId | undefined,

@@ -14,9 +14,9 @@ import { type GateTexts, type GateTextsInput, mergeTexts, waitText } from "./tex
 import { outcomeText, View } from "./view.js";
 
 /**
- * - `idle`: waits for a licence key.
+ * - `idle`: waits for a license key.
  * - `checking`: a check is running and the content is hidden.
- * - `open`: the licence is valid and the content is shown.
+ * - `open`: the license is valid and the content is shown.
  * - `refused`: the server said no.
  * - `error`: the server could not be asked.
  */
@@ -37,12 +37,12 @@ const PROPERTIES = ["texts", "store", "machineId", "validator"] as const;
 const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 
 /**
- * `<whop-license-gate>` asks for a licence key, has it checked, says what came
- * of it and what to do next, and shows its content while the licence is valid.
+ * `<whop-license-gate>` asks for a license key, has it checked, says what came
+ * of it and what to do next, and shows its content while the license is valid.
  *
  * It dispatches `whop-license-valid` and `whop-license-refused` with the verdict
  * and `whop-license-error` with the {@link LicenseError} as their `detail`. They
- * bubble, also out of a shadow tree, and the licence key is in none of them.
+ * bubble, also out of a shadow tree, and the license key is in none of them.
  *
  * The content is hidden, not protected: who can open the developer tools can
  * show it. Code that matters has to ask the validator itself.
@@ -83,7 +83,7 @@ export class WhopLicenseGate extends Base {
     this.#render();
   }
 
-  /** What is asked about a licence key. Set it last, as a remembered key is checked from then on. */
+  /** What is asked about a license key. Set it last, as a remembered key is checked from then on. */
   get validator(): GateValidatorSource | undefined {
     return this.#validator;
   }
@@ -110,7 +110,7 @@ export class WhopLicenseGate extends Base {
     this.#machineId = machineId;
   }
 
-  /** Where a licence key that was valid is remembered. Default: the attribute `store`, or `"none"`. */
+  /** Where a license key that was valid is remembered. Default: the attribute `store`, or `"none"`. */
   get store(): GateStore {
     return this.#store ?? (this.getAttribute("store") === "local" ? "local" : "none");
   }
@@ -161,7 +161,7 @@ export class WhopLicenseGate extends Base {
     this.#settle(answer, "app");
   }
 
-  /** Forgets the licence key, in the store too, and closes. It resolves when the store has done so. */
+  /** Forgets the license key, in the store too, and closes. It resolves when the store has done so. */
   async forget(): Promise<void> {
     this.#stop();
     this.#remember(undefined);
@@ -175,7 +175,7 @@ export class WhopLicenseGate extends Base {
     await this.#storing;
   }
 
-  /** Focuses the field for the licence key, or the content of an open gate. */
+  /** Focuses the field for the license key, or the content of an open gate. */
   override focus(options?: FocusOptions): void {
     const { input, cancel, content } = this.#view;
     if (this.#state === "checking") cancel.focus(options);
@@ -263,7 +263,7 @@ export class WhopLicenseGate extends Base {
   #cancel(): void {
     const by = this.#run?.by ?? "customer";
     this.#stop();
-    this.#settle(new LicenseError("aborted", "The customer cancelled the check."), by);
+    this.#settle(new LicenseError("aborted", "The customer canceled the check."), by);
   }
 
   /** Ends a check whose answer nobody wants any more. */
@@ -302,10 +302,10 @@ export class WhopLicenseGate extends Base {
   }
 
   #settle(answer: Answer, by: Run["by"]): void {
-    // An error says nothing about a licence that was valid, until its lease is over.
+    // An error says nothing about a license that was valid, until its lease is over.
     const stands = this.#state === "open" && answer instanceof LicenseError && !this.#leaseIsOver();
     if (by === "store" && blamesKey(answer)) {
-      // What was stored is no licence key, which is as if there was none.
+      // What was stored is no license key, which is as if there was none.
       void this.forget();
       return;
     }

@@ -11,7 +11,7 @@ export interface KeyStore {
 }
 
 /**
- * How a gate remembers the licence key: not at all, in the page's
+ * How a gate remembers the license key: not at all, in the page's
  * `localStorage`, where every script of the origin can read it, or by the given
  * store.
  */
@@ -19,7 +19,7 @@ export type GateStore = "none" | "local" | KeyStore;
 
 const NAME = "whop-license-key";
 
-// What a field takes; the validator decides what is a licence key.
+// What a field takes; the validator decides what is a license key.
 export const MAX_LENGTH = 1000;
 
 const local: KeyStore = {
@@ -54,6 +54,6 @@ export async function remember(store: KeyStore, licenseKey: string | undefined):
     await (licenseKey === undefined ? store.remove(NAME) : store.set(NAME, licenseKey));
   } catch {
     // Not with the error, which may hold the key.
-    console.warn("whop-license-gate: the store failed, so the licence key is not remembered.");
+    console.warn("whop-license-gate: the store failed, so the license key is not remembered.");
   }
 }

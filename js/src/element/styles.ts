@@ -12,8 +12,8 @@ export function styleSheet(): CSSStyleSheet {
   return shared;
 }
 
-/** The custom properties of colours, with what they are in the light and in the dark. */
-const COLOURS = [
+/** The custom properties of colors, with what they are in the light and in the dark. */
+const COLORS = [
   ["accent", "#4338ca", "#a5b4fc"],
   ["on-accent", "#ffffff", "#14142b"],
   ["surface", "#ffffff", "#1a1a20"],
@@ -29,8 +29,8 @@ const COLOURS = [
   ["bad-surface", "#fdeeee", "#2e1519"],
 ] as const;
 
-function colours(choose: (light: string, dark: string) => string): string {
-  return COLOURS.map(
+function colors(choose: (light: string, dark: string) => string): string {
+  return COLORS.map(
     ([name, light, dark]) => `  --_${name}: var(--whop-gate-${name}, ${choose(light, dark)});`,
   ).join("\n");
 }
@@ -55,7 +55,7 @@ const css = `
 }
 
 [part="panel"], [part="notice"] {
-${colours((light) => light)}
+${colors((light) => light)}
   --_radius: var(--whop-gate-radius, 12px);
   --_quiet: color-mix(in srgb, var(--_text) 6%, var(--_surface));
   box-sizing: border-box;
@@ -67,7 +67,7 @@ ${colours((light) => light)}
 /* A browser from before light-dark() shows what is for the light. */
 @supports (color: light-dark(red, red)) {
 [part="panel"], [part="notice"] {
-${colours((light, dark) => `light-dark(${light}, ${dark})`)}
+${colors((light, dark) => `light-dark(${light}, ${dark})`)}
 }
 }
 

@@ -29,7 +29,7 @@ export interface GateTexts {
   cancel: string;
   /** Under the field: nothing was entered. */
   keyMissing: string;
-  /** Under the field: no licence key has this form. */
+  /** Under the field: no license key has this form. */
   keyInvalid: string;
   /** In place of the text of `unavailable`, where the browser knows that there is no network. */
   offline: string;
@@ -67,52 +67,52 @@ export type GateTextsInput = {
   outcomes?: { [Code in OutcomeCode]?: Partial<OutcomeTexts> | undefined } | undefined;
 };
 
-const notChecked = "Your licence was not checked.";
+const notChecked = "Your license was not checked.";
 const contactSeller = "Contact the seller and send them the details below.";
 const keepsHappening =
   "If this keeps happening, contact the seller and send them the details below.";
 const network = ["Check your internet connection.", "Try again in a few minutes."];
 const sellersFault: OutcomeTexts = {
   title: "The seller’s set-up has a fault",
-  text: "The check itself was refused. Your licence is not the cause.",
+  text: "The check itself was refused. Your license is not the cause.",
   next: [contactSeller],
 };
 
 /** The gate's texts in English. */
 export const defaultTexts: GateTexts = {
   locale: "en",
-  title: "Enter your licence key",
+  title: "Enter your license key",
   intro: "You received it on Whop with your purchase.",
-  label: "Licence key",
+  label: "License key",
   placeholder: "A1B2C3-D4E5F6-G7H8I9",
   help: "You find it with your memberships on Whop.",
-  submit: "Check licence",
+  submit: "Check license",
   busy: "Checking…",
-  checking: "Checking your licence…",
+  checking: "Checking your license…",
   cancel: "Cancel",
-  keyMissing: "Enter your licence key.",
-  keyInvalid: "This can’t be a licence key. Check it for missing or extra characters.",
+  keyMissing: "Enter your license key.",
+  keyInvalid: "This can’t be a license key. Check it for missing or extra characters.",
   offline: `You seem to be offline. ${notChecked}`,
   next: "What to do next",
   manage: "Open Whop",
-  buy: "Get a licence",
+  buy: "Get a license",
   support: "Contact support",
   newTab: "(opens in a new tab)",
   retry: "Try again",
   retryIn: (time) => `You can try again in ${time}.`,
   retryNow: "You can try again now.",
   details: "Details for support",
-  lease: (time) => `Your licence stays valid for ${time} without a connection.`,
-  leaseWithoutEnd: "Your licence was checked without a connection.",
+  lease: (time) => `Your license stays valid for ${time} without a connection.`,
+  leaseWithoutEnd: "Your license was checked without a connection.",
   outcomes: {
     valid: {
-      title: "Your licence is valid",
+      title: "Your license is valid",
       text: "It is active and may be used on this machine.",
       next: [],
     },
     metadata_mismatch: {
-      title: "This licence is in use on another machine",
-      text: "A licence key works on the machine that used it first.",
+      title: "This license is in use on another machine",
+      text: "A license key works on the machine that used it first.",
       next: [
         "Open your memberships on Whop and choose this product.",
         "Press Reset Key.",
@@ -120,7 +120,7 @@ export const defaultTexts: GateTexts = {
       ],
     },
     not_found: {
-      title: "There is no licence with this key",
+      title: "There is no license with this key",
       text: "The server was asked and doesn’t know it.",
       next: [
         "Copy the key again from your memberships on Whop, all of it.",
@@ -128,8 +128,8 @@ export const defaultTexts: GateTexts = {
       ],
     },
     inactive: {
-      title: "This licence is no longer active",
-      text: "It was cancelled, or it has expired.",
+      title: "This license is no longer active",
+      text: "It was canceled, or it has expired.",
       next: ["Open your memberships on Whop and renew it.", "Come back here and try again."],
     },
     invalid_argument: sellersFault,
@@ -139,20 +139,20 @@ export const defaultTexts: GateTexts = {
       text: `The server asks for a pause. ${notChecked}`,
       next: ["Wait a moment, then try again."],
     },
-    unavailable: { title: "The licence server can’t be reached", text: notChecked, next: network },
+    unavailable: { title: "The license server can’t be reached", text: notChecked, next: network },
     timeout: {
-      title: "The licence server didn’t answer in time",
+      title: "The license server didn’t answer in time",
       text: notChecked,
       next: network,
     },
     aborted: {
-      title: "The check was cancelled",
+      title: "The check was canceled",
       text: notChecked,
       next: ["Try again whenever you like."],
     },
     bad_response: {
       title: "The answer made no sense",
-      text: `What came back was not a licence server’s answer. ${notChecked}`,
+      text: `What came back was not a license server’s answer. ${notChecked}`,
       next: [
         "On a hotel, airport or company network, sign in to the network first.",
         "Try again.",
@@ -166,11 +166,11 @@ export const defaultTexts: GateTexts = {
     },
     no_machine_id: {
       title: "This machine can’t be identified",
-      text: "No machine id was found, and a licence is bound to one.",
+      text: "No machine id was found, and a license is bound to one.",
       next: [contactSeller],
     },
     load_failed: {
-      title: "The licence check couldn’t be started",
+      title: "The license check couldn’t be started",
       text: `A part of it is missing or was blocked. ${notChecked}`,
       next: [
         "Start the app again, or reload the page.",

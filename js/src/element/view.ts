@@ -36,7 +36,7 @@ export interface Links {
   support: string | null;
 }
 
-/** Where Whop's customers find their memberships, and in them the licence key and its reset. */
+/** Where Whop's customers find their memberships, and in them the license key and its reset. */
 const MEMBERSHIPS = "https://whop.com/@me/settings/memberships/";
 
 const TONES: Record<Manner["tone"], string> = {

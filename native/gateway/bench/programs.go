@@ -29,7 +29,7 @@ var proxySource []byte
 func key(n int) string  { return fmt.Sprintf("BENCH-%06d-%06d", n, n*7) }
 func hwid(n int) string { return fmt.Sprintf("%064d", n) }
 
-// requests are validations of licences by the machines that they are bound to.
+// requests are validations of licenses by the machines that they are bound to.
 var requests = func() (all [][]byte) {
 	for n := range licenses {
 		body := fmt.Sprintf(`{"metadata":{"HWID":"%s"}}`, hwid(n))

@@ -1,11 +1,11 @@
 // What one would write in an afternoon: Node's own http module, keep-alive
-// towards Whop, no cache, no limits, no locks. For every validation it looks the
-// licence up, binds it on first use, and answers in v2's shape.
+// toward Whop, no cache, no limits, no locks. For every validation it looks the
+// license up, binds it on first use, and answers in v2's shape.
 //
 // node proxy.js UPSTREAM API_KEY CALLS
 //
 // CALLS is 1 or 2: with 2 it always makes two calls to Whop, a look-up by
-// licence key and one by membership.
+// license key and one by membership.
 "use strict";
 const http = require("node:http");
 

@@ -1,6 +1,6 @@
 //go:build js && wasm
 
-// Command naive does the job of the licence check in the obvious way, with
+// Command naive does the job of the license check in the obvious way, with
 // net/http, encoding/json and fmt. The benchmark holds the real module against
 // it; nothing else uses it.
 package main
@@ -107,7 +107,7 @@ func jsError(err error) js.Value {
 func validate(endpoint, key string, metadata map[string]string) (*verdict, error) {
 	key = strings.TrimSpace(key)
 	if key == "" || len(key) > 200 || strings.ContainsAny(key, "/?#%\\ \t\r\n") {
-		return nil, &licenseError{code: "invalid_argument", message: "licenseKey: is not a licence key"}
+		return nil, &licenseError{code: "invalid_argument", message: "licenseKey: is not a license key"}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()

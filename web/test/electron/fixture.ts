@@ -59,7 +59,7 @@ export interface Behind {
   publicKey: string;
   /** Where the fixture is served; two for two apps at once. */
   sites: [Site, Site];
-  /** Adds a membership, and returns its licence key. */
+  /** Adds a membership, and returns its license key. */
   addMembership(fields?: object): Promise<string>;
   /** What Whop has stored for a key. */
   metadataOf(licenseKey: string): Promise<unknown>;

@@ -1,5 +1,5 @@
 // The module `electron` where the main process is a plain Node process: what an
-// app with a licence host uses of it, with frames and origins as the browser
+// app with a license host uses of it, with frames and origins as the browser
 // reports them.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { EventEmitter, once } from "node:events";

@@ -1,4 +1,4 @@
-// A module worker that checks the licence keys it is sent.
+// A module worker that checks the license keys it is sent.
 import { type Answer, answerOf, load } from "./harness.js";
 
 addEventListener("message", async ({ data, ports }: MessageEvent) => {

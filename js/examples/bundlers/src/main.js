@@ -8,7 +8,7 @@ worker.addEventListener("message", ({ data }) => {
 });
 
 const gate = document.querySelector("whop-license-gate");
-// What the licence is bound to. A page can't know the machine, so this is the browser.
+// What the license is bound to. A page can't know the machine, so this is the browser.
 gate.machineId = () => {
   localStorage.browserId ??= crypto.randomUUID();
   return localStorage.browserId;

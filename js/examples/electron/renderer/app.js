@@ -9,7 +9,7 @@ import { audience, endpoint, publicKey } from "./config.js";
 const gate = document.querySelector("whop-license-gate");
 if (!(gate instanceof WhopLicenseGate)) throw new Error("the page has no gate");
 
-// The licence key is kept where the leases are: by the main process, encrypted.
+// The license key is kept where the leases are: by the main process, encrypted.
 gate.store = licenseStore;
 gate.validator = () =>
   loadElectronValidator({

@@ -2,7 +2,7 @@
 
 // Command stopping is a module like whop-license's that fails in the ways a Go
 // program can. How it starts is told by the endpoint, and how it stops by the
-// licence key.
+// license key.
 package main
 
 import (

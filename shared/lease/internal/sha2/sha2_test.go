@@ -32,7 +32,7 @@ func TestEveryLengthAgainstStandardLibrary(t *testing.T) {
 
 // A length whose bits need more than two bytes.
 func TestLongMessage(t *testing.T) {
-	message := bytes.Repeat([]byte("licence "), 200_000)
+	message := bytes.Repeat([]byte("license "), 200_000)
 	assert.Equal(t, sha256.Sum256(message), Sum256(message))
 	assert.Equal(t, sha512.Sum512(message), Sum512(message))
 }
