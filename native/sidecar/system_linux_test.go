@@ -147,7 +147,7 @@ func TestOtherRoots(t *testing.T) {
 		{"no newline", "aaa", "bbb\n", "aaabbb", "dbus", true},
 		{"etc", nil, "bbb\n", "bbb", "etc", true},
 		{"empty dbus", "", "bbb\n", "bbb", "etc", true},
-		{"folder and etc", os.ModeDir, "bbb", "bbb" + strings.ToLower(host), "etc", true},
+		{"folder and etc", os.ModeDir, "bbb", "bbb" + strings.ToLower(host), "etc", false},
 		{"pipe", os.ModeNamedPipe, "bbb\n", "bbb", "etc", true},
 		{"none", nil, nil, strings.ToLower(host), "hostname", false},
 	} {

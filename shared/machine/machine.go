@@ -166,7 +166,7 @@ func (c *Captured) Raw(scheme Scheme) (Raw, error) {
 	if err != nil {
 		return Raw{}, err
 	}
-	raw.Warnings = warnings(raw, scheme)
+	raw.Warnings = append(raw.Warnings, warnings(raw, scheme)...)
 	return raw, nil
 }
 

@@ -65,7 +65,11 @@ func (c *Captured) nodeLinux() (Raw, error) {
 	if value == "" {
 		return Raw{}, noMachineID(nextLinux, tried...)
 	}
-	return Raw{Value: value, Source: source}, nil
+	raw := Raw{Value: value, Source: source}
+	if len(tried) == len(parts) && parts[len(parts)-1].source == HostName && source != HostName {
+		raw.Warnings = []string{warnRunsOn}
+	}
+	return raw, nil
 }
 
 // nodeDarwin repeats

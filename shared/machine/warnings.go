@@ -5,6 +5,7 @@ import "strings"
 const (
 	warnShared   = "This machine's id is one that many machines share, so a license bound to it holds on all of them."
 	warnFallback = "This machine has no machine id of its own; its host name stands in, which can repeat and change."
+	warnRunsOn   = "This machine's id file doesn't end with a line break, so its host name became part of the id, as in node-machine-id: the id changes when the host name does."
 	warnHost     = "This machine's host name is a default that many machines share, so a license bound to it holds on all of them."
 )
 
