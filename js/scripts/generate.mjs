@@ -43,12 +43,14 @@ for (const relied of [
   "_resume()",
   "_scheduledTimeouts",
   "fs.writeSync(",
+  "crypto.getRandomValues(",
 ]) {
   if (!goSource.includes(relied)) throw new Error(`this Go's wasm_exec.js has no ${relied}`);
 }
 const defineGo = `function defineGo(globalThis) {
-// Go's support code writes by this name, which is no global of a page.
+// Go's support code uses these by name: one is no global of a page, the other none of Node 18.
 const fs = { writeSync: (fd, bytes) => globalThis.fs.writeSync(fd, bytes) };
+const { crypto } = globalThis;
 ${goSource}}
 `;
 writeGenerated(distFolder, "go-runtime", "defineGo", defineGo);

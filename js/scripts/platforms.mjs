@@ -29,13 +29,15 @@ export const programOf = (platform) =>
 /** Makes a platform's package in a folder, but for its program, and returns where that goes. */
 export function makePlatformPackage(folder, platform) {
   const [os, cpu] = platform.split("-");
+  // A 32-bit app, or a 32-bit Node, on Windows starts the 64-bit program.
+  const cpus = platform === "win32-x64" ? [cpu, "ia32"] : [cpu];
   const { license, homepage, bugs, repository, engines } = manifest();
   const name = packageOf(platform);
   const files = ["bin", "THIRD-PARTY-NOTICES"];
   mkdirSync(join(folder, "bin"), { recursive: true });
   write(join(folder, "package.json"), {
     ...{ name, version, description: `The sidecar of whop-license for ${os} on ${cpu}.` },
-    ...{ license, homepage, bugs, repository, engines, os: [os], cpu: [cpu], files },
+    ...{ license, homepage, bugs, repository, engines, os: [os], cpu: cpus, files },
     // A program can't be started from inside of an archive, as Yarn would keep it in.
     preferUnplugged: true,
   });

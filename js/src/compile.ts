@@ -161,18 +161,40 @@ async function compileBytes(
 // Each browser has its own words for a policy that forbids compiling.
 const POLICY = /content.security.policy|\bCSP\b|unsafe-eval|disallowed by embedder/i;
 
-function notCompiled(cause: unknown, name: string): LicenseError {
-  if (POLICY.test(textOf(cause)) || (cause instanceof Error && cause.name === "EvalError")) {
-    return loadFailed(
-      "The page's Content Security Policy forbids WebAssembly. Add 'wasm-unsafe-eval' to its script-src.",
-      { cause },
-    );
-  }
+function forbiddenByPolicy(cause: unknown): LicenseError | undefined {
+  const isPolicy = cause instanceof Error && cause.name === "EvalError";
+  if (!isPolicy && !POLICY.test(textOf(cause))) return undefined;
   return loadFailed(
-    `The WebAssembly module can't be compiled (${name}): ${textOf(cause)}. ` +
-      "The file may be cut off, or something other than whop-license.wasm.",
+    "The page's Content Security Policy forbids WebAssembly. Add 'wasm-unsafe-eval' to its script-src.",
     { cause },
   );
+}
+
+function notCompiled(cause: unknown, name: string): LicenseError {
+  return (
+    forbiddenByPolicy(cause) ??
+    loadFailed(
+      `The WebAssembly module can't be compiled (${name}): ${textOf(cause)}. ` +
+        "The file may be cut off, or something other than whop-license.wasm.",
+      { cause },
+    )
+  );
+}
+
+/** Instantiates a compiled module, or rejects with a `load_failed` that says why not. */
+export async function instantiate(
+  module: WebAssembly.Module,
+  imports: WebAssembly.Imports,
+): Promise<WebAssembly.Instance> {
+  try {
+    return await WebAssembly.instantiate(module, imports);
+  } catch (cause) {
+    // WebKit compiles under any policy, and refuses only here.
+    throw (
+      forbiddenByPolicy(cause) ??
+      loadFailed(`The WebAssembly module can't be started: ${textOf(cause)}`, { cause })
+    );
+  }
 }
 
 const ADDRESS = /[\w.+-]+:\/\/\S+/g;

@@ -5,6 +5,6 @@ import { createLoader } from "./load.js";
 export * from "./api.js";
 
 /** Loads and starts the WebAssembly module; see {@link LoadValidator}. */
-export const loadValidator: LoadValidator = /* @__PURE__ */ createLoader(
-  () => new URL("./whop-license.wasm", import.meta.url),
-);
+export const loadValidator: LoadValidator = /* @__PURE__ */ createLoader({
+  defaultWasm: () => new URL("./whop-license.wasm", import.meta.url),
+});

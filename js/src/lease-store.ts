@@ -40,10 +40,13 @@ export function readStore(option: unknown): LeaseStore | undefined {
 }
 
 function hasLocalStorage(): boolean {
+  // A window always has one. Where the user or an embedding app switches it off,
+  // it is null or throws, which is then a store that is empty and forgets.
+  if (typeof window === "object") return true;
   try {
     return typeof localStorage === "object" && localStorage !== null;
   } catch {
-    return true; // There is one, but the user forbids it: it is empty then.
+    return false;
   }
 }
 

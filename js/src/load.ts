@@ -26,16 +26,24 @@ const OPTIONS = ["endpoint", "wasm", "signal", ...SETTINGS] as const;
 // The support code copies the endpoint into a page of 8 KiB at start.
 const MAX_ENDPOINT_LENGTH = 2048;
 
-/**
- * Makes an entry point's loadValidator from what differs between them: where
- * the module is by default, how a file is read, if it can be, and where leases
- * are kept by default, if not in memory.
- */
-export function createLoader(
-  defaultWasm: () => URL,
-  readFile?: ReadFile,
-  defaultStore?: LeaseStore,
-): LoadValidator {
+/** What differs between the entry points. */
+export interface Surroundings {
+  /** Where the module is by default. */
+  defaultWasm: () => URL;
+  readFile?: ReadFile;
+  /** Stands in for the global `crypto`, which Node 18 doesn't have. */
+  crypto?: object;
+  /** Where leases are kept by default, if not in memory. */
+  defaultStore?: LeaseStore;
+}
+
+/** Makes an entry point's loadValidator. */
+export function createLoader({
+  defaultWasm,
+  readFile,
+  crypto,
+  defaultStore,
+}: Surroundings): LoadValidator {
   const byAddress = new Map<unknown, Loaded>();
   const byObject = new WeakMap<object, Loaded>();
   const keepers = new WeakMap<LeaseStore, LeaseKeeper>();
@@ -56,7 +64,7 @@ export function createLoader(
     if (known) return known;
     const forget = () => programs.delete(endpoint);
     const running = module.then(async (compiled) => ({
-      program: await start(compiled, endpoint, forget),
+      program: await start(compiled, endpoint, forget, crypto),
       store: defaultStore ?? memoryStore(),
       validators: new Map(),
     }));

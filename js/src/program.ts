@@ -1,5 +1,6 @@
-import { LicenseError, loadFailed, textOf } from "./errors.js";
-import { defineGo, type Go } from "./go-runtime.js";
+import { instantiate } from "./compile.js";
+import { LicenseError, loadFailed } from "./errors.js";
+import { defineGo } from "./go-runtime.js";
 import type { Verdict } from "./verdict.js";
 import { VERSION } from "./version.js";
 
@@ -25,18 +26,22 @@ export interface Program {
   readonly version: string;
 }
 
-/** Starts the Go program of a compiled module. `onStop` is called once, when it can't answer any more. */
+/**
+ * Starts the Go program of a compiled module. `onStop` is called once, when it
+ * can't answer any more. `crypto` stands in where the global object has none.
+ */
 export async function start(
   module: WebAssembly.Module,
   endpoint: string,
   onStop: () => void,
+  crypto?: object,
 ): Promise<Program> {
-  const scope: object = shadowGlobal();
+  const scope: object = shadowGlobal(crypto);
   defineGo(scope);
   scope.fs.writeSync = toConsole();
   const go = new scope.Go();
   go.env = { WHOP_LICENSE_ENDPOINT: endpoint };
-  const instance = await instantiate(module, go);
+  const instance = await instantiate(module, go.importObject);
 
   const inFlight = new Set<(reason: unknown) => void>();
   let stopped: { cause?: unknown } | undefined;
@@ -110,14 +115,6 @@ export async function start(
   };
 }
 
-async function instantiate(module: WebAssembly.Module, go: Go): Promise<WebAssembly.Instance> {
-  try {
-    return await WebAssembly.instantiate(module, go.importObject);
-  } catch (cause) {
-    throw loadFailed(`The WebAssembly module can't be started: ${textOf(cause)}`, { cause });
-  }
-}
-
 function hasStopped(details: { cause?: unknown }): LicenseError {
   return loadFailed(
     `The license module has stopped, which says nothing about the license. Load it again. ${SAID}`,
@@ -144,10 +141,16 @@ const LOOKED_UP = [
 ];
 
 /** An object that stands in for the global one, so that nothing the Go program sets is seen outside. */
-function shadowGlobal(): object {
+function shadowGlobal(crypto?: object): object {
+  if (!crypto && !globalThis.crypto) {
+    throw loadFailed(
+      "There is no `crypto` here, which the license check needs. Update the browser or runtime.",
+    );
+  }
   const scope = Object.create(null);
   for (const name of LOOKED_UP) {
-    Object.defineProperty(scope, name, { get: () => Reflect.get(globalThis, name) });
+    const standIn = name === "crypto" ? crypto : undefined;
+    Object.defineProperty(scope, name, { get: () => Reflect.get(globalThis, name) ?? standIn });
   }
   return scope;
 }

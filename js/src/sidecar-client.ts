@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { CHECKSUMS } from "./checksums.js";
 import { invalid, LicenseError, loadFailed } from "./errors.js";
 import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
-import { type Program, RpcError, SidecarProcess } from "./sidecar-process.js";
+import { type Program, RpcError, SidecarProcess, sidecarPlatform } from "./sidecar-process.js";
 
 /**
  * How the id is made.
@@ -40,7 +40,11 @@ export interface SidecarOptions {
    * `.asar` is read as `.asar.unpacked`.
    */
   path?: string | undefined;
-  /** How long a call waits for its answer, in milliseconds. Default 5,000. */
+  /**
+   * How long a call waits for its answer, in milliseconds. Default 5,000. The
+   * first start has at least 30 seconds of its own before that, as a virus
+   * scanner or Gatekeeper may look at the program first.
+   */
   timeoutMs?: number | undefined;
 }
 
@@ -59,6 +63,7 @@ export interface Sidecar {
 }
 
 const DEFAULT_TIMEOUT_MS = 5_000;
+const FIRST_START_MS = 30_000;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1; // a timer's limit
 
 const MAX_TEXT_LENGTH = 4_096; // far below the sidecar's limit for a frame
@@ -93,7 +98,7 @@ function locate(path: string | undefined, resolve: Resolve): Program {
 }
 
 function packaged(resolve: Resolve): Program {
-  const platform = `${process.platform}-${process.arch}`;
+  const platform = sidecarPlatform();
   const otherwise =
     "or give the path of one that you built in the `path` option or in WHOP_LICENSE_SIDECAR.";
   if (!PLATFORMS.test(platform)) {
@@ -128,6 +133,7 @@ class Client implements Sidecar {
   readonly #locate: () => Program;
   readonly #timeoutMs: number;
   #running: SidecarProcess | undefined;
+  #hasStarted = false;
   #closed = false;
 
   constructor(locate: () => Program, timeoutMs: number) {
@@ -142,23 +148,20 @@ class Client implements Sidecar {
     if (abort?.aborted) throw aborted(abort);
     if (this.#closed) throw closed();
 
-    const running = this.#start();
-    let answered = false;
-    const onTimeout = () => {
-      if (!answered) running.stop(timedOut(this.#timeoutMs));
-    };
-    // The timer is also what keeps the host alive. An answer that waits in the
-    // pipe because the host was busy still counts.
-    const timer = setTimeout(() => setImmediate(onTimeout), this.#timeoutMs);
-    const answer = ask(running, params).finally(() => {
-      answered = true;
-      clearTimeout(timer);
-    });
+    // Keeps the host alive while somebody waits.
+    const awake = setInterval(() => {}, MAX_TIMEOUT_MS);
     try {
-      return await untilAborted(answer, abort);
+      return await untilAborted(this.#ask(this.#start(), params), abort);
     } finally {
-      timer.unref(); // an aborted call still notices a sidecar that hangs
+      clearInterval(awake);
     }
+  }
+
+  async #ask(sidecar: SidecarProcess, params: Params): Promise<MachineId> {
+    const startMs = this.#hasStarted ? 0 : FIRST_START_MS;
+    await stopAfter(Math.max(this.#timeoutMs, startMs), sidecar, sidecar.ready);
+    this.#hasStarted = true;
+    return stopAfter(this.#timeoutMs, sidecar, ask(sidecar, params));
   }
 
   close(): void {
@@ -177,6 +180,23 @@ class Client implements Sidecar {
   }
 }
 
+/** Waits for a promise, and stops a sidecar that takes too long, also where nobody waits any more. */
+async function stopAfter<T>(ms: number, sidecar: SidecarProcess, promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const onTimeout = () => {
+    if (!settled) sidecar.stop(timedOut(ms));
+  };
+  // An answer that waits in the pipe because the host was busy still counts.
+  const timer = setTimeout(() => setImmediate(onTimeout), ms);
+  timer.unref();
+  try {
+    return await promise;
+  } finally {
+    settled = true;
+    clearTimeout(timer);
+  }
+}
+
 interface Params {
   scheme: string | undefined;
   appId: string | undefined;
@@ -184,7 +204,6 @@ interface Params {
 
 async function ask(sidecar: SidecarProcess, params: Params): Promise<MachineId> {
   try {
-    await sidecar.ready;
     return readMachineId(await sidecar.request("machineId", params), params, sidecar);
   } catch (thrown) {
     if (!(thrown instanceof RpcError)) throw thrown;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
+import { resolve } from "node:path";
 import { LicenseError, loadFailed, textOf } from "./errors.js";
 import { encodeFrame, frameReader } from "./frames.js";
 import { programDigest } from "./program-digest.js";
@@ -9,6 +10,8 @@ import { VERSION } from "./version.js";
 const NAME = "whop-license-sidecar";
 const PROTOCOL = 1;
 
+const MAX_WINDOWS_PATH = 259; // Windows' MAX_PATH, without the NUL at its end
+
 const MAX_PROGRAM_SIZE = 64 * 1024 * 1024; // the program and any signature are a few
 
 /** A program to start. */
@@ -16,6 +19,12 @@ export interface Program {
   path: string;
   /** What {@link programDigest} must make of it; a program of the seller's own may be any. */
   digest?: string;
+}
+
+/** The platform of the program to start, by Node's names. A 32-bit app on Windows starts the 64-bit one. */
+export function sidecarPlatform(): string {
+  const { platform, arch } = process;
+  return `${platform}-${platform === "win32" && arch === "ia32" ? "x64" : arch}`;
 }
 
 /** An error that the sidecar answered with. */
@@ -181,9 +190,16 @@ async function compare(file: number, path: string, digest: string | undefined): 
 }
 
 function notStarted(path: string, cause: unknown): LicenseError {
-  const where = `for ${process.platform}-${process.arch} at ${path}`;
+  const where = `for ${sidecarPlatform()} at ${path}`;
   const advice =
     "Give its path in the `path` option or in WHOP_LICENSE_SIDECAR; in an Electron app, unpack `@whop-license/sidecar-*` (asarUnpack).";
+  if (process.platform === "win32" && resolve(path).length > MAX_WINDOWS_PATH) {
+    return loadFailed(
+      `The sidecar ${where} can't be started, as Windows starts no program whose path is longer than ` +
+        `${MAX_WINDOWS_PATH} characters. Install the app in a folder with a shorter path.`,
+      { cause },
+    );
+  }
   switch ((cause as NodeJS.ErrnoException | undefined)?.code) {
     case "ENOENT":
       return loadFailed(`There is no sidecar ${where}. ${advice}`, { cause });

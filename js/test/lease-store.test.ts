@@ -135,9 +135,13 @@ function stubLocalStorage(t: TestContext, own: Partial<Storage> = {}): Map<strin
   return texts;
 }
 
-function stub(t: TestContext, property: PropertyDescriptor): void {
-  Object.defineProperty(globalThis, "localStorage", { configurable: true, ...property });
-  t.after(() => Reflect.deleteProperty(globalThis, "localStorage"));
+function stub(t: TestContext, property: PropertyDescriptor, name = "localStorage"): void {
+  const before = Object.getOwnPropertyDescriptor(globalThis, name);
+  Object.defineProperty(globalThis, name, { configurable: true, ...property });
+  t.after(() => {
+    Reflect.deleteProperty(globalThis, name);
+    if (before) Object.defineProperty(globalThis, name, before);
+  });
 }
 
 test("localStorage", async (t) => {
@@ -157,13 +161,27 @@ test("a localStorage that is full, or that the user forbids", async (t) => {
   const full = await program("local");
   assert.equal((await full()).source, "server");
   await rejects(full(down), "unavailable");
-
-  stub(t, { get: fail });
-  const forbidden = await program("local", common.loadValidator);
-  assert.equal((await forbidden()).source, "server");
-  assert.equal((await forbidden(notFound)).code, "not_found");
-  await rejects(forbidden(down), "unavailable");
 });
+
+const absent: [string, PropertyDescriptor | undefined][] = [
+  ["forbidden by the user", { get: fail }],
+  ["null, as in some embedded browsers", { value: null }],
+  ["not there", undefined],
+];
+for (const [about, property] of absent) {
+  test(`a localStorage that is ${about}`, async (t) => {
+    if (property) stub(t, property);
+    await rejects(program("local"), "invalid_argument", /^leases: .*no localStorage/);
+
+    stub(t, { value: {} }, "window");
+    for (const load of [loadValidator, common.loadValidator]) {
+      const ask = await program("local", load);
+      assert.equal((await ask()).source, "server");
+      assert.equal((await ask(notFound)).code, "not_found");
+      await rejects(ask(down), "unavailable");
+    }
+  });
+}
 
 test("two tabs", async (t) => {
   const texts = stubLocalStorage(t);

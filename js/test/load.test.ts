@@ -1,10 +1,12 @@
 // Loading: what may be loaded, what is shared, and why a load fails.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { LicenseError, type LoadOptions, loadValidator } from "whop-license";
 import { packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./support.js";
 
@@ -223,14 +225,51 @@ for (const [name, message] of [
   ["CompileError", "call to WebAssembly.compile() blocked by CSP"],
   ["EvalError", "Refused to create a WebAssembly object"],
 ] as const) {
-  test(`a policy against WebAssembly: ${message.slice(0, 60)}`, async (t) => {
-    t.mock.method(WebAssembly, "compile", async () => {
-      throw Object.assign(new Error(message), { name });
+  // WebKit refuses when it instantiates, the others when they compile.
+  for (const method of ["compile", "instantiate"] as const) {
+    test(`a policy against WebAssembly, to ${method}: ${message.slice(0, 60)}`, async (t) => {
+      t.mock.method(WebAssembly, method, async () => {
+        throw Object.assign(new Error(message), { name });
+      });
+      const load = loadValidator({ endpoint, wasm: Uint8Array.from(bytes) });
+      await rejects(load, "load_failed", /Add 'wasm-unsafe-eval' to its script-src/);
     });
-    const load = loadValidator({ endpoint, wasm: Uint8Array.from(bytes) });
-    await rejects(load, "load_failed", /Add 'wasm-unsafe-eval' to its script-src/);
-  });
+  }
 }
+
+test("a module that can't be started", async (t) => {
+  t.mock.method(WebAssembly, "instantiate", async () => {
+    throw new RangeError("Out of memory");
+  });
+  const load = loadValidator({ endpoint, wasm: Uint8Array.from(bytes) });
+  await rejects(load, "load_failed", /can't be started: Out of memory/);
+});
+
+test("a runtime without a global crypto, as Node 18", async () => {
+  const without = (load: string) => `
+    import { readFileSync } from "node:fs";
+    import { createRequire } from "node:module";
+    delete globalThis.crypto;
+    const require = createRequire(import.meta.url);
+    const { loadValidator } = ${load};
+    const wasm = readFileSync("dist/whop-license.wasm");
+    const settings = { endpoint: "http://127.0.0.1:9", publicKey: "${publicKey}", wasm };
+    await loadValidator(settings)
+      .then(({ validateLicense }) => validateLicense("A1B2C3", "m", { maxAttempts: 1 }))
+      .catch(({ name, code, message }) => console.log(name, code, message, typeof crypto));
+  `;
+  for (const [load, expected] of [
+    ['require("whop-license")', /^LicenseError unavailable .* undefined$/],
+    ['await import("whop-license")', /^LicenseError unavailable .* undefined$/],
+    // The page's form brings none of its own.
+    ['await import("./dist/index.js")', /^LicenseError load_failed There is no `crypto` here/],
+  ] as const) {
+    const args = ["--input-type=module", "--eval", without(load)];
+    const options = { cwd: packageFolder, timeout: 60_000 };
+    const { stdout } = await promisify(execFile)(process.execPath, args, options);
+    assert.match(stdout.trim(), expected);
+  }
+});
 
 test("a package of another version than the module", async () => {
   const stale = join(folder, "stale");

@@ -152,6 +152,11 @@ for (const { name, add, node: runner = [node], config, without, elsewhere } of m
   }
 }
 
+test("npm: for a 32-bit app on Windows", async () => {
+  const { sidecars } = await install([...npmAdd, "--os=win32", "--cpu=ia32"]);
+  assert.deepEqual(sidecars, ["@whop-license/sidecar-win32-x64"]);
+});
+
 test("nothing else was asked of the registry", () => {
   assert.deepEqual(registry.unknown, []);
 });

@@ -143,6 +143,12 @@ test("a platform that has no package", () => {
   }
 });
 
+test("a 32-bit app on Windows takes the 64-bit program", () => {
+  const set =
+    'Object.defineProperties(process, { platform: { value: "win32" }, arch: { value: "ia32" } });';
+  refused(/The package @whop-license\/sidecar-win32-x64 is not installed/, set);
+});
+
 test("a program of the seller's own may be any", () => {
   const own = join(project, "own.sh");
   writeFileSync(own, `#!/bin/sh\nexec '${kept}'\n`);

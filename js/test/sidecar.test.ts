@@ -13,7 +13,7 @@ import {
 import { createRequire } from "node:module";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { afterEach, test } from "node:test";
+import { afterEach, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { LicenseError } from "whop-license";
 import { createSidecar, machineId, type Sidecar, type SidecarOptions } from "whop-license/sidecar";
@@ -423,6 +423,66 @@ test("a sidecar that can't be started", async (t) => {
       assert.ok(error instanceof LicenseError);
     });
   }
+});
+
+test("a path that is too long for Windows", async (t) => {
+  const { platform } = process;
+  t.after(() => Object.defineProperty(process, "platform", { value: platform }));
+  Object.defineProperty(process, "platform", { value: "win32" });
+  const folders = (length: number) => join("/", "x/".repeat(length)).slice(0, length);
+  const ask = (length: number) => sidecar({ path: folders(length) }).machineId();
+  await rejects(ask(259), "load_failed", /There is no sidecar/);
+  await rejects(ask(260), "load_failed", /longer than 259 characters.*shorter path/);
+});
+
+/** Notes each timer that is set, until the test is over. */
+function timers(t: TestContext): { next(): Promise<{ ms: number; expire: () => void }> } {
+  const set: { ms: number; expire: () => void }[] = [];
+  let noted = () => {};
+  const { setTimeout } = globalThis;
+  t.mock.method(globalThis, "setTimeout", (run: () => void, ms: number) => {
+    set.push({ ms, expire: run });
+    noted();
+    return setTimeout(run, 60_000);
+  });
+  const next = async () => {
+    while (set.length === 0) {
+      await new Promise<void>((resolve) => {
+        noted = resolve;
+      });
+    }
+    return set.shift() as { ms: number; expire: () => void };
+  };
+  return { next };
+}
+
+test("the first start may take longer than a call", async (t) => {
+  const timer = timers(t);
+  const expire = async (ms: number) => {
+    const next = await timer.next();
+    assert.equal(next.ms, ms);
+    next.expire();
+  };
+  const silent = sidecar({ path: fake("answers.initialize = () => {};") });
+  for (let start = 0; start < 2; start++) {
+    const call = silent.machineId();
+    await expire(30_000);
+    await rejects(call, "timeout", /within 30000 ms/);
+  }
+  const patient = sidecar({ path: fake("answers.initialize = () => {};"), timeoutMs: 40_000 });
+  const waiting = patient.machineId();
+  await expire(40_000);
+  await rejects(waiting, "timeout", /within 40000 ms/);
+
+  const hanging = sidecar({ path: fake("answers.machineId = () => {};") });
+  const first = hanging.machineId();
+  assert.equal((await timer.next()).ms, 30_000);
+  await expire(5000);
+  await rejects(first, "timeout", /within 5000 ms/);
+  const second = hanging.machineId();
+  assert.equal((await timer.next()).ms, 5000, "it has started before");
+  await expire(5000);
+  await rejects(second, "timeout", /within 5000 ms/);
 });
 
 test("a path into Electron's archive", async () => {

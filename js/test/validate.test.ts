@@ -199,7 +199,11 @@ test("no answer in time", async () => {
 });
 
 test("a host that fetch can't read is a wrong argument, and no outage", async () => {
-  for (const host of ["xn--0", "xn--a.example", "1.2.3.999"]) {
+  const hosts = ["1.2.3.999", "xn--0", "xn--a.example"];
+  // Newer versions of Node can read those that start with "xn--".
+  const unreadable = hosts.filter((host) => !URL.canParse(`https://${host}`));
+  assert.equal(unreadable[0], hosts[0]);
+  for (const host of unreadable) {
     await rejects(
       validateLicense(KEY, "m", { endpoint: `https://${host}` }),
       "invalid_argument",

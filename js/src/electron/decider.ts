@@ -1,3 +1,4 @@
+import { webcrypto } from "node:crypto";
 import type { LoadOptions } from "../api.js";
 import type { LicenseError } from "../errors.js";
 import type { LeaseStore } from "../lease-store.js";
@@ -26,13 +27,13 @@ export function createDecider(
   options: DeciderOptions,
   { wasm, machineId, store, tell }: DeciderParts,
 ): Decide {
-  const load = createLoader(
-    () => {
+  const load = createLoader({
+    defaultWasm: () => {
       throw new Error("the module is given as bytes");
     },
-    undefined,
-    store,
-  );
+    crypto: webcrypto,
+    defaultStore: store,
+  });
   const revalidates = options.revalidateAfterMs !== undefined;
   let loading: Promise<Validator> | undefined;
 

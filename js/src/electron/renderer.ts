@@ -71,13 +71,12 @@ const OPTIONS = [
 ] as const;
 
 function electronLoader(): (options: ElectronLoadOptions) => Promise<ElectronValidator> {
-  const load = createLoader(
-    () => {
+  const load = createLoader({
+    defaultWasm: () => {
       throw new Error("the module comes from the main process");
     },
-    undefined,
-    licenseStore,
-  );
+    defaultStore: licenseStore,
+  });
   let given: Promise<[Uint8Array, MachineId]> | undefined;
 
   function askHost(): Promise<[Uint8Array, MachineId]> {
