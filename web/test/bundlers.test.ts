@@ -51,7 +51,7 @@ suite("bundlers", () => {
     const key = page.getByRole("textbox", { name: "License key" });
     await key.fill(sampleKeys.unknown);
     await key.press("Enter");
-    await page.getByRole("heading", { name: "There is no license with this key" }).waitFor();
+    await page.getByRole("heading", { name: "License key not found" }).waitFor();
     assert.equal(await page.getByText("What the customer paid for.").isVisible(), false);
     await key.fill(sampleKeys.good);
     await key.press("Enter");

@@ -69,7 +69,7 @@ describe(`the Electron example ${runsIn}`, () => {
     const input = page.getByRole("textbox", { name: "License key" });
     await input.fill("ELECTRON-UNKNOWN");
     await input.press("Enter");
-    await page.getByText("There is no license with this key").waitFor();
+    await page.getByText("License key not found").waitFor();
     await input.fill(key);
     await input.press("Enter");
     await page.getByText("This is what your customer paid for.").waitFor();
@@ -105,7 +105,7 @@ describe(`the Electron example ${runsIn}`, () => {
     await page.evaluate(() => void open("http://127.0.0.1:9/"));
     await page.getByRole("textbox", { name: "License key" }).fill("ELECTRON-UNKNOWN");
     await page.keyboard.press("Enter");
-    await page.getByText("There is no license with this key").waitFor();
+    await page.getByText("License key not found").waitFor();
     assert.equal(page.url(), address);
     assert.equal(page.context().pages().length, 1);
     await app.quit();

@@ -53,7 +53,7 @@ suite("the answers that a license gate gets", () => {
     [
       refusal("not_found"),
       "refused",
-      /no license with this key/,
+      /License key not found/,
       { links: ["Open Whop", "Get a license"] },
     ],
     [
@@ -65,10 +65,15 @@ suite("the answers that a license gate gets", () => {
     [
       { error: "invalid_argument", message: "endpoint: is no URL" },
       "error",
-      /seller’s set-up/,
+      /seller’s side/,
       { links: ["Contact support"] },
     ],
-    [{ error: "unauthorized" }, "error", /seller’s set-up/, { links: ["Contact support"] }],
+    [
+      { error: "unauthorized" },
+      "error",
+      /refused the request/,
+      { links: ["Contact support"], retry: true },
+    ],
     [{ error: "rate_limited" }, "error", /Too many checks/, { retry: true }],
     [{ error: "unavailable" }, "error", /can’t be reached/, { retry: true }],
     [{ error: "timeout" }, "error", /didn’t answer in time/, { retry: true }],
@@ -76,13 +81,13 @@ suite("the answers that a license gate gets", () => {
     [
       { error: "bad_response" },
       "error",
-      /made no sense/,
+      /network got in the way/,
       { links: ["Contact support"], retry: true },
     ],
     [
       { error: "untrusted_response" },
       "error",
-      /can’t be trusted/,
+      /can’t be verified/,
       { links: ["Contact support"], retry: true },
     ],
     [
@@ -94,7 +99,7 @@ suite("the answers that a license gate gets", () => {
     [
       { error: "load_failed" },
       "error",
-      /couldn’t be started/,
+      /couldn’t start/,
       { links: ["Contact support"], retry: true },
     ],
   ];
@@ -140,6 +145,53 @@ suite("the answers that a license gate gets", () => {
         await p.answer(valid());
         assert.equal(await p.content.isVisible(), true);
       }
+    }
+  });
+
+  test("what another on the network may have answered blames neither the license nor the seller", async (t) => {
+    const p = await open(t);
+    for (const error of ["bad_response", "untrusted_response", "unauthorized"] as const) {
+      await p.check({ error });
+      const said = await p.gate.locator("[part=result]").innerText();
+      assert.match(said, /login page, a firewall, or a proxy.*was not checked/s, error);
+      assert.match(said, /sign in.*another network.*Try again/s, error);
+      assert.doesNotMatch(said, /seller’s side|isn’t set up/, error);
+      assert.equal(await p.retry.isVisible(), true);
+    }
+  });
+
+  test("a lease that the clock kept from standing in", async (t) => {
+    const p = await open(t);
+    const cause = { reason: "clock", message: `the clock is behind ${key}` };
+    for (const error of ["unavailable", "bad_response", "untrusted_response"] as const) {
+      await p.check({ error, cause });
+      assert.equal(await p.state(), "error");
+      const said = await p.gate.locator("[part=result]").innerText();
+      assert.match(said, /clock is wrong.*Set this computer’s date, time, and time zone/s);
+      assert.equal(await p.retry.isVisible(), true);
+      const { detail } = (await p.events()).at(-1) ?? {};
+      assert.equal(detail?.code, error);
+      assert.deepEqual(detail?.cause, { reason: "clock" });
+    }
+    await p.check({ error: "unavailable", cause: { reason: "expired" } });
+    assert.match(await p.gate.locator("[part=result]").innerText(), /can’t be reached/);
+    assert.equal((await p.events()).at(-1)?.detail.cause, undefined);
+  });
+
+  test("a lease opens it whatever kept the server from being heard", async (t) => {
+    for (const code of ["bad_response", "untrusted_response", "rate_limited", "unavailable"]) {
+      const p = await open(t);
+      const error = { code, message: `Something answered about ${key}.`, status: 404 };
+      const leaseExpiresAt = new Date(Date.now() + 5.5 * 86_400_000).toISOString();
+      await p.check(valid({ source: "lease", leaseExpiresAt, error }));
+      assert.equal(await p.state(), "open");
+      assert.equal(await p.content.isVisible(), true);
+      assert.match(await p.gate.locator("[part=notice]").innerText(), /valid for 5 days/);
+      const [event] = await p.events();
+      assert.deepEqual(event?.detail.error, {
+        ...error,
+        message: "Something answered about •••.",
+      });
     }
   });
 
@@ -312,7 +364,7 @@ suite("the answers that a license gate gets", () => {
     await p.submit("not/a/key");
     await p.page.getByText("This can’t be a license key.").first().waitFor();
     await p.submit();
-    await title.getByText("There is no license with this key").waitFor();
+    await title.getByText("License key not found").waitFor();
     await simulator.add({ license_key: key, metadata: { HWID: "machine-0" } });
     await p.submit();
     await title.getByText("in use on another machine").waitFor();

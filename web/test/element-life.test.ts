@@ -87,6 +87,27 @@ suite("a license gate in time", () => {
     );
   });
 
+  test("another network may help after whatever a network can do", async (t) => {
+    const p = await open(t);
+    const goOnline = () => p.page.evaluate(() => dispatchEvent(new Event("online")));
+    for (const error of [
+      ...(["unavailable", "timeout"] as const),
+      ...(["bad_response", "untrusted_response", "unauthorized"] as const),
+    ]) {
+      await p.check({ error });
+      const before = (await p.calls()).length;
+      await goOnline();
+      assert.equal((await p.calls()).length, before + 1, error);
+      await p.answer(refusal("inactive"));
+    }
+    for (const plan of [refusal("not_found"), { error: "no_machine_id" } as const]) {
+      await p.check(plan);
+      const before = (await p.calls()).length;
+      await goOnline();
+      assert.equal((await p.calls()).length, before);
+    }
+  });
+
   test("a countdown to the next try", async (t) => {
     const p = await open(t, { clock: true });
     await p.check({ error: "rate_limited", retryAfterMs: 125_000 });
@@ -138,18 +159,18 @@ suite("a license gate in time", () => {
     const notice = p.gate.locator("[part=notice]");
     assert.equal(
       await notice.innerText(),
-      "Your license stays valid for 3 days without a connection.",
+      "Your license stays valid for 3 days without a connection to the license server.",
     );
     assert.match(await p.status.innerText(), /valid\s+Your license stays valid for 3 days/);
     await p.page.clock.runFor(hour);
     assert.equal(
       await notice.innerText(),
-      "Your license stays valid for 2 days without a connection.",
+      "Your license stays valid for 2 days without a connection to the license server.",
     );
     await p.page.clock.runFor(2 * day);
     assert.equal(
       await notice.innerText(),
-      "Your license stays valid for 23 hours without a connection.",
+      "Your license stays valid for 23 hours without a connection to the license server.",
     );
     assert.equal((await p.calls()).length, 1);
 
@@ -165,6 +186,7 @@ suite("a license gate in time", () => {
     // A lease that is over by this clock is no reason to ask at once, or often.
     await p.check(lease(0));
     assert.equal(await p.state(), "open");
+    assert.match(await notice.innerText(), /was checked without a connection/);
     await p.page.clock.runFor(hour - 1000);
     assert.equal((await p.calls()).length, 3);
     await p.page.clock.runFor(1000);
@@ -289,7 +311,7 @@ suite("a license gate in time", () => {
     await p.check(valid({ source: "lease" }));
     assert.equal(
       await p.gate.locator("[part=notice]").innerText(),
-      "Your license was checked without a connection.",
+      "Your license was checked without a connection to the license server.",
     );
     assert.equal((await p.calls()).length, 3);
     await p.page.context().setOffline(true);

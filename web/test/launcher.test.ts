@@ -74,7 +74,7 @@ suite("the launcher page", () => {
     {
       key: "L-UNKNOWN",
       code: "not_found",
-      says: /no license with this key.*Copy the key/s,
+      says: /key not found.*Copy the whole key/s,
       whop: true,
     },
     {
@@ -89,7 +89,12 @@ suite("the launcher page", () => {
       code: "unauthorized",
       says: /seller.*Your license is not the cause.*Contact the seller/s,
     },
-    { key: "L-429", code: "rate_limited", says: /pause.*was not checked.*Wait/s, retry: true },
+    {
+      key: "L-429",
+      code: "rate_limited",
+      says: /asking you to wait.*was not checked.*Wait/s,
+      retry: true,
+    },
     { key: "L-500", code: "unavailable", says: /can’t be reached.*was not checked/s, retry: true },
     {
       key: "L-RESET",
@@ -97,11 +102,16 @@ suite("the launcher page", () => {
       says: /can’t be reached.*was not checked/s,
       retry: true,
     },
-    { key: "L-HTML", code: "bad_response", says: /made no sense.*was not checked/s, retry: true },
+    {
+      key: "L-HTML",
+      code: "bad_response",
+      says: /answered in the license server’s place.*was not checked.*another network/s,
+      retry: true,
+    },
     {
       key: "L-REDIRECT",
       code: "bad_response",
-      says: /made no sense.*was not checked/s,
+      says: /answered in the license server’s place.*was not checked.*another network/s,
       retry: true,
     },
   ];

@@ -25,18 +25,32 @@ const verdicts = {
 
 const errors = {
   invalid_argument: { tone: "warn", support: true },
-  unauthorized: { tone: "warn", support: true },
+  unauthorized: { tone: "warn", support: true, retry: true },
   rate_limited: { tone: "warn", retry: true },
   unavailable: { tone: "warn", retry: true },
   timeout: { tone: "warn", retry: true },
   aborted: { tone: "neutral", retry: true },
   bad_response: { tone: "warn", support: true, retry: true },
-  untrusted_response: { tone: "bad", support: true, retry: true },
+  untrusted_response: { tone: "warn", support: true, retry: true },
   no_machine_id: { tone: "warn", support: true, retry: true },
   load_failed: { tone: "warn", support: true, retry: true },
 } as const;
 
-export const manners: Readonly<Record<OutcomeCode, Manner>> = { ...verdicts, ...errors };
+export const manners: Readonly<Record<OutcomeCode, Manner>> = {
+  ...verdicts,
+  ...errors,
+  clock: { tone: "warn", retry: true },
+};
+
+/** What an answer is shown as. */
+export function outcomeOf(answer: Answer): OutcomeCode {
+  return answer instanceof LicenseError && isOfClock(answer) ? "clock" : answer.code;
+}
+
+/** Whether a stored lease could not stand in because of this computer's clock. */
+function isOfClock({ cause }: LicenseError): boolean {
+  return (cause as { reason?: unknown } | null | undefined)?.reason === "clock";
+}
 
 /**
  * Reads a verdict, and takes the license key out of it; undefined where the
@@ -47,11 +61,21 @@ export function readVerdict(value: unknown, licenseKey = ""): Verdict | undefine
   const verdict = { ...value } as Verdict;
   if (verdict.valid === true && verdict.code === "valid" && isObject(verdict.membership)) {
     const { license_key: _, ...membership } = verdict.membership;
-    return { ...verdict, membership };
+    const { error } = verdict as { error?: unknown };
+    return {
+      ...verdict,
+      membership,
+      ...(isObject(error) && { error: readFailure(error, licenseKey) }),
+    };
   }
   const refused = verdict.code !== "valid" && Object.hasOwn(verdicts, verdict.code);
   if (verdict.valid !== false || !refused) return undefined;
   return { ...verdict, message: redact(String(verdict.message), licenseKey) };
+}
+
+/** Why the server was not heard, without the license key. */
+function readFailure(error: { message?: unknown }, licenseKey: string): object {
+  return { ...error, message: redact(String(error.message), licenseKey) };
 }
 
 function isObject(value: unknown): value is object {
@@ -65,7 +89,7 @@ export function isLicenseError(thrown: unknown): thrown is LicenseError {
 
 /**
  * Makes a LicenseError of whatever was thrown, without the license key, and so
- * without a cause, which may hold it anywhere.
+ * without a cause, which may hold it anywhere, but for the one that is the clock.
  */
 export function readError(thrown: unknown, licenseKey = ""): LicenseError {
   try {
@@ -76,6 +100,7 @@ export function readError(thrown: unknown, licenseKey = ""): LicenseError {
           retryable: retryable === true,
           status: typeof status === "number" ? status : undefined,
           retryAfterMs: Number(retryAfterMs) > 0 ? Number(retryAfterMs) : undefined,
+          cause: isOfClock(thrown) ? { reason: "clock" } : undefined,
         });
       }
     }
@@ -145,6 +170,8 @@ export function leaseNotice(
   const end = leaseEnd(answer);
   if (end === undefined) return { text: texts.leaseWithoutEnd, urgent: true };
   const left = end - Date.now();
+  // It stands all the same, so this computer's clock is wrong.
+  if (left <= 0) return { text: texts.leaseWithoutEnd, urgent: true };
   const time = timeLeft(left, texts.locale, Math.floor);
   return { text: texts.lease(time, new Date(end)), urgent: left < URGENT };
 }

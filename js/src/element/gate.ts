@@ -1,6 +1,14 @@
 import { invalid, LicenseError } from "../errors.js";
 import type { Verdict } from "../verdict.js";
-import { type Answer, blamesKey, leaseEnd, leaseNotice, readVerdict, reportOf } from "./answer.js";
+import {
+  type Answer,
+  blamesKey,
+  leaseEnd,
+  leaseNotice,
+  outcomeOf,
+  readVerdict,
+  reportOf,
+} from "./answer.js";
 import {
   check,
   type GateMachineId,
@@ -31,6 +39,8 @@ interface Run {
 
 const HOUR = 3_600_000;
 const MAX_WAIT = 24 * HOUR;
+/** What another network, or having one at all, may change. */
+const NETWORK = /^(unavailable|timeout|bad_response|untrusted_response|unauthorized)$/;
 const PROPERTIES = ["texts", "store", "machineId", "validator"] as const;
 
 // Where there is no DOM, as on a server, the module can be imported all the same.
@@ -224,7 +234,7 @@ export class WhopLicenseGate extends Base {
 
   readonly #online = (): void => {
     const leased = this.#state === "open" && this.verdict?.source === "lease";
-    const lost = /^(unavailable|timeout)$/.test(this.#answer?.code ?? "");
+    const lost = NETWORK.test(this.#answer?.code ?? "");
     // Not over a key that the customer is changing.
     const same = this.#view.input.value.trim() === this.#licenseKey;
     if (leased || (lost && same)) void this.recheck();
@@ -348,8 +358,9 @@ export class WhopLicenseGate extends Base {
       resultTitle.focus();
       this.#view.announce();
     } else {
-      const { title } = this.#texts.outcomes[answer.code];
-      this.#view.announce(title, outcomeText(this.#texts, answer.code, navigator.onLine));
+      const outcome = outcomeOf(answer);
+      const { title } = this.#texts.outcomes[outcome];
+      this.#view.announce(title, outcomeText(this.#texts, outcome, navigator.onLine));
     }
   }
 

@@ -1,8 +1,11 @@
 import { invalid, type LicenseErrorCode } from "../errors.js";
 import type { Verdict } from "../verdict.js";
 
-/** The code of a verdict or of an error. */
-export type OutcomeCode = Verdict["code"] | LicenseErrorCode;
+/**
+ * The code of a verdict or of an error, or `clock`: whatever the error is, a
+ * stored lease would have opened the gate if this computer's clock were right.
+ */
+export type OutcomeCode = Verdict["code"] | LicenseErrorCode | "clock";
 
 /** What the customer is told about one outcome. */
 export interface OutcomeTexts {
@@ -72,20 +75,22 @@ const contactSeller = "Contact the seller and send them the details below.";
 const keepsHappening =
   "If this keeps happening, contact the seller and send them the details below.";
 const network = ["Check your internet connection.", "Try again in a few minutes."];
-const sellersFault: OutcomeTexts = {
-  title: "The seller’s set-up has a fault",
-  text: "The check itself was refused. Your license is not the cause.",
-  next: [contactSeller],
-};
+const between = "a Wi-Fi login page, a firewall, or a proxy";
+const elsewhere = [
+  "If this Wi-Fi has a login page, open it in your browser and sign in.",
+  "Otherwise, switch to another network, such as your phone’s hotspot, or turn off your VPN.",
+  "Try again.",
+  keepsHappening,
+];
 
 /** The gate's texts in English. */
 export const defaultTexts: GateTexts = {
   locale: "en",
   title: "Enter your license key",
-  intro: "You received it on Whop with your purchase.",
+  intro: "It came with your purchase on Whop.",
   label: "License key",
   placeholder: "A1B2C3-D4E5F6-G7H8I9",
-  help: "You find it with your memberships on Whop.",
+  help: "You’ll find it under Memberships on Whop.",
   submit: "Check license",
   busy: "Checking…",
   checking: "Checking your license…",
@@ -102,12 +107,13 @@ export const defaultTexts: GateTexts = {
   retryIn: (time) => `You can try again in ${time}.`,
   retryNow: "You can try again now.",
   details: "Details for support",
-  lease: (time) => `Your license stays valid for ${time} without a connection.`,
-  leaseWithoutEnd: "Your license was checked without a connection.",
+  lease: (time) =>
+    `Your license stays valid for ${time} without a connection to the license server.`,
+  leaseWithoutEnd: "Your license was checked without a connection to the license server.",
   outcomes: {
     valid: {
       title: "Your license is valid",
-      text: "It is active and may be used on this machine.",
+      text: "It’s active and can be used on this machine.",
       next: [],
     },
     metadata_mismatch: {
@@ -115,16 +121,16 @@ export const defaultTexts: GateTexts = {
       text: "A license key works on the machine that used it first.",
       next: [
         "Open your memberships on Whop and choose this product.",
-        "Press Reset Key.",
+        "Select Reset Key.",
         "Come back here and try again.",
       ],
     },
     not_found: {
-      title: "There is no license with this key",
-      text: "The server was asked and doesn’t know it.",
+      title: "License key not found",
+      text: "The license server doesn’t recognize this key.",
       next: [
-        "Copy the key again from your memberships on Whop, all of it.",
-        "Make sure that it belongs to this product.",
+        "Copy the whole key again from Memberships on Whop.",
+        "Make sure it belongs to this product.",
       ],
     },
     inactive: {
@@ -132,11 +138,19 @@ export const defaultTexts: GateTexts = {
       text: "It was canceled, or it has expired.",
       next: ["Open your memberships on Whop and renew it.", "Come back here and try again."],
     },
-    invalid_argument: sellersFault,
-    unauthorized: sellersFault,
+    invalid_argument: {
+      title: "There’s a problem on the seller’s side",
+      text: "The license check isn’t set up correctly. Your license isn’t the cause.",
+      next: [contactSeller],
+    },
+    unauthorized: {
+      title: "The license server refused the request",
+      text: `Something on the network, such as ${between}, may have answered in its place. ${notChecked}`,
+      next: elsewhere,
+    },
     rate_limited: {
-      title: "Too many checks at the moment",
-      text: `The server asks for a pause. ${notChecked}`,
+      title: "Too many checks right now",
+      text: `The license server is asking you to wait. ${notChecked}`,
       next: ["Wait a moment, then try again."],
     },
     unavailable: { title: "The license server can’t be reached", text: notChecked, next: network },
@@ -148,34 +162,39 @@ export const defaultTexts: GateTexts = {
     aborted: {
       title: "The check was canceled",
       text: notChecked,
-      next: ["Try again whenever you like."],
+      next: ["Try again when you’re ready."],
     },
     bad_response: {
-      title: "The answer made no sense",
-      text: `What came back was not a license server’s answer. ${notChecked}`,
-      next: [
-        "On a hotel, airport or company network, sign in to the network first.",
-        "Try again.",
-        keepsHappening,
-      ],
+      title: "Something on the network got in the way",
+      text: `Something answered in the license server’s place, such as ${between}. ${notChecked}`,
+      next: elsewhere,
     },
     untrusted_response: {
-      title: "The answer can’t be trusted",
-      text: `It doesn’t carry the seller’s signature. ${notChecked}`,
-      next: ["Try again on another network.", keepsHappening],
+      title: "The answer can’t be verified",
+      text: `It isn’t signed by the license server. Something on the network, such as ${between}, may have answered in its place. ${notChecked}`,
+      next: elsewhere,
     },
     no_machine_id: {
       title: "This machine can’t be identified",
-      text: "No machine id was found, and a license is bound to one.",
+      text: "A license is tied to one machine, and this one’s id couldn’t be read.",
       next: [contactSeller],
     },
     load_failed: {
-      title: "The license check couldn’t be started",
-      text: `A part of it is missing or was blocked. ${notChecked}`,
+      title: "The license check couldn’t start",
+      text: `Part of it is missing or was blocked. ${notChecked}`,
       next: [
-        "Start the app again, or reload the page.",
-        "Turn off extensions that block parts of pages, or use a current browser.",
+        "Restart the app, or reload the page.",
+        "Turn off browser extensions that block content, or update your browser.",
         keepsHappening,
+      ],
+    },
+    clock: {
+      title: "This computer’s clock is wrong",
+      text: "The license server couldn’t be reached, and your license can be checked without it only while the clock is right.",
+      next: [
+        "Set this computer’s date, time, and time zone.",
+        "Check your internet connection.",
+        "Try again.",
       ],
     },
   },

@@ -1,6 +1,6 @@
 // What the gate shows: its shadow tree, built by DOM calls alone, so that it
 // works under a policy that forbids inline styles and markup from strings.
-import { type Answer, blamesKey, type Manner, manners } from "./answer.js";
+import { type Answer, blamesKey, type Manner, manners, outcomeOf } from "./answer.js";
 import { MAX_LENGTH } from "./store.js";
 import { styleSheet } from "./styles.js";
 import type { GateTexts, OutcomeCode } from "./texts.js";
@@ -196,13 +196,14 @@ export class View {
 
   #renderResult(model: Model, answer: Answer): void {
     const { texts, links } = model;
-    const { tone, manage, buy, support, retry } = manners[answer.code];
-    const { next } = texts.outcomes[answer.code];
+    const outcome = outcomeOf(answer);
+    const { tone, manage, buy, support, retry } = manners[outcome];
+    const { title, next } = texts.outcomes[outcome];
     this.#result.dataset.tone = tone;
     this.#result.dataset.code = answer.code;
     this.#icon.lastElementChild?.setAttribute("d", TONES[tone]);
-    this.resultTitle.textContent = texts.outcomes[answer.code].title;
-    this.#resultText.textContent = outcomeText(texts, answer.code, model.online);
+    this.resultTitle.textContent = title;
+    this.#resultText.textContent = outcomeText(texts, outcome, model.online);
     this.#nextTitle.textContent = texts.next;
     this.#nextTitle.hidden = this.#next.hidden = next.length === 0;
     this.#next.replaceChildren(...next.map((step) => make("li", "", {}, step)));
