@@ -100,7 +100,7 @@ func (v vector) check(t *testing.T) {
 	var err error
 	switch v.Call {
 	case "verify":
-		claims, err = lease.Verify(v.Token, v.keys(t), v.expect(), v.Nonce, v.NowMs)
+		claims, err = lease.Verify(v.Token, v.keys(t), v.expect(), v.Nonce)
 	case "standIn":
 		claims, err = lease.StandIn(v.Token, v.keys(t), v.expect(), lease.Clock{NowMs: v.NowMs, LastSeenMs: v.LastSeenMs})
 	case "parsePublicKey":

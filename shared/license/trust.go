@@ -46,7 +46,7 @@ func (q *Query) verify(v *Verdict, token string, status int) error {
 	if token == "" {
 		return untrusted("it has no lease, so anyone could have written it", nil)
 	}
-	claims, err := lease.Verify(token, q.Trust.Keys, q.expect(v.Membership.text("id")), q.Nonce, v.CheckedAtMs)
+	claims, err := lease.Verify(token, q.Trust.Keys, q.expect(v.Membership.text("id")), q.Nonce)
 	if err != nil {
 		return untrusted(err.Error(), err)
 	}
@@ -65,7 +65,7 @@ func (q *Query) standIn(nowMs int64, unexpired bool) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	if unexpired && max(clock.NowMs, clock.LastSeenMs) >= claims.ExpiresAt*1000 {
+	if unexpired && !claims.Unexpired(clock) {
 		return nil, errExpired
 	}
 	return &Verdict{
