@@ -30,10 +30,12 @@ type Clock struct {
 // JavaScript Date can.
 const maxClock = 8_640_000_000_000_000
 
-// correctedMs returns the time by the clock plus its skew.
-func (c Clock) correctedMs() int64 {
-	return min(max(c.NowMs, -maxClock), maxClock) + min(max(c.SkewMs, -maxClock), maxClock)
+// times returns the time by the clock plus its skew, and the latest time seen.
+func (c Clock) times() (now, seen int64) {
+	return clamp(c.NowMs) + clamp(c.SkewMs), clamp(c.LastSeenMs)
 }
+
+func clamp(ms int64) int64 { return min(max(ms, -maxClock), maxClock) }
 
 // Verify returns the claims of a lease that a server sent in answer to the
 // request that carried nonce, or an [*Error]. Without a nonce, or with none of
@@ -71,13 +73,13 @@ func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, 
 	if err != nil {
 		return Claims{}, err
 	}
-	now := clock.correctedMs()
+	now, seen := clock.times()
 	switch {
 	case now < (c.IssuedAt-Drift)*1000:
 		return Claims{}, leaseToken.refuse(ReasonClock, " was issued later than this machine's clock says it is; set the clock, or connect to the server")
-	case clock.LastSeenMs > 0 && now < clock.LastSeenMs-Drift*1000:
+	case seen > 0 && now < seen-Drift*1000:
 		return Claims{}, leaseToken.refuse(ReasonClock, " can't be judged, as this machine's clock was turned back or stood still; set the clock, or connect to the server")
-	case max(now, clock.LastSeenMs) > c.StandsInUntil()*1000:
+	case max(now, seen) > c.StandsInUntil()*1000:
 		return Claims{}, leaseToken.refuse(ReasonExpired, " and its grace have run out; connect to the server to renew it")
 	}
 	return c, nil
@@ -86,7 +88,8 @@ func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, 
 // Unexpired reports whether the lease has not expired, its grace left aside, by
 // a clock with which it stands in.
 func (c Claims) Unexpired(clock Clock) bool {
-	return max(clock.correctedMs(), clock.LastSeenMs) < c.ExpiresAt*1000
+	now, seen := clock.times()
+	return max(now, seen) < c.ExpiresAt*1000
 }
 
 // openLease returns the claims of a lease that was signed for want.

@@ -39,6 +39,27 @@ func claims() lease.Claims {
 	}
 }
 
+// otherNonce is that of another request.
+const otherNonce = "EBESExQVFhcYGRobHB0eHw"
+
+func refusalClaims() lease.RefusalClaims {
+	c := claims()
+	return lease.RefusalClaims{
+		Issuer: c.Issuer, IssuedAt: c.IssuedAt, Nonce: c.Nonce,
+		LicenseKeyHash: c.LicenseKeyHash, MetadataHash: c.MetadataHash, Code: "not_found",
+	}
+}
+
+func refusalPayload(c lease.RefusalClaims) string {
+	p, err := c.Payload()
+	must(err)
+	return string(p)
+}
+
+func (s signer) refusal(c lease.RefusalClaims) string {
+	return s.sign(s.headerOf(lease.RefusalType), refusalPayload(c))
+}
+
 func expect() lease.Expect {
 	c := claims()
 	return lease.Expect{LicenseKeyHash: c.LicenseKeyHash, MetadataHash: c.MetadataHash, Issuer: c.Issuer, Audience: c.Audience, Subject: c.Subject}
@@ -81,8 +102,10 @@ func (s signer) public() string { return b64(s.private.Public().(ed25519.PublicK
 func (s signer) kid() string {
 	return lease.KeyID([32]byte(s.private.Public().(ed25519.PublicKey)))
 }
-func (s signer) header() string {
-	return `{"alg":"EdDSA","kid":"` + s.kid() + `","typ":"` + lease.Type + `"}`
+func (s signer) header() string { return s.headerOf(lease.Type) }
+
+func (s signer) headerOf(typ string) string {
+	return `{"alg":"EdDSA","kid":"` + s.kid() + `","typ":"` + typ + `"}`
 }
 
 // sign signs any header and payload.
@@ -207,6 +230,31 @@ func TestPayloadRoundTrip(t *testing.T) {
 	got, err := lease.Verify(token, signer1.keys(t), want, c.Nonce)
 	require.NoError(t, err)
 	assert.Equal(t, c, got)
+}
+
+func TestRefusalPayloadRefuses(t *testing.T) {
+	for name, change := range map[string]func(*lease.RefusalClaims){
+		"no issuer":          func(c *lease.RefusalClaims) { c.Issuer = "" },
+		"no nonce":           func(c *lease.RefusalClaims) { c.Nonce = "" },
+		"long nonce":         func(c *lease.RefusalClaims) { c.Nonce = strings.Repeat("n", 513) },
+		"no code":            func(c *lease.RefusalClaims) { c.Code = "" },
+		"ill-formed Unicode": func(c *lease.RefusalClaims) { c.Code = "\xff" },
+		"a license key":      func(c *lease.RefusalClaims) { c.LicenseKeyHash = licenseKey },
+		"no metadata hash":   func(c *lease.RefusalClaims) { c.MetadataHash = "" },
+		"negative iat":       func(c *lease.RefusalClaims) { c.IssuedAt = -1 },
+		"iat in ms":          func(c *lease.RefusalClaims) { c.IssuedAt *= 1000 },
+		"too long together": func(c *lease.RefusalClaims) {
+			c.Issuer, c.Code = strings.Repeat("\x01", 300), strings.Repeat("\x01", 300)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := refusalClaims()
+			change(&c)
+			made, err := c.Payload()
+			assert.Equal(t, lease.ReasonMalformed, reason(t, err))
+			assert.Nil(t, made)
+		})
+	}
 }
 
 func TestNonce(t *testing.T) {
