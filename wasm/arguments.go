@@ -26,6 +26,7 @@ type call struct {
 	release func() // ends ctx
 
 	dangerouslyAllowBrowser bool
+	ownPackage              bool // the npm package calls, which keeps leases
 }
 
 // reader reads a caller's values, which may be anything.
@@ -63,7 +64,8 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 		return nil, err
 	}
 	// The fourth argument is the npm package's own, for what it adds to every
-	// call: it can so leave the caller's object unread.
+	// call: it can so leave the caller's object unread. Its verdict tells the skew.
+	c.ownPackage = !argument(3).IsUndefined()
 	for _, i := range []int{3, 2} {
 		r.argument = "options"
 		if err := r.options(argument(i), c); err != nil {
@@ -207,7 +209,7 @@ func (r *reader) options(v js.Value, c *call) error {
 		case "preferLease":
 			c.query.Stored.Prefer, err = r.boolean(value)
 		case "clock":
-			c.query.Stored.LastSeenMs, err = r.lastSeen(value)
+			err = r.clock(value, &c.query.Stored)
 		default:
 			r.argument = "options"
 			err = r.invalid("has a member that is no option: " + shown(name))
@@ -266,23 +268,29 @@ func (r *reader) publicKeys(v js.Value) ([]lease.PublicKey, error) {
 	return keys, nil
 }
 
-// lastSeen reads {lastSeen: milliseconds since the epoch}.
-func (r *reader) lastSeen(v js.Value) (ms int64, err error) {
-	err = r.members(v, 1, func(name string, value js.Value) error {
-		if name != "lastSeen" {
-			return r.invalid("has a member that is not lastSeen: " + shown(name))
+// clock reads {lastSeen, skew}: milliseconds since the epoch, and the server's
+// time less this clock's.
+func (r *reader) clock(v js.Value, stored *license.Stored) error {
+	return r.members(v, 2, func(name string, value js.Value) error {
+		least, place := 0.0, &stored.LastSeenMs
+		switch name {
+		case "lastSeen":
+		case "skew":
+			if value.IsUndefined() {
+				return nil
+			}
+			least, place = -maxDate, &stored.SkewMs
+		default:
+			return r.invalid("has a member that is not lastSeen or skew: " + shown(name))
 		}
-		f := -1.0
 		if value.Type() == js.TypeNumber {
-			f = value.Float()
+			if f := value.Float(); f >= least && f <= maxDate {
+				*place = int64(f)
+				return nil
+			}
 		}
-		if !(f >= 0 && f <= maxDate) {
-			return r.invalid("lastSeen must be a time in milliseconds since the epoch")
-		}
-		ms = int64(f)
-		return nil
+		return r.invalid(name + " must be a time in milliseconds that a Date can hold")
 	})
-	return ms, err
 }
 
 // maxDate is the greatest time that a JavaScript Date holds.

@@ -72,7 +72,6 @@ func newRealm(global js.Value) *realm {
 	r.bindPush = bind.Call("call", bind, array.Get("prototype").Get("push"))
 	r.fetchInit = r.dict(
 		"credentials", "omit",
-		"cache", "no-store",
 		"redirect", "manual",
 		"referrerPolicy", "no-referrer",
 	)
@@ -128,16 +127,26 @@ func (r *realm) errorValue(err error) js.Value {
 		e = &license.Error{Code: loadFailed, Message: err.Error(), RetryAfterMs: -1}
 	}
 	members := []any{"name", "LicenseError", "code", string(e.Code), "retryable", e.Retryable()}
+	if e.Argument != "" {
+		members = append(members, "argument", e.Argument)
+	}
 	if e.Status != 0 {
 		members = append(members, "status", e.Status)
 	}
 	if e.RetryAfterMs >= 0 {
 		members = append(members, "retryAfterMs", float64(e.RetryAfterMs))
 	}
-	if cause, ok := e.Cause.(js.Error); ok {
+	switch cause := e.Cause.(type) {
+	case js.Error:
 		members = append(members, "cause", cause.Value)
+	case *lease.Error:
+		members = append(members, "cause", r.define(r.errorClass.New(cause.Message), "reason", string(cause.Reason)))
 	}
-	value := r.errorClass.New(e.Message)
+	return r.define(r.errorClass.New(e.Message), members...)
+}
+
+// define gives an object members, of the given names and values in turn.
+func (r *realm) define(value js.Value, members ...any) js.Value {
 	for i := 0; i < len(members); i += 2 {
 		// Defined, not set: a setter on a prototype can't stand in the way.
 		hidden := members[i] == "name" || members[i] == "cause"

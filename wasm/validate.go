@@ -4,6 +4,7 @@ package main
 
 import (
 	"runtime"
+	"strconv"
 	"syscall/js"
 
 	"github.com/whop-license/whop-license/shared/lease"
@@ -62,9 +63,23 @@ func (m *module) validateLicense(args []js.Value) any {
 			reject.Invoke(m.errorValue(err))
 			return
 		}
-		resolve.Invoke(m.parse.Invoke(string(verdict.AppendJSON(nil))))
+		out := verdict.AppendJSON(nil)
+		if c.ownPackage {
+			out = appendSkew(out, verdict)
+		}
+		resolve.Invoke(m.parse.Invoke(string(out)))
 	}()
 	return promise
+}
+
+// appendSkew adds the skew of a lease that came just now to a verdict's JSON. The
+// npm package keeps it with the lease, and hands the verdict on without it.
+func appendSkew(out []byte, verdict *license.Verdict) []byte {
+	if verdict.FromLease || verdict.Lease == "" {
+		return out
+	}
+	out = append(out[:len(out)-1], `,"skew":`...)
+	return append(strconv.AppendInt(out, verdict.SkewMs, 10), '}')
 }
 
 func (m *module) collect() {

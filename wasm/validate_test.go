@@ -110,7 +110,7 @@ func TestVectors(t *testing.T) {
 		data, err := testdata.Files.ReadFile(file)
 		require.NoError(t, err)
 		var v struct {
-			Query    struct{ LicenseKey string }
+			Query    struct{ LicenseKey, APIKey string }
 			Response struct {
 				Status     int
 				Headers    map[string]string
@@ -121,7 +121,10 @@ func TestVectors(t *testing.T) {
 					Times               int
 				}
 			}
-			Want struct{ Verdict, Error map[string]any }
+			Want struct {
+				Verdict, Error map[string]any
+				Trusted        string
+			}
 		}
 		require.NoError(t, json.Unmarshal(data, &v))
 		t.Run(strings.TrimSuffix(file, ".json"), func(t *testing.T) {
@@ -133,8 +136,17 @@ func TestVectors(t *testing.T) {
 			if v.Query.LicenseKey != "" {
 				key = v.Query.LicenseKey
 			}
-			value, reason := p.call(key, "m1", map[string]any{"maxAttempts": 1})
+			options := map[string]any{"maxAttempts": 1}
+			if v.Query.APIKey != "" {
+				options["apiKey"], options["dangerouslyAllowBrowser"] = v.Query.APIKey, true
+			}
+			value, reason := p.call(key, "m1", options)
 			require.Len(t, p.fetched, 1)
+			untrusted := v.Want.Trusted
+			if untrusted == "" {
+				untrusted = v.Want.Error["code"].(string)
+			}
+			checkTrusted(t, p, key, options, untrusted)
 			if want := v.Want.Error; want != nil {
 				requireCode(t, want["code"].(string), reason)
 				for _, name := range []string{"retryable", "status", "retryAfterMs"} {
@@ -158,6 +170,27 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// checkTrusted asks again with a public key, without a lease and with one that
+// stands in for every error but the caller's own.
+func checkTrusted(t *testing.T, p *page, key string, options map[string]any, code string) {
+	g := newGateway(t, 1)
+	p.global.Set("crypto", js.Global().Get("crypto"))
+	options["publicKey"] = g.public
+	_, reason := p.call(key, "m1", options)
+	requireCode(t, code, reason)
+	assert.Equal(t, code != "invalid_argument" && code != "unauthorized", reason.Get("retryable").Bool())
+	options["lease"] = g.sign("", map[string]string{"HWID": "m1"})
+	value, reason := p.call(key, "m1", options)
+	if code == "invalid_argument" {
+		requireCode(t, code, reason)
+		return
+	}
+	require.True(t, reason.IsUndefined(), "%v", reason)
+	assert.Equal(t, "lease", value.Get("source").String())
+	assert.Equal(t, code, value.Get("error").Get("code").String())
+	assert.NotEmpty(t, value.Get("error").Get("message").String())
+}
+
 func TestRequest(t *testing.T) {
 	p := newPage(t)
 	p.answer = respond(201, []byte(`{"valid":true}`), nil)
@@ -167,11 +200,13 @@ func TestRequest(t *testing.T) {
 	assert.Equal(t, testEndpoint+"/api/v2/memberships/"+testKey+"/validate_license", p.fetched[0].Index(0).String())
 	init := p.fetched[0].Index(1)
 	for name, want := range map[string]string{
-		"method": "POST", "body": `{"metadata":{"HWID":"m1","b":"2"}}`, "credentials": "omit", "cache": "no-store",
+		"method": "POST", "body": `{"metadata":{"HWID":"m1","b":"2"}}`, "credentials": "omit",
 		"redirect": "manual", "referrerPolicy": "no-referrer",
 	} {
 		assert.Equal(t, want, init.Get(name).String(), name)
 	}
+	// It would add headers, and with them a preflight, to every request.
+	assert.True(t, init.Get("cache").IsUndefined())
 	assert.JSONEq(t, `{"Content-Type":"application/json","Accept":"application/json"}`, stringify(init.Get("headers")))
 	assert.True(t, init.Get("signal").InstanceOf(js.Global().Get("AbortSignal")))
 	// What was added to Object.prototype must not get into a request.
@@ -355,6 +390,12 @@ func TestHostileArguments(t *testing.T) {
 		`[` + good + `, "m1", {clock: {lastSeen: NaN}}]`:                                                "clock",
 		`[` + good + `, "m1", {clock: {lastSeen: -1}}]`:                                                 "clock",
 		`[` + good + `, "m1", {clock: {lastSeen: Infinity}}]`:                                           "clock",
+		`[` + good + `, "m1", {clock: {lastSeen: undefined}}]`:                                          "clock",
+		`[` + good + `, "m1", {clock: {lastSeen: 1, skew: NaN}}]`:                                       "clock",
+		`[` + good + `, "m1", {clock: {lastSeen: 1, skew: "1"}}]`:                                       "clock",
+		`[` + good + `, "m1", {clock: {lastSeen: 1, skew: 8.7e15}}]`:                                    "clock",
+		`[` + good + `, "m1", {clock: {lastSeen: 1, skew: -8.7e15}}]`:                                   "clock",
+		`[` + good + `, "m1", {clock: {skew: 1}}]`:                                                      "publicKey",
 		`[` + good + `, "m1", {clock: {get lastSeen() { throw 1 }}}]`:                                   "clock",
 		`[` + good + `, "m1", {signal: {}}]`:                                                            "signal",
 		`[` + good + `, "m1", {signal: "x"}]`:                                                           "signal",
@@ -373,6 +414,7 @@ func TestHostileArguments(t *testing.T) {
 			requireCode(t, "invalid_argument", reason)
 			message := reason.Get("message").String()
 			assert.True(t, strings.HasPrefix(message, argument+": "), message)
+			assert.Equal(t, argument, reason.Get("argument").String())
 			assert.Less(t, len(message), 400)
 			assert.Empty(t, p.fetched)
 		})

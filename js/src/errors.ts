@@ -1,14 +1,14 @@
 /**
  * Why no verdict, no module or no machine id was to be had.
  *
- * - `invalid_argument`: the caller's input; the message names the argument.
- * - `unauthorized`: the server refused the seller's credentials. It says nothing about the customer's license.
+ * - `invalid_argument`: the caller's input; `argument` names it.
+ * - `unauthorized`: the server refused the `apiKey` that was sent. It says nothing about the customer's license.
  * - `rate_limited`: too many requests; `retryAfterMs` says when to come back, where the server said so.
  * - `unavailable`: no connection, or the server is failing.
  * - `timeout`: no answer in time.
  * - `aborted`: the caller's signal, or `close()`.
- * - `bad_response`: an answer that the contract doesn't know, such as a captive portal's page.
- * - `untrusted_response`: an answer whose signature doesn't hold.
+ * - `bad_response`: something on the network answered in the server's place, such as a captive portal or a proxy.
+ * - `untrusted_response`: an answer, yes or no, that is not proven by a signature that holds.
  * - `no_machine_id`: this machine has no id, or the sidecar could not tell it.
  * - `load_failed`: the WebAssembly module or the sidecar could not be started, or has stopped.
  */
@@ -27,6 +27,7 @@ export type LicenseErrorCode =
 /** What may be known of a failure beside its code and message. */
 export interface LicenseErrorDetails {
   retryable?: boolean | undefined;
+  argument?: string | undefined;
   status?: number | undefined;
   retryAfterMs?: number | undefined;
   cause?: unknown;
@@ -40,8 +41,10 @@ export interface LicenseErrorDetails {
 export class LicenseError extends Error {
   declare readonly name: "LicenseError";
   readonly code: LicenseErrorCode;
-  /** Whether the same call may succeed later without any change. */
+  /** Whether the same call may succeed later, or on another network, without any change. */
   readonly retryable: boolean;
+  /** What is at fault of an `invalid_argument`, such as `licenseKey`, where it was found before anything was sent. */
+  declare readonly argument?: string;
   /** The HTTP status of the answer, where there was one. */
   declare readonly status?: number;
   /** How long the server asked to be left alone, in milliseconds, where it said so. */
@@ -59,13 +62,20 @@ export class LicenseError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.retryable = details.retryable ?? false;
+    if (details.argument !== undefined) this.argument = details.argument;
     if (details.status !== undefined) this.status = details.status;
     if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs;
   }
 }
 
 export function invalid(argument: string, problem: string, cause?: unknown): LicenseError {
-  return new LicenseError("invalid_argument", `${argument}: ${problem}`, { cause });
+  return new LicenseError("invalid_argument", `${argument}: ${problem}`, { argument, cause });
+}
+
+/** Whether a stored lease could not stand in because this machine's clock is wrong. */
+export function blamesClock({ cause }: LicenseError): boolean {
+  // Any object, as the cause may have come from another process or realm.
+  return (cause as { reason?: unknown } | null | undefined)?.reason === "clock";
 }
 
 export function loadFailed(message: string, details?: LicenseErrorDetails): LicenseError {

@@ -1,8 +1,11 @@
 import { type LeaseStore, remember } from "./lease-store.js";
 
-/** A lease that was kept, and the latest time that is known to have been since, in milliseconds since the epoch. */
+/** A lease that was kept. Times are in milliseconds. */
 export interface KeptLease {
   lease: string;
+  /** The server's time less this clock's when the lease came. */
+  skew: number;
+  /** The latest time since the epoch that is known to have been since, by this clock plus the skew. */
   lastSeen: number;
 }
 
@@ -19,11 +22,11 @@ const MAX_TEXT = 5000;
 const MAX_TIME = 8.64e15;
 
 /**
- * Keeps leases in a store, each with the latest time seen. That time only
- * grows while its lease lives. It grows by the clock and, as the clock may
- * stand still, by the time for which this program has run. A new lease starts
- * anew: the server has just vouched for it, so a clock that was once set years
- * ahead doesn't lock anyone out.
+ * Keeps leases in a store, each with the skew of this clock and the latest time
+ * seen. That time only grows while its lease lives. It grows by the clock plus
+ * the skew and, as the clock may stand still, by the time for which this program
+ * has run. A new lease starts anew: the server has just vouched for it, so a
+ * clock that was once set years ahead doesn't lock anyone out.
  */
 export class LeaseKeeper {
   readonly #store: LeaseStore;
@@ -54,9 +57,9 @@ export class LeaseKeeper {
   }
 
   /** Keeps a lease that the server sent just now, asked after the given number of refusals. */
-  async keep(name: string, lease: string, refusals: number): Promise<void> {
+  async keep(name: string, lease: string, skew: number, refusals: number): Promise<void> {
     if (refusals !== this.refusals(name)) return;
-    const kept = this.#see(name, { lease, lastSeen: 0 });
+    const kept = this.#see(name, { lease, skew, lastSeen: 0 });
     await answer(() => this.#store.set(PREFIX + name, JSON.stringify(kept)));
   }
 
@@ -84,13 +87,13 @@ export class LeaseKeeper {
     return seen?.lease === lease && seen.ended;
   }
 
-  #see(name: string, { lease, lastSeen }: KeptLease): KeptLease {
+  #see(name: string, { lease, skew, lastSeen }: KeptLease): KeptLease {
     const atMs = performance.now();
     const seen = this.#seen.get(name);
     const ran = seen?.lease === lease ? seen.lastSeen + (atMs - seen.atMs) : 0;
-    const latest = Math.floor(Math.min(Math.max(lastSeen, ran, Date.now()), MAX_TIME));
-    remember(this.#seen, name, { lease, lastSeen: latest, atMs, ended: false });
-    return { lease, lastSeen: latest };
+    const latest = Math.floor(Math.min(Math.max(lastSeen, ran, Date.now() + skew), MAX_TIME));
+    remember(this.#seen, name, { lease, skew, lastSeen: latest, atMs, ended: false });
+    return { lease, skew, lastSeen: latest };
   }
 }
 
@@ -123,10 +126,12 @@ export function withoutRevival(store: LeaseStore): LeaseStore {
 function parse(text: unknown): KeptLease | undefined {
   if (typeof text !== "string" || text.length > MAX_TEXT) return undefined;
   try {
-    const { lease, lastSeen } = JSON.parse(text);
+    // A record of a release that knew no skew has none.
+    const { lease, skew = 0, lastSeen } = JSON.parse(text);
     if (typeof lease !== "string" || !LEASE.test(lease)) return undefined;
+    if (typeof skew !== "number" || !(Math.abs(skew) <= MAX_TIME)) return undefined;
     if (typeof lastSeen !== "number" || !(lastSeen >= 0 && lastSeen <= MAX_TIME)) return undefined;
-    return { lease, lastSeen };
+    return { lease, skew, lastSeen };
   } catch {
     return undefined;
   }

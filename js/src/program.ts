@@ -1,7 +1,7 @@
 import { instantiate } from "./compile.js";
 import { LicenseError, loadFailed } from "./errors.js";
 import { defineGo } from "./go-runtime.js";
-import type { Verdict } from "./verdict.js";
+import type { InvalidVerdict, ValidVerdict } from "./verdict.js";
 import { VERSION } from "./version.js";
 
 const SAID = "The console may say why.";
@@ -12,13 +12,16 @@ export interface Added {
   issuer?: unknown;
   audience?: unknown;
   lease?: string;
-  clock?: { lastSeen: number };
+  clock?: { lastSeen: number; skew: number };
   preferLease?: boolean;
 }
 
+/** The module's answer: a verdict and, where something was added and a lease came, the skew to keep with it. */
+export type Answer = (ValidVerdict & { skew?: number }) | InvalidVerdict;
+
 /** A running Go program. Its arguments may be anything; the module refuses what it can't take. */
 export interface Program {
-  validate(licenseKey: unknown, hwid: unknown, options: unknown, added?: Added): Promise<Verdict>;
+  validate(licenseKey: unknown, hwid: unknown, options: unknown, added?: Added): Promise<Answer>;
   /** Names the lease of a license key and machine id in a store, or is undefined where they can't have one. */
   leaseName(licenseKey: unknown, hwid: unknown): string | undefined;
   /** Whether a public key is built into the module. */
@@ -88,11 +91,11 @@ export async function start(
     );
   }
 
-  const call = async (...args: unknown[]): Promise<Verdict> => {
+  const call = async (...args: unknown[]): Promise<Answer> => {
     if (stopped) throw hasStopped(stopped);
     let reject: (reason: unknown) => void = () => {};
     try {
-      return await new Promise<Verdict>((resolve, rejected) => {
+      return await new Promise<Answer>((resolve, rejected) => {
         reject = rejected;
         inFlight.add(reject);
         Reflect.apply(validate, undefined, args).then(resolve, reject);

@@ -1,8 +1,8 @@
 import { invalid, LicenseError } from "./errors.js";
-import type { LeaseKeeper } from "./lease-keeper.js";
+import type { KeptLease, LeaseKeeper } from "./lease-keeper.js";
 import { atMost, readLimits, remaining } from "./limits.js";
 import { copyOf } from "./options.js";
-import type { Added, Program } from "./program.js";
+import type { Added, Answer, Program } from "./program.js";
 import type { Settings } from "./settings.js";
 import type {
   InvalidVerdict,
@@ -44,8 +44,7 @@ async function check(program: Program, trust: Trust): Promise<void> {
   try {
     await program.validate("", undefined, undefined, trust);
   } catch (thrown) {
-    const { code, message } = thrown as LicenseError;
-    if (code !== "invalid_argument" || !message.startsWith("licenseKey: ")) throw thrown;
+    if ((thrown as LicenseError).argument !== "licenseKey") throw thrown;
   }
 }
 
@@ -69,33 +68,36 @@ function leasingValidator(
     const added: Added = { ...trust };
     if (kept) {
       added.lease = kept.lease;
-      added.clock = { lastSeen: kept.lastSeen };
+      added.clock = { lastSeen: kept.lastSeen, skew: kept.skew };
       added.preferLease = revalidateAfterMs !== undefined;
     }
-    let verdict: Verdict;
+    let answer: Answer;
     try {
-      verdict = await program.validate(licenseKey, machine, remaining(given, limits), added);
+      answer = await program.validate(licenseKey, machine, remaining(given, limits), added);
     } catch (thrown) {
       if (kept) await atMost(keeper.touch(name, kept.lease), limits);
       throw thrown;
     }
-    if (verdict.source === "lease" && refusals !== keeper.refusals(name)) throw refusedMeanwhile();
-    await atMost(note(name, verdict, refusals), limits);
-    if (isOld(verdict)) refresh(name, licenseKey, machine, given);
-    return verdict;
+    if (answer.source === "lease" && refusals !== keeper.refusals(name)) throw refusedMeanwhile();
+    await atMost(note(name, answer, refusals), limits);
+    if (isOld(answer, kept)) refresh(name, licenseKey, machine, given);
+    return verdictOf(answer);
   });
 
-  /** Keeps what a verdict brings, or forgets what it ends. */
-  async function note(name: string, verdict: Verdict, refusals: number): Promise<void> {
-    if (!verdict.valid) return keeper.forget(name);
-    if (verdict.lease === undefined) return;
-    if (verdict.source === "server") return keeper.keep(name, verdict.lease, refusals);
-    return keeper.touch(name, verdict.lease);
+  /** Keeps what an answer brings, or forgets what it ends. */
+  async function note(name: string, answer: Answer, refusals: number): Promise<void> {
+    if (!answer.valid) return keeper.forget(name);
+    const { lease, source, skew = 0 } = answer;
+    if (lease === undefined) return;
+    if (source === "server") return keeper.keep(name, lease, skew, refusals);
+    return keeper.touch(name, lease);
   }
 
-  function isOld({ source, checkedAt }: Verdict): boolean {
+  function isOld({ source, checkedAt }: Verdict, kept: KeptLease | undefined): boolean {
     if (source !== "lease" || revalidateAfterMs === undefined) return false;
-    return Math.max(Date.now() - Date.parse(checkedAt), 0) >= revalidateAfterMs;
+    const { skew = 0, lastSeen = 0 } = kept ?? {};
+    const now = Math.max(Date.now() + skew, lastSeen);
+    return now - Date.parse(checkedAt) >= revalidateAfterMs;
   }
 
   function refresh(
@@ -112,9 +114,9 @@ function leasingValidator(
     for (const own of ["signal", "lease", "clock"] as const) delete asked[own];
     program
       .validate(licenseKey, hwid, asked, trust)
-      .then(async (verdict) => {
-        await note(name, verdict, refusals);
-        if (!verdict.valid) tell(verdict);
+      .then(async (answer) => {
+        await note(name, answer, refusals);
+        if (!answer.valid) tell(answer);
       })
       .catch(() => {}) // The lease stands as it did.
       .finally(() => refreshing.delete(name));
@@ -125,6 +127,13 @@ function leasingValidator(
     // What it throws is reported as of any other listener, and not lost here.
     queueMicrotask(() => onChange(verdict));
   }
+}
+
+/** An answer without what is only for this package. */
+function verdictOf(answer: Answer): Verdict {
+  if (!answer.valid) return answer;
+  const { skew: _, ...verdict } = answer;
+  return verdict;
 }
 
 function refusedMeanwhile(): LicenseError {

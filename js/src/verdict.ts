@@ -1,3 +1,5 @@
+import type { LicenseErrorCode } from "./errors.js";
+
 /** What a license belongs to, with the names of Whop's API v2. Members that the server didn't send are absent; the customer's personal data always is. */
 export interface Membership {
   valid: true;
@@ -26,6 +28,14 @@ export interface Membership {
   renewal_period_end?: number | null;
 }
 
+/** What kept the server from being heard, where a lease stood in for it. */
+export interface VerdictError {
+  code: LicenseErrorCode;
+  message: string;
+  /** The HTTP status of the answer, where there was one. */
+  status?: number;
+}
+
 /** The license may be used on this machine. */
 export interface ValidVerdict {
   valid: true;
@@ -39,6 +49,8 @@ export interface ValidVerdict {
   lease?: string;
   /** Until when the lease may stand in for the server, in ISO 8601. */
   leaseExpiresAt?: string;
+  /** Why the lease stood in, where the server was asked. It says nothing about the license. */
+  error?: VerdictError;
 }
 
 /**
@@ -77,20 +89,25 @@ export interface ValidateOptions {
   dangerouslyAllowBrowser?: boolean | undefined;
   /**
    * The server's Ed25519 public key, in base64url; several while one is being
-   * replaced. With it, `valid` needs a lease whose signature holds, and an
-   * answer without one rejects with `untrusted_response`.
+   * replaced. With it, yes and no both need a signature over this very call,
+   * and an answer without one rejects with `untrusted_response`.
    */
   publicKey?: string | readonly string[] | undefined;
-  /** Who must have signed the lease, where that matters. */
+  /** Who must have signed the answer, where that matters. */
   issuer?: string | undefined;
   /** The product that the lease must be for, `prod_…`, where that matters. */
   audience?: string | undefined;
-  /** The last lease, to stand in where the server can't be asked. */
+  /** The last lease, to stand in where no verdict is reached. */
   lease?: string | undefined;
   /** Answers from the lease without asking the server, while it has not expired. */
   preferLease?: boolean | undefined;
-  /** The latest time that this installation has seen, in milliseconds since the epoch: a clock that was turned back extends no lease. */
-  clock?: { lastSeen: number } | undefined;
+  /**
+   * What this installation knows of the time, in milliseconds. `lastSeen` is the
+   * latest time since the epoch that it has seen, by its clock plus `skew`: a
+   * clock that was turned back extends no lease. `skew` is the server's time of
+   * issue less this clock when the lease came, 0 where it is not known.
+   */
+  clock?: { lastSeen: number; skew?: number | undefined } | undefined;
   /** The time for the whole call with its retries, in milliseconds. Default 15,000. */
   timeoutMs?: number | undefined;
   /** How often to ask at most, where the server is unavailable or limits the rate. Default 3. */
@@ -102,7 +119,8 @@ export interface ValidateOptions {
 /**
  * Asks the server about a license key on this machine.
  *
- * @param licenseKey The customer's license key. White space around it doesn't matter.
+ * @param licenseKey The customer's license key. White space around it, and characters
+ *   that can't be seen, don't matter.
  * @param hwid This machine's id, sent as `{"HWID": hwid}`, or an object that is
  *   sent as it is. On first use the license is bound to it, so it must never
  *   change on one machine. Nothing sends `{}`.

@@ -16,7 +16,7 @@ import { KEY, packageFolder, rejects, revokedProxy, serve, temporaryFolder } fro
 type Handler = (event: unknown, ...given: unknown[]) => Promise<Reply>;
 interface Reply {
   value?: unknown;
-  error?: { code: string; message: string };
+  error?: { code: string; message: string; argument?: string; cause?: unknown };
 }
 
 /** What a host uses of Electron, and what it has registered there. */
@@ -81,6 +81,8 @@ function event(sender: object = {}, senderFrame: unknown = frame()): unknown {
     sender: { id: 1, mainFrame: senderFrame, opener: null, hostWebContents: null, ...sender },
   };
 }
+
+const unknownKey = '{"error":{"code":"not_found","message":"No"}}';
 
 test("options that can't be right", () => {
   const { electron, handlers } = fakeElectron();
@@ -285,9 +287,7 @@ test("the main process asks for itself, and hears every verdict", async () => {
     for await (const chunk of request) body += chunk;
     bodies.push(body);
     const known = request.url?.includes("KNOWN");
-    response
-      .writeHead(known ? 201 : 404)
-      .end(known ? '{"valid":true,"id":"mem_1"}' : '{"message":"No"}');
+    response.writeHead(known ? 201 : 404).end(known ? '{"valid":true,"id":"mem_1"}' : unknownKey);
   });
   const verdicts: string[] = [];
   const { host, ask } = register({
@@ -388,6 +388,27 @@ test("a refusal in the background is told to nobody once the host is disposed of
   assert.deepEqual(heard, ["valid", "valid"]);
 });
 
+test("a page hears which argument is at fault, and that the clock is", async (t) => {
+  const server = await startLeaseServer();
+  const { endpoint, publicKey } = server;
+  const { host, ask } = register({
+    origins,
+    leases: new TestStore(),
+    validator: { endpoint, publicKey },
+  });
+  const empty = await ask(event(), "validate", 1, "", undefined);
+  assert.deepEqual([empty.error?.code, empty.error?.argument], ["invalid_argument", "licenseKey"]);
+  assert.equal((await ask(event(), "validate", 2, KEY, undefined)).error, undefined);
+  const now = Date.now;
+  t.mock.method(Date, "now", () => now() - 24 * 3_600_000);
+  // Whatever is no verdict.
+  server.answer = says(404, { message: "Application not found" });
+  const { error } = await ask(event(), "validate", 3, KEY, undefined);
+  assert.equal(error?.code, "bad_response");
+  assert.deepEqual(error?.cause, { reason: "clock" });
+  host.dispose();
+});
+
 test("a page's call ends when it says so, or the host is disposed of", async () => {
   let asked = () => {};
   const endpoint = await serve(() => asked());
@@ -411,7 +432,7 @@ test("a page's call ends when it says so, or the host is disposed of", async () 
 });
 
 test("a page of an older Electron, whose frames can't tell whether they are gone", async () => {
-  const endpoint = await serve((_, response) => void response.writeHead(404).end('{"message":""}'));
+  const endpoint = await serve((_, response) => void response.writeHead(404).end(unknownKey));
   const { host, ask } = register({ origins, validator: { endpoint } });
   const old = () => event({}, frame({ isDestroyed: undefined }));
   for (const call of [1, 2, 2, 3]) {

@@ -64,7 +64,7 @@ func TestLeaseAnswersThisRequest(t *testing.T) {
 	before := time.Now().Unix()
 	body := `{"metadata":{"HWID":"` + machine(1) + `"},"nonce":"` + testNonce + `"}`
 	for range 2 { // from Whop, then from the cache
-		claims, err := lease.Verify(askForLease(t, g, key, body), []lease.PublicKey{public}, want, testNonce, time.Now().UnixMilli())
+		claims, err := lease.Verify(askForLease(t, g, key, body), []lease.PublicKey{public}, want, testNonce)
 		require.NoError(t, err)
 		assert.GreaterOrEqual(t, claims.IssuedAt, before)
 		assert.Equal(t, claims.IssuedAt, claims.NotBefore)
@@ -72,7 +72,7 @@ func TestLeaseAnswersThisRequest(t *testing.T) {
 		assert.Equal(t, int64(7*24*3600), claims.Grace)
 	}
 	other := strings.Replace(testNonce, "A", "B", 1)
-	_, err := lease.Verify(askForLease(t, g, key, strings.Replace(body, testNonce, other, 1)), []lease.PublicKey{public}, want, testNonce, time.Now().UnixMilli())
+	_, err := lease.Verify(askForLease(t, g, key, strings.Replace(body, testNonce, other, 1)), []lease.PublicKey{public}, want, testNonce)
 	assert.Error(t, err, "each request's own nonce is signed")
 }
 
@@ -140,7 +140,7 @@ func TestLeaseEndsWithTheMembership(t *testing.T) {
 			c.m.id, c.m.product = "mem_1", "prod_1"
 			token, err := leases.sign(&c.m, &query{key: "k", sent: metadata{}, nonce: testNonce}, now)
 			require.NoError(t, err)
-			claims, err := lease.Verify(token, []lease.PublicKey{public}, expected("k", nil), testNonce, now.UnixMilli())
+			claims, err := lease.Verify(token, []lease.PublicKey{public}, expected("k", nil), testNonce)
 			require.NoError(t, err)
 			assert.Equal(t, now.Unix()+c.life, claims.ExpiresAt)
 			assert.Equal(t, now.Unix()+c.last, claims.StandsInUntil())
@@ -184,7 +184,7 @@ func TestKeysAreRotatedWithoutAGap(t *testing.T) {
 		assert.Equal(t, step.published, published)
 
 		token := askForLease(t, g, key, `{"metadata":{},"nonce":"`+testNonce+`"}`)
-		_, err := lease.Verify(token, []lease.PublicKey{step.signs}, want, testNonce, time.Now().UnixMilli())
+		_, err := lease.Verify(token, []lease.PublicKey{step.signs}, want, testNonce)
 		assert.NoError(t, err)
 		// Other software checks it with what is published.
 		jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA})

@@ -54,52 +54,77 @@ func (c Claims) Payload() ([]byte, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	out, wellFormed := []byte{'{'}, true
-	text := func(name, value string) {
-		out = append(append(append(out, '"'), name...), `":`...)
-		quoted, err := jsontext.AppendQuote(out, value)
-		out, wellFormed = append(quoted, ','), wellFormed && err == nil
+	w := payloadWriter{}
+	w.text("iss", c.Issuer)
+	w.text("sub", c.Subject)
+	w.text("aud", c.Audience)
+	w.number("iat", c.IssuedAt)
+	w.number("nbf", c.NotBefore)
+	w.number("exp", c.ExpiresAt)
+	w.text("nonce", c.Nonce)
+	w.text("lic", c.LicenseKeyHash)
+	w.text("hwm", c.MetadataHash)
+	w.number("grace", c.Grace)
+	return w.finish(leaseToken)
+}
+
+// payloadWriter writes claims as the members of a JSON object.
+type payloadWriter struct {
+	out       []byte
+	illFormed bool
+}
+
+func (w *payloadWriter) name(name string) {
+	separator := byte(',')
+	if len(w.out) == 0 {
+		separator = '{'
 	}
-	number := func(name string, value int64) {
-		out = append(append(append(out, '"'), name...), `":`...)
-		out = append(strconv.AppendInt(out, value, 10), ',')
-	}
-	text("iss", c.Issuer)
-	text("sub", c.Subject)
-	text("aud", c.Audience)
-	number("iat", c.IssuedAt)
-	number("nbf", c.NotBefore)
-	number("exp", c.ExpiresAt)
-	text("nonce", c.Nonce)
-	text("lic", c.LicenseKeyHash)
-	text("hwm", c.MetadataHash)
-	number("grace", c.Grace)
-	out[len(out)-1] = '}'
-	if !wellFormed || len(out) > maxPayload {
-		return nil, refuse(ReasonMalformed, "the lease's claims are not well-formed Unicode, or too long together")
+	w.out = append(append(append(w.out, separator, '"'), name...), `":`...)
+}
+
+func (w *payloadWriter) text(name, value string) {
+	w.name(name)
+	quoted, err := jsontext.AppendQuote(w.out, value)
+	w.out, w.illFormed = quoted, w.illFormed || err != nil
+}
+
+func (w *payloadWriter) number(name string, value int64) {
+	w.name(name)
+	w.out = strconv.AppendInt(w.out, value, 10)
+}
+
+func (w *payloadWriter) finish(k kind) ([]byte, error) {
+	out := append(w.out, '}')
+	if w.illFormed || len(out) > maxPayload {
+		return nil, k.refuse(ReasonMalformed, "'s claims are not well-formed Unicode, or too long together")
 	}
 	return out, nil
 }
 
 // check reports claims that are out of range, whatever the time is.
 func (c Claims) check() error {
-	for _, text := range []string{c.Issuer, c.Subject, c.Audience} {
-		if text == "" || len(text) > maxText {
-			return refuse(ReasonMalformed, "the lease's issuer, subject or audience is empty or too long"+newLease)
-		}
-	}
 	switch {
+	case !isText(c.Issuer) || !isText(c.Subject) || !isText(c.Audience):
+		return leaseToken.refuse(ReasonMalformed, "'s issuer, subject or audience is empty or too long")
 	case len(c.Nonce) > maxText:
-		return refuse(ReasonMalformed, "the lease's nonce is too long"+newLease)
+		return leaseToken.refuse(ReasonMalformed, "'s nonce is too long")
 	case !isDigest(c.LicenseKeyHash) || !isDigest(c.MetadataHash):
-		return refuse(ReasonMalformed, "the lease's license-key hash or metadata hash is not a SHA-256 in lowercase hex"+newLease)
+		return leaseToken.refuse(ReasonMalformed, badDigest)
 	case !inRange(c.IssuedAt, maxTime) || !inRange(c.NotBefore, maxTime) || !inRange(c.ExpiresAt, maxTime):
-		return refuse(ReasonMalformed, "a time in the lease is out of range; times are in seconds since 1970"+newLease)
+		return leaseToken.refuse(ReasonMalformed, badTime)
 	case c.ExpiresAt-c.IssuedAt > MaxLifetime || !inRange(c.Grace, MaxGrace):
-		return refuse(ReasonMalformed, "the lease's lifetime or grace is over a year; they are in seconds"+newLease)
+		return leaseToken.refuse(ReasonMalformed, "'s lifetime or grace is over a year; they are in seconds")
 	}
 	return nil
 }
+
+const (
+	badDigest = "'s license-key hash or metadata hash is not a SHA-256 in lowercase hex"
+	badTime   = " has a time that is out of range; times are in seconds since 1970"
+)
+
+// isText reports a claim that says something, of a length that makes sense.
+func isText(s string) bool { return s != "" && len(s) <= maxText }
 
 func inRange(v, most int64) bool { return v >= 0 && v <= most }
 

@@ -94,12 +94,12 @@ func challenge(r, public, message []byte) *edwards25519.Scalar {
 	return k
 }
 
-func addSignatures(all vectors) {
-	message := signer1.header()
-	signed := b64([]byte(message)) + "." + b64([]byte(payload(claims())))
+func addSignatures(all vectors, made sample) {
+	message := made.header(signer1)
+	signed := b64([]byte(message)) + "." + b64([]byte(made.payload))
 	public := unb64(signer1.public())
 	add := func(name, about string, signature []byte) {
-		all.add("signature-"+name, about, forged(lease.ReasonSignature, signed+"."+b64(signature)))
+		all.add(made.prefix+"signature-"+name, about, made.forged(lease.ReasonSignature, signed+"."+b64(signature)))
 	}
 	good := signer1.raw(signed)
 	r, s := good[:32], new(big.Int).SetBytes(reversed(good[32:]))
@@ -149,7 +149,7 @@ func addSignatures(all vectors) {
 	ph, err := signer1.private.Sign(nil, prehash[:], crypto.SHA512)
 	must(err)
 	add("ed25519ph", "Ed25519ph, the prehashed kind", ph)
-	ctx, err := signer1.private.Sign(nil, []byte(signed), &ed25519.Options{Context: lease.Type})
+	ctx, err := signer1.private.Sign(nil, []byte(signed), &ed25519.Options{Context: made.typ})
 	must(err)
 	add("ed25519ctx", "Ed25519ctx, the kind with a context", ctx)
 }

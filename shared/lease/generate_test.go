@@ -53,8 +53,11 @@ func call(name, token string) vector {
 		Call: name, Token: token, PublicKeys: []string{signer1.public()},
 		LicenseKey: licenseKey, Metadata: metadata, Issuer: c.Issuer, Audience: c.Audience, Subject: c.Subject, NowMs: nowMs,
 	}
-	if name == "verify" {
+	if name != "standIn" {
 		v.Nonce = c.Nonce
+	}
+	if name == "verifyRefusal" {
+		v.Code, v.Audience, v.Subject, v.NowMs = refusalClaims().Code, "", "", 0
 	}
 	return v
 }
@@ -68,6 +71,31 @@ func (v vector) taken(c lease.Claims) vector {
 
 func forged(reason lease.Reason, token string) vector { return call("verify", token).refused(reason) }
 
+// sample is a good token of one kind, and the question that takes it.
+type sample struct {
+	prefix, call, typ string
+	payload           string
+	other             string // the payload of the answer to another request
+}
+
+func samples() [2]sample {
+	c, r := claims(), refusalClaims()
+	otherLease, otherRefusal := c, r
+	otherLease.Nonce, otherRefusal.Nonce = otherNonce, otherNonce
+	return [2]sample{
+		{"", "verify", lease.Type, payload(c), payload(otherLease)},
+		{"refusal-", "verifyRefusal", lease.RefusalType, refusalPayload(r), refusalPayload(otherRefusal)},
+	}
+}
+
+func (made sample) header(by signer) string { return by.headerOf(made.typ) }
+
+func (made sample) token(by signer) string { return by.sign(made.header(by), made.payload) }
+
+func (made sample) forged(reason lease.Reason, token string) vector {
+	return call(made.call, token).refused(reason)
+}
+
 func changed(text, from, to string) string {
 	if strings.Count(text, from) != 1 {
 		panic("not there once: " + from)
@@ -79,11 +107,16 @@ func changed(text, from, to string) string {
 func TestVectorsAreCurrent(t *testing.T) {
 	all := vectors{}
 	addGood(all)
-	addForms(all)
-	addHeaders(all)
+	for _, made := range samples() {
+		addForms(all, made)
+		addHeaders(all, made)
+		addSignatures(all, made)
+	}
 	addClaims(all)
-	addSignatures(all)
-	addTimes(all)
+	addRefusals(all)
+	addFresh(all)
+	addStored(all)
+	addSkews(all)
 	addKeys(all)
 	for name, v := range all {
 		var made bytes.Buffer

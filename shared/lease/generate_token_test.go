@@ -55,21 +55,18 @@ func addGood(all vectors) {
 	all.add("forged-too-large", "one byte of claims too long", forged(lease.ReasonMalformed, filler(n+1)))
 }
 
-func addForms(all vectors) {
-	c := claims()
-	good := signer1.lease(c)
+func addForms(all vectors, made sample) {
+	good := made.token(signer1)
 	part := strings.Split(good, ".")
 	header, body, signature := part[0], part[1], part[2]
-	other := c
-	other.Nonce = "EBESExQVFhcYGRobHB0eHw"
 	malformed := func(name, about, token string) {
-		all.add("forged-"+name, about, forged(lease.ReasonMalformed, token))
+		all.add(made.prefix+"forged-"+name, about, made.forged(lease.ReasonMalformed, token))
 	}
 	malformed("empty", "nothing at all", "")
 	malformed("dots", "three empty parts", "..")
 	malformed("not-a-token", "an error page", "<!DOCTYPE html><title>502</title>")
 	malformed("two-parts", "stripped signature, and its dot", header+"."+body)
-	all.add("forged-signature-stripped", "stripped signature", forged(lease.ReasonSignature, header+"."+body+"."))
+	all.add(made.prefix+"forged-signature-stripped", "stripped signature", made.forged(lease.ReasonSignature, header+"."+body+"."))
 	malformed("four-parts", "a fourth part", good+"."+signature)
 	malformed("five-parts", "the form of a JWE", good+"."+signature+"."+signature)
 	malformed("trailing-dot", "a fourth part that is empty", good+".")
@@ -80,14 +77,14 @@ func addForms(all vectors) {
 	malformed("leading-space", "a space before", " "+good)
 	malformed("inner-newline", "a line break inside, which many base64 decoders pass over", header+"."+body[:8]+"\r\n"+body[8:]+"."+signature)
 	malformed("trailing-characters", "trailing data: as many characters as make no whole byte", good+"AAA")
-	all.add("forged-trailing-character", "trailing data: one more character", forged(lease.ReasonSignature, good+"A"))
+	all.add(made.prefix+"forged-trailing-character", "trailing data: one more character", made.forged(lease.ReasonSignature, good+"A"))
 	malformed("json-serialization", "the same JWS in its JSON form", `{"payload":"`+body+`","protected":"`+header+`","signature":"`+signature+`"}`)
-	all.add("forged-trailing-bytes", "trailing data: three more bytes of signature", forged(lease.ReasonSignature, good+"AAAA"))
-	all.add("forged-short-signature", "a signature without its last byte", forged(lease.ReasonSignature, header+"."+body+"."+b64(unb64(signature)[:63])))
-	all.add("forged-parts-swapped", "header and claims swapped", forged(lease.ReasonHeader, body+"."+header+"."+signature))
-	all.add("forged-signature-first", "signature and header swapped", forged(lease.ReasonMalformed, signature+"."+body+"."+header))
-	all.add("forged-signature-of-another", "the signature of another lease of the same key", forged(lease.ReasonSignature, header+"."+body+"."+strings.Split(signer1.lease(other), ".")[2]))
-	all.add("forged-claims-of-another", "the claims of another lease of the same key", forged(lease.ReasonSignature, header+"."+strings.Split(signer1.lease(other), ".")[1]+"."+signature))
+	all.add(made.prefix+"forged-trailing-bytes", "trailing data: three more bytes of signature", made.forged(lease.ReasonSignature, good+"AAAA"))
+	all.add(made.prefix+"forged-short-signature", "a signature without its last byte", made.forged(lease.ReasonSignature, header+"."+body+"."+b64(unb64(signature)[:63])))
+	all.add(made.prefix+"forged-parts-swapped", "header and claims swapped", made.forged(lease.ReasonHeader, body+"."+header+"."+signature))
+	all.add(made.prefix+"forged-signature-first", "signature and header swapped", made.forged(lease.ReasonMalformed, signature+"."+body+"."+header))
+	all.add(made.prefix+"forged-signature-of-another", "the signature of another lease of the same key", made.forged(lease.ReasonSignature, header+"."+body+"."+strings.Split(signer1.sign(made.header(signer1), made.other), ".")[2]))
+	all.add(made.prefix+"forged-claims-of-another", "the claims of another lease of the same key", made.forged(lease.ReasonSignature, header+"."+strings.Split(signer1.sign(made.header(signer1), made.other), ".")[1]+"."+signature))
 
 	malformed("padded-signature", "base64 with padding", good+"==")
 	malformed("padded-header", "base64 with padding inside", header+"=."+body+"."+signature)
@@ -99,7 +96,7 @@ func addForms(all vectors) {
 	malformed("plain-base64", "the signature re-encoded in plain base64's alphabet", header+"."+body+"."+plain.Replace(signature))
 	malformed("unused-bits-signature", "an unused bit of the signature's base64 set: the same bytes, spelled otherwise", header+"."+body+"."+nextCharacter(signature))
 	// Re-signed, so that only the encoding is at fault.
-	short := signer1.header()
+	short := made.header(signer1)
 	for len(short)%3 == 0 {
 		short += " "
 	}
@@ -109,7 +106,7 @@ func addForms(all vectors) {
 	malformed("unused-bits-header", "an unused bit of the header's base64 set, and signed so", resign(nextCharacter(b64([]byte(short))), body))
 	malformed("padded-and-signed", "padding that is signed", resign(b64([]byte(short))+"=", body))
 	malformed("newline-and-signed", "a line break that is signed", resign(header[:8]+"\n"+header[8:], body))
-	slashes := b64([]byte(changed(payload(c), `{"iss"`, `{"x":"???>>>~~~","iss"`)))
+	slashes := b64([]byte(changed(made.payload, `{"iss"`, `{"x":"???>>>~~~","iss"`)))
 	if plain.Replace(slashes) == slashes {
 		panic("the alphabets spell these claims alike")
 	}
@@ -126,17 +123,16 @@ func nextCharacter(text string) string {
 	return text[:len(text)-1] + alphabet[last+1:last+2]
 }
 
-func addHeaders(all vectors) {
-	c := claims()
-	h := signer1.header()
+func addHeaders(all vectors, made sample) {
+	h := made.header(signer1)
 	add := func(name, about string, reason lease.Reason, header string) {
-		all.add("forged-"+name, about, forged(reason, signer1.sign(header, payload(c))))
+		all.add(made.prefix+"forged-"+name, about, made.forged(reason, signer1.sign(header, made.payload)))
 	}
-	unsigned := func(header string) string { return b64([]byte(header)) + "." + b64([]byte(payload(c))) + "." }
+	unsigned := func(header string) string { return b64([]byte(header)) + "." + b64([]byte(made.payload)) + "." }
 	none := changed(h, `"EdDSA"`, `"none"`)
-	all.add("forged-alg-none", "alg none, unsigned", forged(lease.ReasonAlgorithm, unsigned(none)))
-	all.add("forged-alg-none-signed", "alg none, with a signature that nobody would check", forged(lease.ReasonAlgorithm, signer2.sign(none, payload(c))))
-	all.add("forged-alg-none-case", "alg none in mixed case", forged(lease.ReasonAlgorithm, unsigned(changed(h, `"EdDSA"`, `"nOnE"`))))
+	all.add(made.prefix+"forged-alg-none", "alg none, unsigned", made.forged(lease.ReasonAlgorithm, unsigned(none)))
+	all.add(made.prefix+"forged-alg-none-signed", "alg none, with a signature that nobody would check", made.forged(lease.ReasonAlgorithm, signer2.sign(none, made.payload)))
+	all.add(made.prefix+"forged-alg-none-case", "alg none in mixed case", made.forged(lease.ReasonAlgorithm, unsigned(changed(h, `"EdDSA"`, `"nOnE"`))))
 	add("alg-case", "alg in another case", lease.ReasonAlgorithm, changed(h, `"EdDSA"`, `"eddsa"`))
 	add("alg-ed25519", "the newer name of the algorithm (RFC 9864): one name only", lease.ReasonAlgorithm, changed(h, `"EdDSA"`, `"Ed25519"`))
 	add("alg-missing", "no alg", lease.ReasonAlgorithm, changed(h, `"alg":"EdDSA",`, ``))
@@ -146,22 +142,22 @@ func addHeaders(all vectors) {
 	add("alg-twice-escaped", "two algs, one spelled with an escape", lease.ReasonMalformed, changed(h, `"EdDSA"`, `"EdDSA","\u0061lg":"EdDSA"`))
 
 	mac := func(key []byte) string {
-		signed := b64([]byte(changed(h, `"EdDSA"`, `"HS256"`))) + "." + b64([]byte(payload(c)))
+		signed := b64([]byte(changed(h, `"EdDSA"`, `"HS256"`))) + "." + b64([]byte(made.payload))
 		m := hmac.New(sha256.New, key)
 		m.Write([]byte(signed))
 		return signed + "." + b64(m.Sum(nil))
 	}
-	all.add("forged-hs256-public-key", "HS256, with the public key's bytes as the secret", forged(lease.ReasonAlgorithm, mac(unb64(signer1.public()))))
-	all.add("forged-hs256-public-text", "HS256, with the public key's text as the secret", forged(lease.ReasonAlgorithm, mac([]byte(signer1.public()))))
-	all.add("forged-es256", "another curve: ES256, P-256", forged(lease.ReasonAlgorithm, es256(changed(h, `"EdDSA"`, `"ES256"`), payload(c))))
-	all.add("forged-p256-as-eddsa", "another curve's signature under our alg and kid", forged(lease.ReasonSignature, es256(h, payload(c))))
+	all.add(made.prefix+"forged-hs256-public-key", "HS256, with the public key's bytes as the secret", made.forged(lease.ReasonAlgorithm, mac(unb64(signer1.public()))))
+	all.add(made.prefix+"forged-hs256-public-text", "HS256, with the public key's text as the secret", made.forged(lease.ReasonAlgorithm, mac([]byte(signer1.public()))))
+	all.add(made.prefix+"forged-es256", "another curve: ES256, P-256", made.forged(lease.ReasonAlgorithm, es256(changed(h, `"EdDSA"`, `"ES256"`), made.payload)))
+	all.add(made.prefix+"forged-p256-as-eddsa", "another curve's signature under our alg and kid", made.forged(lease.ReasonSignature, es256(h, made.payload)))
 	ed448 := strings.TrimSuffix(unsigned(h), ".") + "." + b64(append(signer1.raw("ed448"), make([]byte, 50)...))
-	all.add("forged-ed448-length", "another curve: EdDSA too, but of Ed448's length", forged(lease.ReasonSignature, ed448))
+	all.add(made.prefix+"forged-ed448-length", "another curve: EdDSA too, but of Ed448's length", made.forged(lease.ReasonSignature, ed448))
 
 	kid := `"kid":"` + signer1.kid() + `"`
-	all.add("forged-own-key", "signed by the forger's key, under its own kid", forged(lease.ReasonKeyID, signer2.lease(c)))
-	all.add("forged-own-key-our-kid", "signed by the forger's key, under our kid", forged(lease.ReasonSignature, signer2.sign(h, payload(c))))
-	all.add("forged-kid-of-other-key", "signed by one configured key under the kid of the other", forged(lease.ReasonSignature, signer2.sign(h, payload(c))), func(v *vector) {
+	all.add(made.prefix+"forged-own-key", "signed by the forger's key, under its own kid", made.forged(lease.ReasonKeyID, made.token(signer2)))
+	all.add(made.prefix+"forged-own-key-our-kid", "signed by the forger's key, under our kid", made.forged(lease.ReasonSignature, signer2.sign(h, made.payload)))
+	all.add(made.prefix+"forged-kid-of-other-key", "signed by one configured key under the kid of the other", made.forged(lease.ReasonSignature, signer2.sign(h, made.payload)), func(v *vector) {
 		v.PublicKeys = append(v.PublicKeys, signer2.public())
 	})
 	add("kid-unknown", "well signed, but the kid names another key", lease.ReasonKeyID, changed(h, kid, `"kid":"`+signer2.kid()+`"`))
@@ -171,11 +167,11 @@ func addHeaders(all vectors) {
 	add("kid-twice", "two kids", lease.ReasonMalformed, changed(h, kid, kid+`,`+kid))
 	add("kid-path", "a kid that would be a path elsewhere", lease.ReasonKeyID, changed(h, kid, `"kid":"../../dev/null"`))
 
-	typ := `"typ":"` + lease.Type + `"`
+	typ := `"typ":"` + made.typ + `"`
 	add("typ-jwt", "well signed, but a JWT for something else", lease.ReasonType, changed(h, typ, `"typ":"JWT"`))
 	add("typ-missing", "well signed, no typ", lease.ReasonType, changed(h, `,`+typ, ``))
-	add("typ-case", "typ in another case", lease.ReasonType, changed(h, typ, `"typ":"WHOP-license-lease+jwt"`))
-	add("typ-application", "typ as a whole media type", lease.ReasonType, changed(h, typ, `"typ":"application/`+lease.Type+`"`))
+	add("typ-case", "typ in another case", lease.ReasonType, changed(h, typ, `"typ":"WHOP`+made.typ[4:]+`"`))
+	add("typ-application", "typ as a whole media type", lease.ReasonType, changed(h, typ, `"typ":"application/`+made.typ+`"`))
 
 	more := func(name, about, member string) {
 		add(name, about, lease.ReasonHeader, changed(h, `}`, `,`+member+`}`))
@@ -188,7 +184,7 @@ func addHeaders(all vectors) {
 	more("jku", "a link to keys", `"jku":"https://forger.example/jwks.json"`)
 	more("cty", "another harmless header", `"cty":"JWT"`)
 	own := `"jwk":{"crv":"Ed25519","kty":"OKP","x":"` + signer2.public() + `"}`
-	all.add("forged-jwk", "the forger's key, brought along", forged(lease.ReasonHeader, signer2.sign(changed(signer2.header(), `}`, `,`+own+`}`), payload(c))))
+	all.add(made.prefix+"forged-jwk", "the forger's key, brought along", made.forged(lease.ReasonHeader, signer2.sign(changed(made.header(signer2), `}`, `,`+own+`}`), made.payload)))
 
 	malformed := func(name, about, header string) { add(name, about, lease.ReasonMalformed, header) }
 	malformed("header-empty", "an empty header", "")

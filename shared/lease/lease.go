@@ -1,14 +1,9 @@
 package lease
 
-// How far clocks may be apart, in seconds.
-const (
-	// Drift is the error that a clock is forgiven: a lease from the future, or a
-	// time before the latest that was seen, is refused beyond it.
-	Drift = 5 * 60
-	// FreshDrift is how far in the future a lease may be issued that answers
-	// the request just made: see [Verify].
-	FreshDrift = 24 * 3600
-)
+// Drift is the error that a clock is forgiven, in seconds: where it is behind a
+// stored lease's time of issue, or behind the latest time that was seen, by
+// more than this, the lease is refused.
+const Drift = 5 * 60
 
 // Expect is what a lease must have been issued for.
 type Expect struct {
@@ -21,66 +16,94 @@ type Expect struct {
 
 // Clock is what a machine knows of the time, in milliseconds since 1970.
 type Clock struct {
-	NowMs      int64 // what its clock says
-	LastSeenMs int64 // the latest time that it is known to have been; 0 where none is known
+	NowMs int64 // what its clock says
+	// SkewMs is how far its clock was behind the server's time of issue when the
+	// lease came; negative where it was ahead.
+	SkewMs int64
+	// LastSeenMs is the latest time that it is known to have been, by the clock
+	// plus its skew; 0 where none is known.
+	LastSeenMs int64
 }
 
+// maxClock bounds a clock and a skew, in milliseconds, so that no sum overflows.
+// It is far beyond the last time that a lease can hold, and as much as a
+// JavaScript Date can.
+const maxClock = 8_640_000_000_000_000
+
+// times returns the time by the clock plus its skew, and the latest time seen.
+func (c Clock) times() (now, seen int64) {
+	return clamp(c.NowMs) + clamp(c.SkewMs), clamp(c.LastSeenMs)
+}
+
+func clamp(ms int64) int64 { return min(max(ms, -maxClock), maxClock) }
+
 // Verify returns the claims of a lease that a server sent in answer to the
-// request that carried nonce, or an [*Error]. nowMs is the machine's clock, in
-// milliseconds since 1970. Without a nonce, or with none of the keys, every
-// lease is refused.
+// request that carried nonce, or an [*Error]. Without a nonce, or with none of
+// the keys, every lease is refused.
 //
-// The times must hold: a lease is refused that is not valid at its own time of
-// issue (nbf after iat, or exp not after it), that expired by this machine's
-// clock, give or take [Drift], or that is issued or valid from more than
-// [FreshDrift] ahead of it. The last is wide on purpose. The signed nonce
-// proves that the lease is of this moment, so a lease from the future only
-// shows that this machine's clock is slow, as that of a computer that takes
-// local time for UTC is by hours; such a customer has a valid license. A fast
-// clock is forgiven by as much as the lease still has to live.
-func Verify(token string, keys []PublicKey, want Expect, nonce string, nowMs int64) (Claims, error) {
-	c, err := open(token, keys)
+// No clock is asked: the signed nonce proves that the lease is of this moment,
+// whatever this machine takes for the time. A lease is refused that is not
+// valid at its own time of issue (nbf after iat, or exp not after it).
+func Verify(token string, keys []PublicKey, want Expect, nonce string) (Claims, error) {
+	c, err := openLease(token, keys, want)
 	if err != nil {
 		return Claims{}, err
 	}
-	if err := want.check(c); err != nil {
-		return Claims{}, err
-	}
-	switch {
-	case nonce == "" || c.Nonce != nonce:
-		return Claims{}, refuse(ReasonNonce, "the lease answers another request, so it may be an old one replayed; ask the server again")
-	case nowMs < (c.IssuedAt-FreshDrift)*1000:
-		return Claims{}, refuse(ReasonClock, "the lease was issued more than a day from now; set this machine's clock, or the server's")
-	case nowMs >= (c.ExpiresAt+Drift)*1000:
-		return Claims{}, refuse(ReasonExpired, "the lease had expired when it came; set this machine's clock, or the server's")
+	if nonce == "" || c.Nonce != nonce {
+		return Claims{}, leaseToken.refuse(ReasonNonce, otherNonce)
 	}
 	return c, nil
 }
 
-// StandIn returns the claims of a lease that may stand in for a server that
-// can't be asked, or an [*Error]. The caller must have tried the server, or
-// have a lease that is unexpired and recent, and must not have been told no.
+const otherNonce = " answers another request, so it may be an old one that was replayed"
+
+// StandIn returns the claims of a lease that may stand in for a server of which
+// no verdict is to be had, or an [*Error]. The caller must have tried the
+// server, or have a lease that is [Claims.Unexpired], and must not have been
+// told no.
 //
-// A lease stands in through [Claims.StandsInUntil], judged by the later of the
-// two times of clock, so that turning a clock back within [Drift] gains
-// nothing. It is refused with [ReasonClock] where the clock is behind the
-// lease's time of issue, or behind the latest time seen, by more than [Drift].
-// A lease refused so may serve again once the clock is right.
+// A lease stands in through [Claims.StandsInUntil], judged by the clock plus
+// its skew, but never by an earlier time than the latest that was seen, so that
+// turning a clock back within [Drift] gains nothing. It is refused with
+// [ReasonClock] where the clock, corrected so, is behind the lease's time of
+// issue, or behind the latest time seen, by more than [Drift]. A lease refused
+// so may serve again once the clock is right.
 func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, error) {
-	c, err := open(token, keys)
+	c, err := openLease(token, keys, want)
+	if err != nil {
+		return Claims{}, err
+	}
+	now, seen := clock.times()
+	switch {
+	case now < (c.IssuedAt-Drift)*1000:
+		return Claims{}, leaseToken.refuse(ReasonClock, " was issued later than this machine's clock says it is; set the clock, or connect to the server")
+	case seen > 0 && now < seen-Drift*1000:
+		return Claims{}, leaseToken.refuse(ReasonClock, " can't be judged, as this machine's clock was turned back or stood still; set the clock, or connect to the server")
+	case max(now, seen) > c.StandsInUntil()*1000:
+		return Claims{}, leaseToken.refuse(ReasonExpired, " and its grace have run out; connect to the server to renew it")
+	}
+	return c, nil
+}
+
+// Unexpired reports whether the lease has not expired, its grace left aside, by
+// a clock with which it stands in.
+func (c Claims) Unexpired(clock Clock) bool {
+	now, seen := clock.times()
+	return max(now, seen) < c.ExpiresAt*1000
+}
+
+// openLease returns the claims of a lease that was signed for want.
+func openLease(token string, keys []PublicKey, want Expect) (Claims, error) {
+	payload, err := leaseToken.open(token, keys)
+	if err != nil {
+		return Claims{}, err
+	}
+	c, err := readClaims(payload)
 	if err != nil {
 		return Claims{}, err
 	}
 	if err := want.check(c); err != nil {
 		return Claims{}, err
-	}
-	switch {
-	case clock.NowMs < (c.IssuedAt-Drift)*1000:
-		return Claims{}, refuse(ReasonClock, "this machine's clock is behind the lease's time of issue; set the clock, or connect to the server")
-	case clock.LastSeenMs > 0 && clock.NowMs < clock.LastSeenMs-Drift*1000:
-		return Claims{}, refuse(ReasonClock, "this machine's clock was turned back; set the clock, or connect to the server")
-	case max(clock.NowMs, clock.LastSeenMs) > c.StandsInUntil()*1000:
-		return Claims{}, refuse(ReasonExpired, "the lease and its grace have run out; connect to the server to renew it")
 	}
 	return c, nil
 }
@@ -88,21 +111,31 @@ func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, 
 // check holds the claims against what the lease must have been issued for, and
 // against themselves.
 func (want Expect) check(c Claims) error {
+	if err := want.checkRequest(leaseToken, c.Issuer, c.LicenseKeyHash, c.MetadataHash); err != nil {
+		return err
+	}
 	switch {
-	case want.Issuer != "" && c.Issuer != want.Issuer:
-		return refuse(ReasonIssuer, "the lease is of another server; check that the endpoint is the right one")
 	case want.Audience != "" && c.Audience != want.Audience:
-		return refuse(ReasonAudience, "the lease is for another product; use a license key of this one")
+		return leaseToken.refuse(ReasonAudience, " is for another product; use a license key of this one")
 	case want.Subject != "" && c.Subject != want.Subject:
-		return refuse(ReasonSubject, "the lease is for another membership than the answer that it came with"+newLease)
-	case c.LicenseKeyHash != want.LicenseKeyHash:
-		return refuse(ReasonLicenseKey, "the lease is for another license key"+newLease)
-	case c.MetadataHash != want.MetadataHash:
-		return refuse(ReasonMetadata, "the lease is for another machine"+newLease)
+		return leaseToken.refuse(ReasonSubject, " is for another membership than the answer that it came with")
 	case c.NotBefore > c.IssuedAt:
-		return refuse(ReasonNotYetValid, "the lease was not yet valid when it was issued; check the server's settings")
+		return leaseToken.refuse(ReasonNotYetValid, " was not yet valid when it was issued; check the server's settings")
 	case c.ExpiresAt <= c.IssuedAt:
-		return refuse(ReasonExpired, "the lease had expired when it was issued; check the server's settings")
+		return leaseToken.refuse(ReasonExpired, " had expired when it was issued; check the server's settings")
+	}
+	return nil
+}
+
+// checkRequest holds what both kinds of token say against the request.
+func (want Expect) checkRequest(k kind, issuer, licenseKeyHash, metadataHash string) error {
+	switch {
+	case want.Issuer != "" && issuer != want.Issuer:
+		return k.refuse(ReasonIssuer, " is of another server")
+	case licenseKeyHash != want.LicenseKeyHash:
+		return k.refuse(ReasonLicenseKey, " is for another license key")
+	case metadataHash != want.MetadataHash:
+		return k.refuse(ReasonMetadata, " is for another machine")
 	}
 	return nil
 }

@@ -39,6 +39,27 @@ func claims() lease.Claims {
 	}
 }
 
+// otherNonce is that of another request.
+const otherNonce = "EBESExQVFhcYGRobHB0eHw"
+
+func refusalClaims() lease.RefusalClaims {
+	c := claims()
+	return lease.RefusalClaims{
+		Issuer: c.Issuer, IssuedAt: c.IssuedAt, Nonce: c.Nonce,
+		LicenseKeyHash: c.LicenseKeyHash, MetadataHash: c.MetadataHash, Code: "not_found",
+	}
+}
+
+func refusalPayload(c lease.RefusalClaims) string {
+	p, err := c.Payload()
+	must(err)
+	return string(p)
+}
+
+func (s signer) refusal(c lease.RefusalClaims) string {
+	return s.sign(s.headerOf(lease.RefusalType), refusalPayload(c))
+}
+
 func expect() lease.Expect {
 	c := claims()
 	return lease.Expect{LicenseKeyHash: c.LicenseKeyHash, MetadataHash: c.MetadataHash, Issuer: c.Issuer, Audience: c.Audience, Subject: c.Subject}
@@ -81,8 +102,10 @@ func (s signer) public() string { return b64(s.private.Public().(ed25519.PublicK
 func (s signer) kid() string {
 	return lease.KeyID([32]byte(s.private.Public().(ed25519.PublicKey)))
 }
-func (s signer) header() string {
-	return `{"alg":"EdDSA","kid":"` + s.kid() + `","typ":"` + lease.Type + `"}`
+func (s signer) header() string { return s.headerOf(lease.Type) }
+
+func (s signer) headerOf(typ string) string {
+	return `{"alg":"EdDSA","kid":"` + s.kid() + `","typ":"` + typ + `"}`
 }
 
 // sign signs any header and payload.
@@ -102,36 +125,45 @@ func (s signer) keys(t testing.TB) []lease.PublicKey {
 // A key that was never parsed has an empty ID; a lease can't claim it.
 func TestZeroPublicKeyVerifiesNothing(t *testing.T) {
 	header := strings.Replace(signer1.header(), signer1.kid(), "", 1)
-	_, err := lease.Verify(signer1.sign(header, payload(claims())), []lease.PublicKey{{}}, expect(), claims().Nonce, nowMs)
+	_, err := lease.Verify(signer1.sign(header, payload(claims())), []lease.PublicKey{{}}, expect(), claims().Nonce)
 	assert.Equal(t, lease.ReasonKeyID, reason(t, err))
 	assert.Empty(t, lease.PublicKey{}.ID())
 }
 
 func TestExpectNothingMatchesNothing(t *testing.T) {
-	_, err := lease.Verify(signer1.lease(claims()), signer1.keys(t), lease.Expect{}, claims().Nonce, nowMs)
+	_, err := lease.Verify(signer1.lease(claims()), signer1.keys(t), lease.Expect{}, claims().Nonce)
 	assert.Equal(t, lease.ReasonLicenseKey, reason(t, err))
 }
 
 func TestExtremeClocks(t *testing.T) {
 	token, keys := signer1.lease(claims()), signer1.keys(t)
 	for _, now := range []int64{math.MinInt64, math.MinInt64 + 1, -1, 0} {
-		_, err := lease.Verify(token, keys, expect(), claims().Nonce, now)
-		assert.Equal(t, lease.ReasonClock, reason(t, err), now)
 		for _, seen := range []int64{math.MinInt64, -1, 0, 1, math.MaxInt64} {
 			_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: now, LastSeenMs: seen})
 			assert.Equal(t, lease.ReasonClock, reason(t, err), "%d %d", now, seen)
 		}
 	}
-	_, err := lease.Verify(token, keys, expect(), claims().Nonce, math.MaxInt64)
-	assert.Equal(t, lease.ReasonExpired, reason(t, err))
 	for seen, want := range map[int64]lease.Reason{math.MinInt64: lease.ReasonExpired, 0: lease.ReasonExpired, math.MaxInt64: lease.ReasonExpired} {
 		_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: math.MaxInt64, LastSeenMs: seen})
 		assert.Equal(t, want, reason(t, err), seen)
 	}
-	_, err = lease.StandIn(token, keys, expect(), lease.Clock{NowMs: nowMs, LastSeenMs: math.MinInt64})
+	_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: nowMs, LastSeenMs: math.MinInt64})
 	assert.NoError(t, err)
 	_, err = lease.StandIn(token, keys, expect(), lease.Clock{NowMs: nowMs, LastSeenMs: math.MaxInt64})
 	assert.Equal(t, lease.ReasonClock, reason(t, err))
+}
+
+// No sum of a clock and a skew wraps around.
+func TestExtremeSkews(t *testing.T) {
+	token, keys := signer1.lease(claims()), signer1.keys(t)
+	for _, now := range []int64{math.MinInt64, -1, 0, 1, nowMs, math.MaxInt64} {
+		_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: now, SkewMs: math.MinInt64})
+		assert.Equal(t, lease.ReasonClock, reason(t, err), now)
+	}
+	for _, now := range []int64{-1, 0, 1, nowMs, math.MaxInt64} {
+		_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: now, SkewMs: math.MaxInt64})
+		assert.Equal(t, lease.ReasonExpired, reason(t, err), now)
+	}
 }
 
 // The last times that JSON dates can tell: no arithmetic overflows there.
@@ -195,9 +227,34 @@ func TestPayloadRoundTrip(t *testing.T) {
 	assert.Less(t, lease.MaxTokenSize-200, len(token))
 	want := expect()
 	want.Issuer = c.Issuer
-	got, err := lease.Verify(token, signer1.keys(t), want, c.Nonce, nowMs)
+	got, err := lease.Verify(token, signer1.keys(t), want, c.Nonce)
 	require.NoError(t, err)
 	assert.Equal(t, c, got)
+}
+
+func TestRefusalPayloadRefuses(t *testing.T) {
+	for name, change := range map[string]func(*lease.RefusalClaims){
+		"no issuer":          func(c *lease.RefusalClaims) { c.Issuer = "" },
+		"no nonce":           func(c *lease.RefusalClaims) { c.Nonce = "" },
+		"long nonce":         func(c *lease.RefusalClaims) { c.Nonce = strings.Repeat("n", 513) },
+		"no code":            func(c *lease.RefusalClaims) { c.Code = "" },
+		"ill-formed Unicode": func(c *lease.RefusalClaims) { c.Code = "\xff" },
+		"a license key":      func(c *lease.RefusalClaims) { c.LicenseKeyHash = licenseKey },
+		"no metadata hash":   func(c *lease.RefusalClaims) { c.MetadataHash = "" },
+		"negative iat":       func(c *lease.RefusalClaims) { c.IssuedAt = -1 },
+		"iat in ms":          func(c *lease.RefusalClaims) { c.IssuedAt *= 1000 },
+		"too long together": func(c *lease.RefusalClaims) {
+			c.Issuer, c.Code = strings.Repeat("\x01", 300), strings.Repeat("\x01", 300)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := refusalClaims()
+			change(&c)
+			made, err := c.Payload()
+			assert.Equal(t, lease.ReasonMalformed, reason(t, err))
+			assert.Nil(t, made)
+		})
+	}
 }
 
 func TestNonce(t *testing.T) {

@@ -10,19 +10,28 @@ import (
 const (
 	algorithm = "EdDSA"
 
-	// Type is the header's typ.
+	// Type is the header's typ of a lease.
 	Type = "whop-license-lease+jwt"
 )
 
-const newLease = "; ask the server again for a new one"
+// kind is one of the two things that a server signs. Neither is taken for the
+// other, as their headers differ.
+type kind struct{ typ, name string }
 
-// open checks a token's form, header and signature, and returns its claims.
-func open(token string, keys []PublicKey) (Claims, error) {
+var (
+	leaseToken   = kind{Type, "the lease"}
+	refusalProof = kind{RefusalType, "the refusal's proof"}
+)
+
+func (k kind) refuse(reason Reason, problem string) *Error { return &Error{reason, k.name + problem} }
+
+// open checks a token's form, header and signature, and returns its payload.
+func (k kind) open(token string, keys []PublicKey) ([]byte, error) {
 	if len(token) > MaxTokenSize {
-		return Claims{}, refuse(ReasonMalformed, "the lease is over 4 KiB"+newLease)
+		return nil, k.refuse(ReasonMalformed, " is over 4 KiB")
 	}
 	if strings.Count(token, ".") != 2 {
-		return Claims{}, refuse(ReasonMalformed, "the lease is not a JWS of three parts"+newLease)
+		return nil, k.refuse(ReasonMalformed, " is not a JWS of three parts")
 	}
 	signed := token[:strings.LastIndexByte(token, '.')]
 	header, payload, _ := strings.Cut(signed, ".")
@@ -30,20 +39,20 @@ func open(token string, keys []PublicKey) (Claims, error) {
 	payloadJSON, ok2 := decodeBase64(payload)
 	signature, ok3 := decodeBase64(token[len(signed)+1:])
 	if !ok1 || !ok2 || !ok3 {
-		return Claims{}, refuse(ReasonMalformed, "a part of the lease is not unpadded base64url"+newLease)
+		return nil, k.refuse(ReasonMalformed, " has a part that is not unpadded base64url")
 	}
-	kid, err := readHeader(headerJSON)
+	kid, err := k.readHeader(headerJSON)
 	if err != nil {
-		return Claims{}, err
+		return nil, err
 	}
 	key, ok := find(keys, kid)
 	if !ok {
-		return Claims{}, refuse(ReasonKeyID, "the lease is signed by a key that is not configured; check that the public key is the gateway's")
+		return nil, k.refuse(ReasonKeyID, " is signed by a key that is not configured")
 	}
 	if !key.verify([]byte(signed), signature) {
-		return Claims{}, refuse(ReasonSignature, "the lease's signature is wrong, so it was forged or altered"+newLease)
+		return nil, k.refuse(ReasonSignature, "'s signature is wrong, so it was forged or altered")
 	}
-	return readClaims(payloadJSON)
+	return payloadJSON, nil
 }
 
 func find(keys []PublicKey, kid string) (PublicKey, bool) {
@@ -55,7 +64,7 @@ func find(keys []PublicKey, kid string) (PublicKey, bool) {
 	return PublicKey{}, false
 }
 
-func readHeader(json []byte) (kid string, err error) {
+func (k kind) readHeader(json []byte) (kid string, err error) {
 	var alg, typ string
 	known := true
 	whole := readObject(json, func(d *jsontext.Decoder, name string) bool {
@@ -72,44 +81,55 @@ func readHeader(json []byte) (kid string, err error) {
 	})
 	switch {
 	case !whole:
-		return "", refuse(ReasonMalformed, "the lease's header is not what a lease's is"+newLease)
+		return "", k.refuse(ReasonMalformed, "'s header can't be read")
 	case !known:
-		return "", refuse(ReasonHeader, "the lease's header has a member other than alg, kid and typ"+newLease)
+		return "", k.refuse(ReasonHeader, "'s header has a member other than alg, kid and typ")
 	case alg != algorithm:
-		return "", refuse(ReasonAlgorithm, "the lease is not signed by EdDSA"+newLease)
-	case typ != Type:
-		return "", refuse(ReasonType, "the token is signed to be something else than a lease"+newLease)
+		return "", k.refuse(ReasonAlgorithm, " is not signed by EdDSA")
+	case typ != k.typ:
+		return "", k.refuse(ReasonType, " is a token that was signed to be something else")
 	}
 	return kid, nil
 }
 
-func readClaims(json []byte) (c Claims, err error) {
-	texts := map[string]*string{
-		"iss": &c.Issuer, "sub": &c.Subject, "aud": &c.Audience,
-		"nonce": &c.Nonce, "lic": &c.LicenseKeyHash, "hwm": &c.MetadataHash,
-	}
-	numbers := map[string]*int64{
-		"iat": &c.IssuedAt, "nbf": &c.NotBefore, "exp": &c.ExpiresAt, "grace": &c.Grace,
-	}
-	need := len(texts) + len(numbers)
+// readClaims reads the payload's claims into texts (*string) and whole numbers
+// (*int64), each of which must be there. It passes over claims that have no
+// place.
+func (k kind) readClaims(json []byte, claims map[string]any) error {
+	need := len(claims)
 	whole := readObject(json, func(d *jsontext.Decoder, name string) bool {
-		text, number := texts[name], numbers[name]
-		if text == nil && number == nil {
+		place, known := claims[name]
+		if !known {
 			return d.SkipValue() == nil
 		}
 		need--
-		switch {
-		case number != nil:
-			return readInteger(d, number)
-		case name == "aud":
-			return readAudience(d, text)
+		switch place := place.(type) {
+		case *int64:
+			return readInteger(d, place)
+		case *string:
+			if name == "aud" {
+				return readAudience(d, place)
+			}
+			return readText(d, place)
 		}
-		return readText(d, text)
+		return false
 	})
 	if !whole || need > 0 {
-		return Claims{}, refuse(ReasonMalformed, "the lease lacks a claim, or has one of the wrong type"+newLease)
+		return k.refuse(ReasonMalformed, " lacks a claim, or has one of the wrong type")
 	}
-	if err := c.check(); err != nil {
+	return nil
+}
+
+func readClaims(json []byte) (c Claims, err error) {
+	err = leaseToken.readClaims(json, map[string]any{
+		"iss": &c.Issuer, "sub": &c.Subject, "aud": &c.Audience,
+		"iat": &c.IssuedAt, "nbf": &c.NotBefore, "exp": &c.ExpiresAt,
+		"nonce": &c.Nonce, "lic": &c.LicenseKeyHash, "hwm": &c.MetadataHash, "grace": &c.Grace,
+	})
+	if err == nil {
+		err = c.check()
+	}
+	if err != nil {
 		return Claims{}, err
 	}
 	return c, nil

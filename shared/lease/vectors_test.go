@@ -28,7 +28,9 @@ type vector struct {
 	Audience   string            `json:"audience,omitempty"`
 	Subject    string            `json:"subject,omitempty"`
 	Nonce      string            `json:"nonce,omitempty"`
+	Code       string            `json:"code,omitempty"`
 	NowMs      int64             `json:"nowMs,omitempty"`
+	SkewMs     int64             `json:"skewMs,omitempty"`
 	LastSeenMs int64             `json:"lastSeenMs,omitempty"`
 	Want       want              `json:"want"`
 }
@@ -88,7 +90,7 @@ func TestVectors(t *testing.T) {
 		calls[v.Call]++
 		t.Run(name, func(t *testing.T) { v.check(t) })
 	})
-	for _, call := range []string{"verify", "standIn", "parsePublicKey", "hashMetadata", "hashLicenseKey"} {
+	for _, call := range []string{"verify", "verifyRefusal", "standIn", "parsePublicKey", "hashMetadata", "hashLicenseKey"} {
 		assert.Positive(t, calls[call], call)
 		delete(calls, call)
 	}
@@ -96,13 +98,20 @@ func TestVectors(t *testing.T) {
 }
 
 func (v vector) check(t *testing.T) {
-	var claims lease.Claims
+	var claims interface{ Payload() ([]byte, error) }
+	var standsInUntil int64
 	var err error
 	switch v.Call {
 	case "verify":
-		claims, err = lease.Verify(v.Token, v.keys(t), v.expect(), v.Nonce, v.NowMs)
+		var c lease.Claims
+		c, err = lease.Verify(v.Token, v.keys(t), v.expect(), v.Nonce)
+		claims, standsInUntil = c, c.StandsInUntil()
 	case "standIn":
-		claims, err = lease.StandIn(v.Token, v.keys(t), v.expect(), lease.Clock{NowMs: v.NowMs, LastSeenMs: v.LastSeenMs})
+		var c lease.Claims
+		c, err = lease.StandIn(v.Token, v.keys(t), v.expect(), lease.Clock{NowMs: v.NowMs, SkewMs: v.SkewMs, LastSeenMs: v.LastSeenMs})
+		claims, standsInUntil = c, c.StandsInUntil()
+	case "verifyRefusal":
+		claims, err = lease.VerifyRefusal(v.Token, v.keys(t), v.expect(), v.Nonce, v.Code)
 	case "parsePublicKey":
 		key, err := lease.ParsePublicKey(v.PublicKey)
 		if v.Want.Reason == "" {
@@ -126,7 +135,7 @@ func (v vector) check(t *testing.T) {
 		made, err := claims.Payload()
 		require.NoError(t, err)
 		assert.JSONEq(t, string(v.Want.Claims), string(made))
-		assert.Equal(t, v.Want.StandsInUntil, claims.StandsInUntil())
+		assert.Equal(t, v.Want.StandsInUntil, standsInUntil)
 		return
 	}
 	assert.Equal(t, v.Want.Reason, reason(t, err))

@@ -10,13 +10,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// What is wrong with an answer; a message says it of "its answer".
 var (
-	errUnknownStatus = errors.New("its status is none that the contract knows")
-	errTooLong       = errors.New("its body is over 64 KiB")
-	errNotJSON       = errors.New("its body is not a JSON object")
-	errNoError       = errors.New("its body is not an error message")
-	errNoValid       = errors.New(`its body has no "valid" that is true or false`)
-	errWrongType     = errors.New("a member of its body has the wrong type")
+	errUnknownStatus = errors.New("has a status that the contract doesn't know")
+	errRedirect      = errors.New("is a redirect, which is not followed")
+	errTooLong       = errors.New("has a body of over 64 KiB")
+	errNotJSON       = errors.New("has a body that is not a JSON object")
+	errNoError       = errors.New("has a body that is not an error message")
+	errNoValid       = errors.New(`has a body without a "valid" that is true or false`)
+	errWrongType     = errors.New("has a member of the wrong type in its body")
+	errNotItsOwn     = errors.New("is an error that the license server doesn't send")
 )
 
 // readObject reads body, which must be one JSON object and nothing else, and
@@ -182,10 +185,11 @@ func readTime(value jsontext.Value) (jsontext.Value, error) {
 }
 
 // problem is what an error body says.
-type problem struct{ code, message string }
+type problem struct{ code, message, proof string }
 
 // readProblem reads an error body in any of the shapes that Whop sends:
 // {"error":{"code":…,"type":…,"message":…}}, {"error":"…"} and {"message":"…"}.
+// A gateway adds "proof" to the first.
 func readProblem(body []byte) (p problem, err error) {
 	found := false
 	err = readObject(body, func(d *jsontext.Decoder, name string) error {
@@ -199,6 +203,8 @@ func readProblem(body []byte) (p problem, err error) {
 					return readText(d, &p.code)
 				case "message":
 					return readText(d, &p.message)
+				case "proof":
+					return readText(d, &p.proof)
 				}
 				return d.SkipValue()
 			})

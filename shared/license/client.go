@@ -1,6 +1,11 @@
 package license
 
-import "sync"
+import (
+	"errors"
+	"sync"
+
+	"github.com/whop-license/whop-license/shared/lease"
+)
 
 // The defaults and bounds of a check.
 const (
@@ -62,8 +67,10 @@ type Limits struct {
 // Validate asks whether a license may be used on a machine. It returns a
 // [Verdict], or an [*Error] where none was reached. [Unavailable] and
 // [RateLimited] are tried again within the limits; where the wait that the
-// server asks for does not fit, they end the attempts at once. Where the server
-// can't be asked, a stored lease may stand in for it.
+// server asks for does not fit, they end the attempts at once. Where no verdict
+// is reached, a stored lease that holds stands in: whatever kept the server from
+// being heard, whoever wants it can cut the line. Only an [InvalidArgument] and
+// an [Aborted] check are the caller's own.
 func (c *Client) Validate(ctx Context, q Query, limits Limits) (*Verdict, error) {
 	request, err := NewRequest(q)
 	if err != nil {
@@ -78,12 +85,17 @@ func (c *Client) Validate(ctx Context, q Query, limits Limits) (*Verdict, error)
 	if failure == nil {
 		return verdict, nil
 	}
-	if q.Trust != nil && q.Stored.Lease != "" && failure.Retryable() {
-		verdict, err := q.standIn(c.Clock.NowMs(), false)
-		if err == nil {
-			return verdict, nil
-		}
-		failure.Message += " The stored lease can't stand in: " + err.Error() + "."
+	if q.Trust == nil || q.Stored.Lease == "" || failure.Code == InvalidArgument || failure.Code == Aborted {
+		return nil, failure
+	}
+	verdict, err = q.standIn(c.Clock.NowMs(), false)
+	if err == nil {
+		verdict.Failure = failure
+		return verdict, nil
+	}
+	failure.Message += " The stored lease can't stand in: " + err.Error() + "."
+	if why := new(lease.Error); errors.As(err, &why) && why.Reason == lease.ReasonClock {
+		failure.Cause = why
 	}
 	return nil, failure
 }

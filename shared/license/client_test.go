@@ -76,7 +76,7 @@ func TestRetries(t *testing.T) {
 		wantWait []int64
 	}{
 		{"a verdict ends it", []step{good}, Limits{}, 0.5, "", 1, nil},
-		{"a refusal ends it", []step{answer(404, `{"error":"x"}`, "")}, Limits{}, 0.5, "", 1, nil},
+		{"a refusal ends it", []step{answer(404, `{"error":{"code":"not_found"}}`, "")}, Limits{}, 0.5, "", 1, nil},
 		{"unavailable is tried again", []step{failing, broken, good}, Limits{}, 0.5, "", 3, []int64{150, 300}},
 		{"three attempts at most", []step{failing}, Limits{}, 0.5, Unavailable, 3, []int64{150, 300}},
 		{"full jitter starts at zero", []step{failing}, Limits{}, 0, Unavailable, 3, []int64{0, 0}},
@@ -86,7 +86,7 @@ func TestRetries(t *testing.T) {
 		{"Retry-After counts for 503 too", []step{answer(503, "", "3"), good}, Limits{}, 0.5, "", 2, []int64{3150}},
 		{"a wait that does not fit is not begun", []step{answer(429, "", "15")}, Limits{}, 0, RateLimited, 1, nil},
 		{"a shorter time fits less", []step{answer(429, "", "1")}, Limits{TimeoutMs: 1000}, 0, RateLimited, 1, nil},
-		{"a wrong API key is not tried again", []step{answer(401, "", "")}, Limits{}, 0.5, Unauthorized, 1, nil},
+		{"a block page is not tried again", []step{answer(401, "", "")}, Limits{}, 0.5, BadResponse, 1, nil},
 		{"garbage is not tried again", []step{answer(201, "x", "")}, Limits{}, 0.5, BadResponse, 1, nil},
 		{"a refused request is not tried again", []step{answer(400, `{"error":{"code":"invalid_request"}}`, "")}, Limits{}, 0.5, InvalidArgument, 1, nil},
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/shared/lease"
 )
 
 func FuzzReadResponse(f *testing.F) {
@@ -19,7 +21,11 @@ func FuzzReadResponse(f *testing.F) {
 			f.Add(r.Status, r.RetryAfter, r.Body)
 		}
 	})
+	trust := Query{LicenseKey: testKey, Trust: &Trust{Keys: []lease.PublicKey{newSigner(f, 1).public}}, Nonce: testNonce}
 	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {
+		proven, err := ReadResponse(trust, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNowMs)
+		require.Nil(t, proven, "nobody has the key")
+		require.Error(t, err)
 		verdict, err := ReadResponse(testQuery, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNowMs)
 		if err != nil {
 			require.Nil(t, verdict)
@@ -37,6 +43,10 @@ func FuzzReadResponse(f *testing.F) {
 			var exact map[string]json.RawMessage
 			require.NoError(t, json.Unmarshal(body, &exact))
 			require.Equal(t, "true", string(exact["valid"]))
+		} else if status >= 400 {
+			var coded struct{ Error struct{ Code string } }
+			require.NoError(t, json.Unmarshal(body, &coded))
+			require.Equal(t, map[string]VerdictCode{"metadata_mismatch": MetadataMismatch, "license_inactive": Inactive, "not_found": NotFound}[coded.Error.Code], verdict.Code)
 		}
 	})
 }
@@ -56,6 +66,9 @@ func FuzzParseKey(f *testing.F) {
 		u, err := url.Parse(r.URL)
 		require.NoError(t, err)
 		key, _ := ParseKey(raw)
+		again, err := ParseKey(key)
+		require.NoError(t, err)
+		assert.Equal(t, key, again, "cleaned once is clean")
 		assert.Equal(t, "a.example", u.Host)
 		assert.Equal(t, "/base/api/v2/memberships/"+key+"/validate_license", u.Path)
 		assert.Equal(t, u.Path, u.JoinPath().Path)

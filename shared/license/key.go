@@ -9,17 +9,19 @@ import (
 // MaxKeyLength is the greatest length of a license key, in characters.
 const MaxKeyLength = 200
 
-// ParseKey trims the white space around a license key and returns the rest, or
-// an [InvalidArgument] error. Sellers choose their keys' form, so it refuses
-// only what could not be a key or could steer a URL's path: an empty key, one
-// over [MaxKeyLength], malformed UTF-8, "." and "..", white space, control
-// characters, and any of / ? # % \.
+// ParseKey cleans a license key of what a paste brings along and nobody sees:
+// it trims white space, and drops characters that can't be seen wherever they
+// stand. It returns the rest, or an [InvalidArgument] error. Sellers choose
+// their keys' form, so it refuses only what could not be a key or could steer a
+// URL's path: an empty key, one over [MaxKeyLength], malformed UTF-8, "." and
+// "..", white space, control characters, any of / ? # % \, and what stands for a
+// hyphen or a quotation mark in typeset text, or around a key in a list.
 func ParseKey(raw string) (string, error) {
 	const arg = "licenseKey"
 	if !utf8.ValidString(raw) {
 		return "", Invalid(arg, "is not well-formed Unicode")
 	}
-	key := strings.TrimFunc(raw, isSpace)
+	key := strings.TrimFunc(strings.Map(dropInvisible, raw), isSpace)
 	switch {
 	case key == "":
 		return "", Invalid(arg, "is empty; ask for the license key from the purchase")
@@ -29,11 +31,58 @@ func ParseKey(raw string) (string, error) {
 		return "", Invalid(arg, "is not a license key")
 	}
 	for _, r := range key {
-		if isSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/?#%\`, r) {
+		switch {
+		case isSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/?#%\`, r):
 			return "", Invalid(arg, `contains white space, a control character, or one of / ? # % \; copy the license key alone`)
+		case r > '~' && unicode.Is(unicode.Dash, r):
+			return "", Invalid(arg, "has "+named(r)+` where a hyphen "-" belongs; type the key or copy it again`)
+		case r > '~' && unicode.Is(unicode.Quotation_Mark, r):
+			return "", Invalid(arg, "has the quotation mark "+named(r)+"; copy the license key alone")
 		}
 	}
+	first, last := key[0], key[len(key)-1]
+	if strings.IndexByte(around, first) >= 0 {
+		return "", Invalid(arg, "begins with "+named(rune(first))+"; copy the license key alone")
+	}
+	if strings.IndexByte(around, last) >= 0 {
+		return "", Invalid(arg, "ends with "+named(rune(last))+"; copy the license key alone")
+	}
 	return key, nil
+}
+
+// around is what stands before or behind a key in a list, a letter or a program.
+const around = `"',;`
+
+// named shows a character and its code point, such as “–” (U+2013).
+func named(r rune) string {
+	const hex = "0123456789ABCDEF"
+	code := []byte{hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15]}
+	if r > 0xFFFF {
+		code = append([]byte{hex[r>>16&15]}, code...)
+	}
+	return "“" + string(r) + "” (U+" + string(code) + ")"
+}
+
+// invisible are the first and last of each run of characters that have
+// Default_Ignorable_Code_Point in Unicode 15's DerivedCoreProperties.txt (Unicode
+// 16 and 17 have the same), and U+2800, a Braille pattern without dots.
+var invisible = [...][2]rune{
+	{0x00AD, 0x00AD}, {0x034F, 0x034F}, {0x061C, 0x061C}, {0x115F, 0x1160}, {0x17B4, 0x17B5},
+	{0x180B, 0x180F}, {0x200B, 0x200F}, {0x202A, 0x202E}, {0x2060, 0x206F}, {0x2800, 0x2800},
+	{0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF}, {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFF8},
+	{0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
+}
+
+// dropInvisible maps what can't be seen to nothing, for [strings.Map].
+func dropInvisible(r rune) rune {
+	if r > '~' {
+		for _, run := range invisible {
+			if run[0] <= r && r <= run[1] {
+				return -1
+			}
+		}
+	}
+	return r
 }
 
 // ShortenKey returns a license key as it may be shown in a log or an error: its

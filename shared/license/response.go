@@ -21,60 +21,85 @@ type Response struct {
 // ReadResponse reads the answer to q into a [Verdict] or an [*Error]. nowMs is
 // the present, in milliseconds since the epoch.
 //
-// The status decides first. The body is asked only where the contract makes
-// the outcome depend on it: a success must be a membership, a 404 must be an
-// error that an API wrote and not a proxy's page, and a 400 or 403 may carry a
-// code that sets it apart. With a [Trust], a success must also carry a lease
-// that proves it.
+// Anything on the way can answer in the server's place, so a verdict is only
+// what the server alone can have said. With a [Trust], that is what one of its
+// keys signed for this request, be it yes or no. Without one, a refusal is the
+// server's own error code at its own status; where an API key is sent, and so
+// the server is the seller's, or one that speaks v2, any 400 or 404 whose body
+// is an error in JSON is one as well.
 func ReadResponse(q Query, r *Response, nowMs int64) (*Verdict, error) {
 	switch status := r.Status; {
 	case status == 200 || status == 201:
-		s, err := readSuccess(r.Body)
-		if err != nil {
-			return nil, badResponse(status, err)
-		}
-		if !s.valid {
-			return refusal(Inactive, status, "", nowMs), nil
-		}
-		verdict := &Verdict{Code: Valid, CheckedAtMs: nowMs, Membership: s.membership}
-		if q.Trust != nil {
-			if err := q.verify(verdict, s.lease, status); err != nil {
-				return nil, err
-			}
-		}
-		return verdict, nil
-	case status == 400:
-		problem, _ := readProblem(r.Body)
-		if problem.code == "invalid_request" {
-			return nil, newError(InvalidArgument, status, orElse(cleanMessage(problem.message, q), "The server can't read the request."))
-		}
-		return refusal(MetadataMismatch, status, cleanMessage(problem.message, q), nowMs), nil
-	case status == 403:
-		problem, _ := readProblem(r.Body)
-		if problem.code == "license_inactive" {
-			return refusal(Inactive, status, cleanMessage(problem.message, q), nowMs), nil
-		}
-		return nil, newError(Unauthorized, status, unauthorizedMessage)
-	case status == 404:
-		problem, err := readProblem(r.Body)
-		if err != nil {
-			return nil, badResponse(status, err)
-		}
-		return refusal(NotFound, status, cleanMessage(problem.message, q), nowMs), nil
-	case status == 401:
-		return nil, newError(Unauthorized, status, unauthorizedMessage)
+		return readYes(q, r, nowMs)
+	case status == 400 || status == 401 || status == 403 || status == 404:
+		return readNo(q, r, nowMs)
 	case status == 429:
 		return nil, tryLater(RateLimited, r, nowMs, "Too many requests. Try again later.")
 	case status == 408 || status >= 500 && status <= 599:
 		return nil, tryLater(Unavailable, r, nowMs, "The license server is failing. Try again later; this says nothing about the license.")
 	case status == 0 || status >= 300 && status <= 399:
-		return nil, newError(BadResponse, status, "The server answered with a redirect, which is not followed. Check the endpoint.")
+		return nil, badResponse(status, errRedirect)
 	default:
 		return nil, badResponse(status, errUnknownStatus)
 	}
 }
 
-const unauthorizedMessage = "The license server's access to Whop was refused. This is for the seller to mend: check the API key and its permissions. It says nothing about the license."
+// readYes reads a 200 or 201.
+func readYes(q Query, r *Response, nowMs int64) (*Verdict, error) {
+	s, err := readSuccess(r.Body)
+	switch {
+	case err != nil:
+		return nil, badResponse(r.Status, err)
+	case s.valid:
+		verdict := &Verdict{Code: Valid, CheckedAtMs: nowMs, Membership: s.membership}
+		if q.Trust != nil {
+			if err := q.verify(verdict, s.lease, r.Status); err != nil {
+				return nil, err
+			}
+		}
+		return verdict, nil
+	case q.Trust != nil:
+		return nil, untrusted(r.Status, "it says no in a way that can't be signed", nil)
+	}
+	return refusal(Inactive, r.Status, "", nowMs), nil
+}
+
+// readNo reads a 400, 401, 403 or 404.
+func readNo(q Query, r *Response, nowMs int64) (*Verdict, error) {
+	problem, err := readProblem(r.Body)
+	if err != nil {
+		return nil, badResponse(r.Status, err)
+	}
+	message := cleanMessage(problem.message, q)
+	code := VerdictCode("")
+	switch status := r.Status; {
+	case status == 400 && problem.code == "invalid_request":
+		return nil, newError(InvalidArgument, status, orElse(message, "The server can't read the request."))
+	case status == 400 && problem.code == "metadata_mismatch":
+		code = MetadataMismatch
+	case status == 403 && problem.code == "license_inactive":
+		code = Inactive
+	case status == 404 && problem.code == "not_found":
+		code = NotFound
+	case q.APIKey == "":
+	case status == 401 || status == 403:
+		return nil, newError(Unauthorized, status, "The license server refused the API key. This is for the seller to mend: check the key and its permissions. It says nothing about the license.")
+	case q.Trust != nil: // What isn't coded can't be signed.
+	case status == 400:
+		code = MetadataMismatch
+	default:
+		code = NotFound
+	}
+	if code == "" {
+		return nil, badResponse(r.Status, errNotItsOwn)
+	}
+	if q.Trust != nil {
+		if err := q.verifyRefusal(problem, r.Status); err != nil {
+			return nil, err
+		}
+	}
+	return refusal(code, r.Status, message, nowMs), nil
+}
 
 func tryLater(code ErrorCode, r *Response, nowMs int64, message string) *Error {
 	err := newError(code, r.Status, message)
@@ -83,7 +108,13 @@ func tryLater(code ErrorCode, r *Response, nowMs int64, message string) *Error {
 }
 
 func badResponse(status int, cause error) *Error {
-	err := newError(BadResponse, status, "The answer is not a license server's: "+cause.Error()+". Check the endpoint, and any proxy on the way.")
+	err := newError(BadResponse, status, "Something on the network answered in the license server's place: its answer "+cause.Error()+". Try again, perhaps on another network; this says nothing about the license. If it lasts, check the endpoint.")
+	err.Cause = cause
+	return err
+}
+
+func untrusted(status int, reason string, cause error) *Error {
+	err := newError(UntrustedResponse, status, "The answer is not proven to be the license server's, so something on the network may have answered in its place: "+reason+". Try again, perhaps on another network; this says nothing about the license. If it lasts, check the endpoint and the public key.")
 	err.Cause = cause
 	return err
 }
@@ -153,7 +184,8 @@ func replaceFold(s, old, with string) string {
 // without control characters, and without the secrets it may echo, as
 // Whop's own 404 does.
 func cleanMessage(s string, q Query) string {
-	for _, secret := range []string{strings.TrimFunc(q.LicenseKey, isSpace), q.APIKey} {
+	key, _ := ParseKey(q.LicenseKey)
+	for _, secret := range []string{key, q.APIKey} {
 		// Very short keys stand in ordinary text, and protect nothing.
 		if len(secret) >= 4 {
 			s = replaceFold(s, secret, ShortenKey(secret))

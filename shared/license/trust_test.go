@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"strconv"
 	"testing"
 
@@ -19,7 +21,7 @@ type signer struct {
 	public  lease.PublicKey
 }
 
-func newSigner(t *testing.T, seed byte) signer {
+func newSigner(t testing.TB, seed byte) signer {
 	t.Helper()
 	private := ed25519.NewKeyFromSeed(append(make([]byte, 31), seed))
 	public, err := lease.ParsePublicKey(base64.RawURLEncoding.EncodeToString(private.Public().(ed25519.PublicKey)))
@@ -31,9 +33,32 @@ func (s signer) sign(t *testing.T, claims lease.Claims) string {
 	t.Helper()
 	payload, err := claims.Payload()
 	require.NoError(t, err)
+	return s.token(lease.Type, payload)
+}
+
+func (s signer) token(typ string, payload []byte) string {
 	b64 := base64.RawURLEncoding.EncodeToString
-	signed := b64([]byte(`{"alg":"EdDSA","kid":"`+s.public.ID()+`","typ":"`+lease.Type+`"}`)) + "." + b64(payload)
+	signed := b64([]byte(`{"alg":"EdDSA","kid":"`+s.public.ID()+`","typ":"`+typ+`"}`)) + "." + b64(payload)
 	return signed + "." + b64(ed25519.Sign(s.private, []byte(signed)))
+}
+
+// refuse returns a refusal of testQuery, proven but for what change changes.
+func (s signer) refuse(t *testing.T, code string, change func(*lease.RefusalClaims)) []byte {
+	t.Helper()
+	claims := lease.RefusalClaims{
+		Issuer: "https://a.example", IssuedAt: testNowMs / 1000, Nonce: testNonce, Code: code,
+		LicenseKeyHash: lease.HashLicenseKey(testKey), MetadataHash: lease.HashMetadata(testQuery.Metadata),
+	}
+	if change != nil {
+		change(&claims)
+	}
+	payload, err := claims.Payload()
+	require.NoError(t, err)
+	return refusalBody(code, s.token(lease.RefusalType, payload))
+}
+
+func refusalBody(code, proof string) []byte {
+	return []byte(`{"error":{"code":"` + code + `","message":"No","proof":` + strconv.Quote(proof) + `}}`)
 }
 
 const (
@@ -109,16 +134,15 @@ func TestUntrustedAnswers(t *testing.T) {
 		"another machine":     change(func(c *lease.Claims) { c.MetadataHash = lease.HashMetadata(nil) }),
 		"another membership":  change(func(c *lease.Claims) { c.Subject = "mem_2" }),
 		"another product":     change(func(c *lease.Claims) { c.Audience = "prod_2" }),
-		"expired": change(func(c *lease.Claims) {
-			c.IssuedAt -= 2 * day
-			c.NotBefore -= 2 * day
-			c.ExpiresAt -= 2 * day
-		}),
+		"never valid":         change(func(c *lease.Claims) { c.ExpiresAt = c.IssuedAt }),
+		"a refusal's proof":   successBody(proofOf(t, s)),
+		"valid is false":      []byte(`{"valid":false}`),
+		"no, with a lease":    []byte(`{"valid":false,"lease":` + strconv.Quote(s.sign(t, testClaims())) + `}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			verdict, err := ReadResponse(trusting(s), &Response{Status: 201, Body: body}, testNowMs)
 			require.Nil(t, verdict)
-			assertError(t, &wantError{Code: UntrustedResponse, Status: 201}, err)
+			assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 201}, err)
 		})
 	}
 	t.Run("a missing lease is named", func(t *testing.T) {
@@ -127,7 +151,7 @@ func TestUntrustedAnswers(t *testing.T) {
 	})
 	t.Run("a lease of the wrong type is no answer at all", func(t *testing.T) {
 		_, err := ReadResponse(trusting(s), &Response{Status: 201, Body: []byte(`{"valid":true,"lease":{}}`)}, testNowMs)
-		assertError(t, &wantError{Code: BadResponse, Status: 201}, err)
+		assertError(t, &wantError{Code: BadResponse, Retryable: true, Status: 201}, err)
 	})
 	for name, trust := range map[string]Trust{
 		"issuer":   {Keys: []lease.PublicKey{s.public}, Issuer: "https://b.example"},
@@ -138,14 +162,108 @@ func TestUntrustedAnswers(t *testing.T) {
 			q := trusting(s)
 			q.Trust = &trust
 			_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(s.sign(t, testClaims()))}, testNowMs)
-			assertError(t, &wantError{Code: UntrustedResponse, Status: 201}, err)
+			assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 201}, err)
 		})
 	}
 	t.Run("no nonce was sent", func(t *testing.T) {
 		q := trusting(s)
 		q.Nonce = ""
 		_, err := ReadResponse(q, &Response{Status: 201, Body: change(func(c *lease.Claims) { c.Nonce = "" })}, testNowMs)
-		assertError(t, &wantError{Code: UntrustedResponse, Status: 201}, err)
+		assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 201}, err)
+	})
+}
+
+// proofOf returns a good proof that testQuery was refused.
+func proofOf(t *testing.T, s signer) string {
+	var body struct{ Error struct{ Proof string } }
+	require.NoError(t, json.Unmarshal(s.refuse(t, "not_found", nil), &body))
+	return body.Error.Proof
+}
+
+// A fresh answer is proven by its nonce, whatever the clock says; how far that
+// is off is told, to be kept with the lease.
+func TestFreshAnswerTellsTheSkew(t *testing.T) {
+	s := newSigner(t, 1)
+	body := successBody(s.sign(t, testClaims()))
+	issuedAt := testNowMs / 1000 * 1000
+	for _, now := range []int64{issuedAt, issuedAt - 9*hour*1000, issuedAt + 9*hour*1000, issuedAt + 5*365*day*1000, 0, -day * 1000} {
+		verdict, err := ReadResponse(trusting(s), &Response{Status: 201, Body: body}, now)
+		require.NoError(t, err)
+		assert.Equal(t, issuedAt-now, verdict.SkewMs)
+		assert.NotContains(t, string(verdict.AppendJSON(nil)), "skew", "it is for the package alone")
+	}
+}
+
+func TestProvenRefusal(t *testing.T) {
+	s := newSigner(t, 1)
+	for code, want := range map[string]Verdict{
+		"metadata_mismatch": {Code: MetadataMismatch, Status: 400},
+		"license_inactive":  {Code: Inactive, Status: 403},
+		"not_found":         {Code: NotFound, Status: 404},
+	} {
+		t.Run(code, func(t *testing.T) {
+			want.CheckedAtMs, want.Message = testNowMs, "No"
+			for _, status := range []int{200, 201, 400, 401, 403, 404, 410} {
+				verdict, err := ReadResponse(trusting(s), &Response{Status: status, Body: s.refuse(t, code, nil)}, testNowMs)
+				if status == want.Status {
+					require.NoError(t, err)
+					assert.Equal(t, &want, verdict)
+					continue
+				}
+				require.Nil(t, verdict)
+				assertError(t, &wantError{Code: BadResponse, Retryable: true, Status: status}, err)
+			}
+		})
+	}
+	t.Run("whatever the clock says", func(t *testing.T) {
+		for _, now := range []int64{0, testNowMs - 9*hour*1000, testNowMs + 5*365*day*1000} {
+			verdict, err := ReadResponse(trusting(s), &Response{Status: 404, Body: s.refuse(t, "not_found", nil)}, now)
+			require.NoError(t, err)
+			assert.Equal(t, NotFound, verdict.Code)
+		}
+	})
+	t.Run("of the key without what can't be seen", func(t *testing.T) {
+		q := trusting(s)
+		q.LicenseKey = " \u200b" + testKey[:3] + "\u2060" + testKey[3:] + "\n"
+		_, err := ReadResponse(q, &Response{Status: 404, Body: s.refuse(t, "not_found", nil)}, testNowMs)
+		require.NoError(t, err)
+	})
+}
+
+func TestUnprovenRefusals(t *testing.T) {
+	s := newSigner(t, 1)
+	change := func(f func(*lease.RefusalClaims)) []byte { return s.refuse(t, "not_found", f) }
+	for name, body := range map[string][]byte{
+		"no proof":            []byte(`{"error":{"code":"not_found"}}`),
+		"proof is null":       []byte(`{"error":{"code":"not_found","proof":null}}`),
+		"proof is an object":  []byte(`{"error":{"code":"not_found","proof":{}}}`),
+		"proof is empty":      refusalBody("not_found", ""),
+		"proof is garbage":    refusalBody("not_found", "x.y.z"),
+		"proof elsewhere":     []byte(`{"error":{"code":"not_found"},"proof":` + strconv.Quote(proofOf(t, s)) + `}`),
+		"a lease":             refusalBody("not_found", s.sign(t, testClaims())),
+		"another signer":      newSigner(t, 2).refuse(t, "not_found", nil),
+		"another nonce":       change(func(c *lease.RefusalClaims) { c.Nonce = "AAAAAAAAAAAAAAAAAAAAAA" }),
+		"another license key": change(func(c *lease.RefusalClaims) { c.LicenseKeyHash = lease.HashLicenseKey("x") }),
+		"another machine":     change(func(c *lease.RefusalClaims) { c.MetadataHash = lease.HashMetadata(nil) }),
+		"another code":        change(func(c *lease.RefusalClaims) { c.Code = "license_inactive" }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			verdict, err := ReadResponse(trusting(s), &Response{Status: 404, Body: body}, testNowMs)
+			require.Nil(t, verdict)
+			assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 404}, err)
+		})
+	}
+	t.Run("configured: issuer", func(t *testing.T) {
+		q := trusting(s)
+		q.Trust.Issuer = "https://b.example"
+		_, err := ReadResponse(q, &Response{Status: 404, Body: change(nil)}, testNowMs)
+		assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 404}, err)
+	})
+	t.Run("no nonce was sent", func(t *testing.T) {
+		q := trusting(s)
+		q.Nonce = ""
+		_, err := ReadResponse(q, &Response{Status: 404, Body: change(nil)}, testNowMs)
+		assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 404}, err)
 	})
 }
 
@@ -154,17 +272,19 @@ func TestUntrustedAnswers(t *testing.T) {
 func TestStandIn(t *testing.T) {
 	s := newSigner(t, 1)
 	stored := Stored{Lease: s.sign(t, testClaims())}
+	no := answer(404, string(s.refuse(t, "not_found", nil)), "")
 	cases := []struct {
 		name    string
 		answer  step
 		later   int64 // seconds from the lease's time of issue to the call
 		stored  Stored
-		want    ErrorCode // "" where the lease stands in
+		want    ErrorCode // "" where there is a verdict
+		failure ErrorCode // why the lease stands in; "" for Unavailable
 		refusal VerdictCode
 	}{
 		{name: "unavailable", answer: failing, stored: stored},
 		{name: "no connection", answer: broken, stored: stored},
-		{name: "rate limited", answer: answer(429, "", "60"), stored: stored},
+		{name: "rate limited", answer: answer(429, "", "60"), stored: stored, failure: RateLimited},
 		{name: "on its last second of grace", answer: broken, later: 8*day - 1, stored: stored},
 		{name: "past its grace", answer: broken, later: 8*day + 1, stored: stored, want: Unavailable},
 		{name: "the clock was turned back behind its issue", answer: broken, later: -hour, stored: stored, want: Unavailable},
@@ -175,23 +295,33 @@ func TestStandIn(t *testing.T) {
 		{name: "no lease", answer: broken, want: Unavailable},
 		{name: "a corrupt lease", answer: broken, stored: Stored{Lease: "\x00"}, want: Unavailable},
 		{name: "another signer's lease", answer: broken, stored: Stored{Lease: newSigner(t, 2).sign(t, testClaims())}, want: Unavailable},
-		{name: "a wrong API key", answer: answer(401, "", ""), stored: stored, want: Unauthorized},
-		{name: "garbage", answer: answer(201, "x", ""), stored: stored, want: BadResponse},
-		{name: "an untrusted answer", answer: answer(201, `{"valid":true}`, ""), stored: stored, want: UntrustedResponse},
+		{name: "a block page", answer: answer(401, "", ""), stored: stored, failure: BadResponse},
+		{name: "garbage", answer: answer(201, "x", ""), stored: stored, failure: BadResponse},
+		{name: "garbage, and no lease", answer: answer(201, "x", ""), want: BadResponse},
+		{name: "garbage, past its grace", answer: answer(201, "x", ""), later: 8*day + 1, stored: stored, want: BadResponse},
+		{name: "an untrusted answer", answer: answer(201, `{"valid":true}`, ""), stored: stored, failure: UntrustedResponse},
+		{name: "an unproven refusal", answer: answer(404, `{"error":{"code":"not_found"}}`, ""), stored: stored, failure: UntrustedResponse},
+		{name: "a request that the server can't read", answer: answer(400, `{"error":{"code":"invalid_request"}}`, ""), stored: stored, want: InvalidArgument},
+		{name: "a slow clock, as it was when the lease came", answer: broken, later: 8*day - 1 - 9*hour,
+			stored: Stored{Lease: stored.Lease, SkewMs: 9 * hour * 1000, LastSeenMs: testNowMs + 7*day*1000}},
+		{name: "a slow clock, past the grace", answer: broken, later: 8*day + 1 - 9*hour,
+			stored: Stored{Lease: stored.Lease, SkewMs: 9 * hour * 1000}, want: Unavailable},
+		{name: "a fast clock, as it was when the lease came", answer: broken, later: 9 * hour,
+			stored: Stored{Lease: stored.Lease, SkewMs: -9 * hour * 1000, LastSeenMs: testNowMs}},
 		{name: "an old answer, replayed", answer: answer(201, string(successBody(s.sign(t, func() lease.Claims {
 			c := testClaims()
 			c.Nonce = "AAAAAAAAAAAAAAAAAAAAAA"
 			return c
-		}()))), ""), stored: stored, want: UntrustedResponse},
-		{name: "not found", answer: answer(404, `{"error":"x"}`, ""), stored: stored, refusal: NotFound},
-		{name: "mismatch", answer: answer(400, "", ""), stored: stored, refusal: MetadataMismatch},
-		{name: "inactive", answer: answer(403, `{"error":{"code":"license_inactive"}}`, ""), stored: stored, refusal: Inactive},
-		{name: "preferred, it is not asked for", answer: answer(404, `{"error":"x"}`, ""), stored: Stored{Lease: stored.Lease, Prefer: true}},
-		{name: "preferred, but expired, the server is asked", answer: answer(404, `{"error":"x"}`, ""), later: day,
+		}()))), ""), stored: stored, failure: UntrustedResponse},
+		{name: "not found", answer: no, stored: stored, refusal: NotFound},
+		{name: "mismatch", answer: answer(400, string(s.refuse(t, "metadata_mismatch", nil)), ""), stored: stored, refusal: MetadataMismatch},
+		{name: "inactive", answer: answer(403, string(s.refuse(t, "license_inactive", nil)), ""), stored: stored, refusal: Inactive},
+		{name: "preferred, it is not asked for", answer: no, stored: Stored{Lease: stored.Lease, Prefer: true}},
+		{name: "preferred, but expired, the server is asked", answer: no, later: day,
 			stored: Stored{Lease: stored.Lease, Prefer: true}, refusal: NotFound},
-		{name: "preferred, in its last second", answer: answer(404, `{"error":"x"}`, ""), later: day - 1,
+		{name: "preferred, in its last second", answer: no, later: day - 1,
 			stored: Stored{Lease: stored.Lease, Prefer: true}},
-		{name: "preferred, but past the latest time seen", answer: answer(404, `{"error":"x"}`, ""), later: day - 200,
+		{name: "preferred, but past the latest time seen", answer: no, later: day - 200,
 			stored: Stored{Lease: stored.Lease, Prefer: true, LastSeenMs: testNowMs + day*1000}, refusal: NotFound},
 		{name: "preferred and expired, its grace still counts offline", answer: broken, later: 2 * day, stored: Stored{Lease: stored.Lease, Prefer: true}},
 	}
@@ -214,12 +344,36 @@ func TestStandIn(t *testing.T) {
 				assert.False(t, verdict.FromLease)
 			default:
 				require.NoError(t, err)
+				if c.stored.Prefer && c.later < day {
+					assert.Nil(t, verdict.Failure, "the server was not asked")
+				} else {
+					require.NotNil(t, verdict.Failure)
+					assert.Equal(t, orElse(string(c.failure), string(Unavailable)), string(verdict.Failure.Code))
+				}
+				verdict.Failure = nil
 				assert.JSONEq(t, `{"valid":true,"code":"valid","source":"lease","checkedAt":"2026-11-23T00:00:00.000Z",
 					"membership":{"valid":true,"id":"mem_1","product":"prod_1"},"lease":"`+stored.Lease+`","leaseExpiresAt":"2026-12-01T00:00:00.000Z"}`,
 					string(verdict.AppendJSON(nil)))
 			}
 		})
 	}
+	t.Run("a lease that is refused for the clock is told by the cause", func(t *testing.T) {
+		for later, want := range map[int64]lease.Reason{-hour: lease.ReasonClock, 8*day + 1: ""} {
+			for _, answer := range []step{broken, failing, answer(200, "<html>", "")} {
+				clock := newFakeClock()
+				clock.ms += later * 1000
+				q := trusting(s)
+				q.Stored = stored
+				client := Client{Transport: &script{steps: []step{answer}}, Clock: clock}
+				_, err := client.Validate(context.Background(), q, Limits{Attempts: 1})
+				var why *lease.Error
+				if errors.As(err, &why) {
+					assert.Contains(t, err.Error(), "set the clock")
+				}
+				assert.Equal(t, want != "", why != nil && why.Reason == want)
+			}
+		}
+	})
 	t.Run("timeout", func(t *testing.T) {
 		clock := newFakeClock()
 		q := trusting(s)

@@ -28,7 +28,7 @@ type wantError struct {
 }
 
 type responseVector struct {
-	Query    struct{ LicenseKey string }
+	Query    struct{ LicenseKey, APIKey string }
 	Response struct {
 		Status     int
 		Headers    map[string]string
@@ -42,7 +42,18 @@ type responseVector struct {
 	Want struct {
 		Verdict json.RawMessage
 		Error   *wantError
+		// Trusted is the code of the error with a public key, where there is a
+		// verdict without one: none of these answers is proven.
+		Trusted ErrorCode
 	}
+}
+
+func (v *responseVector) query() Query {
+	q := Query{Endpoint: testQuery.Endpoint, LicenseKey: testKey, Metadata: testQuery.Metadata, APIKey: v.Query.APIKey}
+	if v.Query.LicenseKey != "" {
+		q.LicenseKey = v.Query.LicenseKey
+	}
+	return q
 }
 
 func (v *responseVector) response(t testing.TB) *Response {
@@ -79,11 +90,7 @@ func TestReadResponseVectors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var v responseVector
 			require.NoError(t, json.Unmarshal(data, &v))
-			query := Query{LicenseKey: testKey}
-			if v.Query.LicenseKey != "" {
-				query.LicenseKey = v.Query.LicenseKey
-			}
-			verdict, err := ReadResponse(query, v.response(t), testNowMs)
+			verdict, err := ReadResponse(v.query(), v.response(t), testNowMs)
 			if want := v.Want.Error; want != nil {
 				require.Nil(t, verdict)
 				assertError(t, want, err)
@@ -102,6 +109,52 @@ func TestReadResponseVectors(t *testing.T) {
 	})
 }
 
+// With a public key none of the answers counts, and a lease that was kept stands
+// in for all but the caller's own fault.
+func TestResponseVectorsWithTrust(t *testing.T) {
+	signer := newSigner(t, 1)
+	eachVector(t, "license", func(name string, data []byte) {
+		t.Run(name, func(t *testing.T) {
+			var v responseVector
+			require.NoError(t, json.Unmarshal(data, &v))
+			want := v.Want.Error
+			if want == nil {
+				require.NotEmpty(t, v.Want.Trusted)
+				want = &wantError{Code: v.Want.Trusted, Retryable: true, Status: v.Response.Status}
+			}
+			q := v.query()
+			q.Trust, q.Nonce = trusting(signer).Trust, testNonce
+			send := func() (*Verdict, error) {
+				response := v.response(t)
+				client := Client{Transport: &script{steps: []step{func(Context) (*Response, error) { return response, nil }}}, Clock: newFakeClock()}
+				return client.Validate(t.Context(), q, Limits{Attempts: 1})
+			}
+			_, err := send()
+			assertError(t, want, err)
+
+			q.Stored.Lease = signer.sign(t, testClaims())
+			verdict, err := send()
+			if want.Code == InvalidArgument {
+				assertError(t, want, err)
+				return
+			}
+			require.NoError(t, err)
+			assert.True(t, verdict.FromLease)
+			assertError(t, want, verdict.Failure)
+			var got struct {
+				Error struct {
+					Code, Message string
+					Status        int
+				}
+			}
+			require.NoError(t, json.Unmarshal(verdict.AppendJSON(nil), &got))
+			assert.Equal(t, string(want.Code), got.Error.Code)
+			assert.Equal(t, want.Status, got.Error.Status)
+			assert.Equal(t, verdict.Failure.Message, got.Error.Message)
+		})
+	})
+}
+
 func assertError(t *testing.T, want *wantError, err error) {
 	t.Helper()
 	var e *Error
@@ -110,6 +163,7 @@ func assertError(t *testing.T, want *wantError, err error) {
 	assert.Equal(t, want.Retryable, e.Retryable())
 	assert.Equal(t, want.Status, e.Status)
 	assert.NotEmpty(t, e.Message)
+	assert.Equal(t, want.Argument, e.Argument)
 	if want.Argument != "" {
 		assert.True(t, strings.HasPrefix(e.Message, want.Argument+": "), "%q does not name %s", e.Message, want.Argument)
 	}

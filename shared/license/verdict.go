@@ -21,12 +21,18 @@ const (
 type Verdict struct {
 	Code        VerdictCode
 	CheckedAtMs int64 // when the server said so, in milliseconds since the epoch
-	// FromLease reports that a stored lease stood in for the server.
+	// FromLease reports that a stored lease stood in for the server, and Failure
+	// what kept the server from being heard; nil where it was not asked.
 	FromLease bool
+	Failure   *Error
 	// Lease is the signed proof of a valid answer, and LeaseExpiresAtMs the time
 	// until which it may stand in; empty where no [Trust] is set.
 	Lease            string
 	LeaseExpiresAtMs int64
+	// SkewMs is how far this clock was behind the server's when Lease came, in
+	// milliseconds; negative where it was ahead. It is kept with the lease, and
+	// is no part of the JavaScript API.
+	SkewMs int64
 	// Membership is what the license belongs to; set only with [Valid].
 	Membership Membership
 	// Message and Status are the server's words and the HTTP status; set only
@@ -84,8 +90,8 @@ var fields = [...]field{
 
 // AppendJSON appends the verdict as the JSON object of the JavaScript API:
 // valid, code, source, checkedAt, and either membership, with the names of
-// Whop's API and times in Unix seconds or null, and the lease, or message and
-// status.
+// Whop's API and times in Unix seconds or null, the lease, and the failure as
+// error, or message and status.
 func (v *Verdict) AppendJSON(dst []byte) []byte {
 	valid, source, leaseExpiresAt := "false", "server", ""
 	if v.Code == Valid {
@@ -112,8 +118,22 @@ func (v *Verdict) AppendJSON(dst []byte) []byte {
 			dst = append(appendName(dst, m.Name), m.Value...)
 		}
 		dst = append(dst, '}')
+		if v.Failure != nil {
+			dst = v.Failure.appendJSON(appendName(dst, "error"))
+		}
 	} else {
 		dst = strconv.AppendInt(appendName(dst, "status"), int64(v.Status), 10)
+	}
+	return append(dst, '}')
+}
+
+// appendJSON appends what a verdict tells of a failure: code, message and, where
+// there was an answer, status.
+func (e *Error) appendJSON(dst []byte) []byte {
+	dst = appendString(append(dst, `{"code":`...), string(e.Code))
+	dst = appendString(appendName(dst, "message"), e.Message)
+	if e.Status != 0 {
+		dst = strconv.AppendInt(appendName(dst, "status"), int64(e.Status), 10)
 	}
 	return append(dst, '}')
 }

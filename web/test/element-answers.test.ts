@@ -206,7 +206,11 @@ suite("the answers that a license gate gets", () => {
     await p.input.fill("a/b");
     assert.equal(await p.input.getAttribute("aria-invalid"), "false");
     await p.input.press("Enter");
-    await p.answer({ error: "invalid_argument", message: "licenseKey: has a slash" });
+    await p.answer({
+      error: "invalid_argument",
+      message: "licenseKey: has a slash",
+      argument: "licenseKey",
+    });
     assert.equal(await p.state(), "error");
     assert.equal(await p.input.getAttribute("aria-invalid"), "true");
     assert.equal(await p.page.getByRole("heading", { level: 3 }).isVisible(), false);

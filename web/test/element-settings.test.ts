@@ -127,7 +127,11 @@ suite("what a license gate is given", () => {
 
   test("a remembered key that can't be one is as good as none", async (t) => {
     const p = await open(t, { gate: { store: "filled" } });
-    await p.answer({ error: "invalid_argument", message: "licenseKey: has a slash" });
+    await p.answer({
+      error: "invalid_argument",
+      message: "licenseKey: has a slash",
+      argument: "licenseKey",
+    });
     assert.equal(await p.state(), "idle");
     assert.equal(await p.input.inputValue(), "");
     assert.deepEqual(await p.events(), []);

@@ -1,5 +1,5 @@
 // What crosses between the main process, the preload and the page.
-import { LicenseError, type LicenseErrorCode, loadFailed, textOf } from "../errors.js";
+import { blamesClock, LicenseError, type LicenseErrorCode, loadFailed, textOf } from "../errors.js";
 import type { MachineId } from "../sidecar-client.js";
 import type { InvalidVerdict, Verdict } from "../verdict.js";
 
@@ -25,6 +25,9 @@ export interface ErrorData {
   retryable: boolean;
   status?: number | undefined;
   retryAfterMs?: number | undefined;
+  argument?: string | undefined;
+  /** Only where it is this computer's clock: any other may hold anything. */
+  cause?: { reason: "clock" } | undefined;
 }
 
 /** What the preload exposes to the page as `whopLicense`. Each function may be called by anyone in the page. */
@@ -57,8 +60,9 @@ export function errorData(thrown: unknown): ErrorData {
     thrown instanceof LicenseError
       ? thrown
       : loadFailed(`The license host failed: ${textOf(thrown)}`);
-  const { code, message, retryable, status, retryAfterMs } = error;
-  return { code, message, retryable, status, retryAfterMs };
+  const { code, message, retryable, status, retryAfterMs, argument } = error;
+  const cause = blamesClock(error) ? ({ reason: "clock" } as const) : undefined;
+  return { code, message, retryable, status, retryAfterMs, argument, cause };
 }
 
 /** The value of a reply, or its error, thrown. */

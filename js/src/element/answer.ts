@@ -1,6 +1,6 @@
 // What a validator answered, made safe to show and to hand on.
-import { LicenseError, textOf } from "../errors.js";
-import type { Verdict } from "../verdict.js";
+import { blamesClock, LicenseError, textOf } from "../errors.js";
+import type { Verdict, VerdictError } from "../verdict.js";
 import { VERSION } from "../version.js";
 import { type GateTexts, type OutcomeCode, timeLeft } from "./texts.js";
 
@@ -44,12 +44,7 @@ export const manners: Readonly<Record<OutcomeCode, Manner>> = {
 
 /** What an answer is shown as. */
 export function outcomeOf(answer: Answer): OutcomeCode {
-  return answer instanceof LicenseError && isOfClock(answer) ? "clock" : answer.code;
-}
-
-/** Whether a stored lease could not stand in because of this computer's clock. */
-function isOfClock({ cause }: LicenseError): boolean {
-  return (cause as { reason?: unknown } | null | undefined)?.reason === "clock";
+  return answer instanceof LicenseError && blamesClock(answer) ? "clock" : answer.code;
 }
 
 /**
@@ -61,12 +56,8 @@ export function readVerdict(value: unknown, licenseKey = ""): Verdict | undefine
   const verdict = { ...value } as Verdict;
   if (verdict.valid === true && verdict.code === "valid" && isObject(verdict.membership)) {
     const { license_key: _, ...membership } = verdict.membership;
-    const { error } = verdict as { error?: unknown };
-    return {
-      ...verdict,
-      membership,
-      ...(isObject(error) && { error: readFailure(error, licenseKey) }),
-    };
+    const error = isObject(verdict.error) && { error: readFailure(verdict.error, licenseKey) };
+    return { ...verdict, membership, ...error };
   }
   const refused = verdict.code !== "valid" && Object.hasOwn(verdicts, verdict.code);
   if (verdict.valid !== false || !refused) return undefined;
@@ -74,7 +65,7 @@ export function readVerdict(value: unknown, licenseKey = ""): Verdict | undefine
 }
 
 /** Why the server was not heard, without the license key. */
-function readFailure(error: { message?: unknown }, licenseKey: string): object {
+function readFailure(error: VerdictError, licenseKey: string): VerdictError {
   return { ...error, message: redact(String(error.message), licenseKey) };
 }
 
@@ -94,13 +85,14 @@ export function isLicenseError(thrown: unknown): thrown is LicenseError {
 export function readError(thrown: unknown, licenseKey = ""): LicenseError {
   try {
     if (isLicenseError(thrown)) {
-      const { code, message, retryable, status, retryAfterMs } = thrown;
+      const { code, message, retryable, status, retryAfterMs, argument } = thrown;
       if (Object.hasOwn(errors, code)) {
         return new LicenseError(code, redact(String(message), licenseKey), {
           retryable: retryable === true,
           status: typeof status === "number" ? status : undefined,
           retryAfterMs: Number(retryAfterMs) > 0 ? Number(retryAfterMs) : undefined,
-          cause: isOfClock(thrown) ? { reason: "clock" } : undefined,
+          argument: typeof argument === "string" ? argument : undefined,
+          cause: blamesClock(thrown) ? { reason: "clock" } : undefined,
         });
       }
     }
@@ -132,7 +124,7 @@ function percentEncoded(text: string): string {
 
 /** Whether an answer says that the key itself can't be one. */
 export function blamesKey(answer: Answer): boolean {
-  return answer.code === "invalid_argument" && answer.message.startsWith("licenseKey:");
+  return answer.code === "invalid_argument" && answer.argument === "licenseKey";
 }
 
 /** When a verdict stops standing without the server, in ms since the epoch. */

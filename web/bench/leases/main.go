@@ -29,7 +29,7 @@ func main() {
 	}
 	keys := []lease.PublicKey{key}
 	want := lease.Expect{LicenseKeyHash: lease.HashLicenseKey(input), MetadataHash: lease.HashMetadata(map[string]string{"HWID": input})}
-	fresh, err := lease.Verify(input, keys, want, lease.Nonce([16]byte{}), 0)
+	fresh, err := lease.Verify(input, keys, want, lease.Nonce([16]byte{}))
 	js.Global().Set("verified", fresh.Subject)
 	if err != nil {
 		js.Global().Set("output", err.Error())
