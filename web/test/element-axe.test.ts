@@ -7,7 +7,8 @@ const states: Record<string, (p: GatePage) => Promise<void>> = {
   idle: async () => {},
   "an empty field": (p) => p.submit(" "),
   checking: (p) => p.submit(),
-  "a wrong key": (p) => p.check({ error: "invalid_argument", message: "licenseKey: no", argument: "licenseKey" }),
+  "a wrong key": (p) =>
+    p.check({ error: "invalid_argument", message: "licenseKey: no", argument: "licenseKey" }),
   metadata_mismatch: async (p) => {
     await p.check(refusal("metadata_mismatch"));
     await p.page.getByText("Details for support").click();

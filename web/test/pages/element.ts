@@ -13,7 +13,13 @@ import { loadValidator } from "../../launcher/whop-license/index.js";
 /** What a check comes to, as plain data. */
 export type Plan =
   | { verdict: unknown }
-  | { error: LicenseErrorCode; message?: string; retryAfterMs?: number; argument?: string; cause?: unknown }
+  | {
+      error: LicenseErrorCode;
+      message?: string;
+      retryAfterMs?: number;
+      argument?: string;
+      cause?: unknown;
+    }
   /** The name of something odd to throw. */
   | { throws: keyof typeof odd };
 
