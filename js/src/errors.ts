@@ -77,6 +77,11 @@ export function blamesClock(error: LicenseError): boolean {
   return error.cause instanceof Error && (error.cause as { reason?: unknown }).reason === "clock";
 }
 
+/** The cause by which {@link blamesClock} knows an error. */
+export function clockCause(message: string): Error {
+  return Object.assign(new Error(message), { reason: "clock" });
+}
+
 export function loadFailed(message: string, details?: LicenseErrorDetails): LicenseError {
   return new LicenseError("load_failed", message, details);
 }
