@@ -74,8 +74,13 @@ export function invalid(argument: string, problem: string, cause?: unknown): Lic
 
 /** Whether a stored lease could not stand in because this machine's clock is wrong. */
 export function blamesClock({ cause }: LicenseError): boolean {
-  // Any object, as the cause may have come from another process or realm.
+  // Of any realm, and so not by instanceof.
   return (cause as { reason?: unknown } | null | undefined)?.reason === "clock";
+}
+
+/** The cause by which {@link blamesClock} knows an error. */
+export function clockCause(message: string): Error {
+  return Object.assign(new Error(message), { reason: "clock" });
 }
 
 export function loadFailed(message: string, details?: LicenseErrorDetails): LicenseError {

@@ -10,13 +10,13 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { type Electron, hostFactory, type LicenseHostOptions } from "../dist/electron/host.js";
 import { createSidecar } from "../dist/sidecar.js";
-import { says, startLeaseServer, TestStore } from "./lease-server.js";
+import { no, says, startLeaseServer, TestStore } from "./lease-server.js";
 import { KEY, packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./support.js";
 
 type Handler = (event: unknown, ...given: unknown[]) => Promise<Reply>;
 interface Reply {
   value?: unknown;
-  error?: { code: string; message: string; argument?: string; cause?: unknown };
+  error?: { code: string; message: string; argument?: string; clock?: string };
 }
 
 /** What a host uses of Electron, and what it has registered there. */
@@ -341,7 +341,7 @@ test("a refusal in the background reaches the pages that are still there", async
       throw new Error("Render frame was disposed");
     },
   });
-  server.answer = says(403, { error: { code: "license_inactive", message: "Over." } });
+  server.answer = no("license_inactive");
   const { value } = await ask(pages[0], "validate", 9, `${KEY}-0`, undefined);
   assert.equal((value as { source: string }).source, "lease");
   await heard;
@@ -371,7 +371,7 @@ test("a refusal in the background is told to nobody once the host is disposed of
   await host.validateLicense(KEY);
   let refuse = () => {};
   server.answer = (response, asked) => {
-    refuse = () => void says(403, { error: { code: "license_inactive" } })(response, asked, server);
+    refuse = () => void no("license_inactive")(response, asked, server);
     reached();
   };
   let reached = () => {};
@@ -405,7 +405,7 @@ test("a page hears which argument is at fault, and that the clock is", async (t)
   server.answer = says(404, { message: "Application not found" });
   const { error } = await ask(event(), "validate", 3, KEY, undefined);
   assert.equal(error?.code, "bad_response");
-  assert.deepEqual(error?.cause, { reason: "clock" });
+  assert.match(error?.clock ?? "", /clock/);
   host.dispose();
 });
 

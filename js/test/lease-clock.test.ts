@@ -11,11 +11,11 @@ const { endpoint, publicKey } = server;
 const MINUTE = 60;
 
 /** This machine's clock, in seconds from the right time, and its running time, in seconds. */
-function clockOf(t: TestContext) {
+function clockOf(t: TestContext, off = 0) {
   const now = Date.now;
   const running = performance.now.bind(performance);
   const start = now();
-  const clock = { off: 0, ran: 0, stopped: false };
+  const clock = { off, ran: 0, stopped: false };
   t.mock.method(Date, "now", () => (clock.stopped ? start : now()) + clock.off * 1000);
   t.mock.method(performance, "now", () => running() + clock.ran * 1000);
   return clock;
@@ -35,6 +35,7 @@ async function install(options: Partial<LoadOptions> = {}) {
   assert.equal((await ask()).source, "server");
   return {
     store,
+    ask,
     online: () => {
       server.answer = yes();
       return ask();
@@ -45,7 +46,9 @@ async function install(options: Partial<LoadOptions> = {}) {
     },
     lockedOut: async (message: RegExp) => {
       server.answer = down;
-      await rejects(ask(), "unavailable", message);
+      const { cause } = await rejects(ask(), "unavailable", message);
+      const byClock = message !== runOut;
+      assert.equal((cause as { reason?: string }).reason === "clock", byClock, "not told by cause");
     },
     restart: async () => {
       validate = await started();
@@ -60,7 +63,8 @@ const storeOf = (store: TestStore) => ({
   remove: (name: string) => store.remove(name),
 });
 
-const turnedBack = /turned back/;
+const turnedBack = /turned back or stood still; set the clock/;
+const beforeIssue = /issued later than this machine's clock says it is; set the clock/;
 const runOut = /run out/;
 
 test("a right clock, to the end of the grace", async (t) => {
@@ -117,7 +121,7 @@ test("a clock from before the lease", async (t) => {
     JSON.stringify({ ...app.store.record, lastSeen: 0 }),
   );
   clock.off = -HOUR;
-  await app.lockedOut(/behind the lease's time of issue/);
+  await app.lockedOut(beforeIssue);
 });
 
 test("a clock that stands still while the program runs", async (t) => {
@@ -149,22 +153,129 @@ test("a clock that is years ahead locks nobody out once the server has been aske
   await app.offline();
 });
 
-test("a clock that is years off refuses every new lease that has run out by it", async (t) => {
+/** What is off by, in seconds, when the lease comes; each test below is for all of them. */
+const skews: [name: string, off: number][] = [
+  ["right", 0],
+  ["slow by nine hours, as where local time is taken for UTC", -9 * HOUR],
+  ["fast by nine hours", 9 * HOUR],
+  ["slow by three days", -3 * DAY],
+  ["five years fast", 5 * 365 * DAY],
+  ["at 1970, as without a battery", -seconds()],
+];
+
+for (const [name, off] of skews) {
+  test(`a clock that is ${name}, and stays so`, async (t) => {
+    const clock = clockOf(t, off);
+    const app = await install();
+    const { skew, lastSeen } = app.store.record;
+    assert.ok(Math.abs(skew + off * 1000) < 5000, `the skew is ${skew}`);
+    assert.ok(Math.abs(lastSeen - seconds() * 1000) < 5000, "the latest time is the server's");
+    for (clock.off = off; clock.off < off + 8 * DAY - MINUTE; clock.off += DAY) {
+      await app.offline();
+      await app.restart();
+    }
+    clock.off = off + 8 * DAY - MINUTE;
+    await app.offline();
+    clock.off = off + 8 * DAY + MINUTE;
+    await app.lockedOut(runOut);
+    assert.equal((await app.online()).source, "server");
+    await app.offline();
+  });
+
+  test(`a clock that is ${name}, and is turned back`, async (t) => {
+    const clock = clockOf(t, off);
+    const app = await install();
+    clock.off = off + 3 * DAY;
+    await app.offline();
+    clock.off = off + 3 * DAY - 4 * MINUTE;
+    await app.offline();
+    clock.off = off + 3 * DAY - 6 * MINUTE;
+    await app.lockedOut(turnedBack);
+    await app.restart();
+    await app.lockedOut(turnedBack);
+    clock.off = off + 9 * DAY;
+    await app.lockedOut(runOut);
+    clock.off = off + DAY;
+    await app.lockedOut(turnedBack);
+    clock.off = off - HOUR;
+    await app.lockedOut(beforeIssue);
+  });
+
+  test(`a clock that is ${name}, and is turned forward`, async (t) => {
+    const clock = clockOf(t, off);
+    const app = await install();
+    clock.off = off + DAY;
+    await app.offline();
+    clock.off = off + 20 * DAY;
+    await app.lockedOut(runOut);
+    clock.off = off + DAY;
+    await app.lockedOut(turnedBack);
+    assert.equal((await app.online()).source, "server");
+    await app.offline();
+  });
+
+  test(`a clock that is ${name}, and stands still`, async (t) => {
+    const clock = clockOf(t, off);
+    const app = await install();
+    clock.stopped = true;
+    clock.ran = 4 * MINUTE;
+    await app.offline();
+    clock.ran = 8 * DAY + MINUTE;
+    await app.lockedOut(turnedBack);
+    await app.restart();
+    await app.lockedOut(turnedBack);
+  });
+
+  test(`a clock that is ${name}, of a machine that was suspended`, async (t) => {
+    const clock = clockOf(t, off);
+    const app = await install();
+    // While it sleeps, the clock goes on, and the running time may stand still.
+    clock.off = off + 2 * DAY;
+    await app.offline();
+    clock.off = off + 7 * DAY;
+    clock.ran = 5 * DAY;
+    await app.offline();
+    clock.off = off + 9 * DAY;
+    await app.lockedOut(runOut);
+  });
+
+  test(`a clock that is ${name}, and is put right`, async (t) => {
+    const clock = clockOf(t, off);
+    const app = await install();
+    clock.off = 0;
+    if (off > 0) await app.lockedOut(beforeIssue);
+    else if (off < -7 * DAY) await app.lockedOut(runOut);
+    else await app.offline();
+    assert.equal((await app.online()).source, "server");
+    assert.ok(Math.abs(app.store.record.skew) < 5000);
+    await app.offline();
+  });
+}
+
+test("a record of a release that kept no skew", async (t) => {
   const clock = clockOf(t);
   const app = await install();
-  const { lease } = app.store.record;
-  clock.off = 5 * 365 * DAY;
-  await rejects(app.online(), "untrusted_response", /set this machine's clock/);
-  assert.equal(app.store.record.lease, lease);
+  const name = [...app.store.texts.keys()][0] as string;
+  const { lease, lastSeen } = app.store.record;
+  app.store.texts.set(name, JSON.stringify({ lease, lastSeen }));
+  await app.restart();
+  await app.offline();
+  assert.equal(app.store.record.skew, 0);
+  clock.off = -HOUR;
+  await app.lockedOut(beforeIssue);
 });
 
-test("a slow clock, as of a computer that takes local time for UTC", async (t) => {
-  const clock = clockOf(t);
-  clock.off = -10 * HOUR;
+test("a skew that is none makes a record none", async (t) => {
+  clockOf(t);
   const app = await install();
-  await app.lockedOut(/behind the lease's time of issue/);
-  clock.off = 0;
-  await app.offline();
+  const name = [...app.store.texts.keys()][0] as string;
+  const record = app.store.record;
+  for (const skew of ["0", null, 8.7e15, -8.7e15, {}]) {
+    app.store.texts.set(name, JSON.stringify({ ...record, skew }));
+    await app.restart();
+    server.answer = down;
+    await rejects(app.ask(), "unavailable", /^((?!stored lease).)*$/);
+  }
 });
 
 test("the latest time seen grows with each use and never goes back", async (t) => {
@@ -182,7 +293,7 @@ test("the latest time seen grows with each use and never goes back", async (t) =
   await app.offline();
   assert.ok(app.store.record.lastSeen >= before);
   clock.off = -DAY;
-  await app.lockedOut(/time of issue/);
+  await app.lockedOut(beforeIssue);
   assert.ok(app.store.record.lastSeen >= before);
 });
 
@@ -198,5 +309,5 @@ test("a time that no clock tells", async (t) => {
   await app.lockedOut(turnedBack);
   assert.equal(app.store.record.lastSeen, 8.64e15);
   clock.off = -seconds() - DAY; // before 1970
-  await app.lockedOut(/time of issue/);
+  await app.lockedOut(beforeIssue);
 });

@@ -34,6 +34,8 @@ export interface LeaseServer {
   asked: Asked[];
   /** The lease that answers what was asked. */
   sign(asked: Asked, claims?: JWTPayload, key?: SigningKey): Promise<string>;
+  /** The proof that what was asked is refused. */
+  prove(asked: Asked, code: string, claims?: JWTPayload, key?: SigningKey): Promise<string>;
 }
 
 export interface SigningKey {
@@ -74,19 +76,27 @@ export async function startLeaseServer(): Promise<LeaseServer> {
     publicKey: ownKey.x,
     answer: yes(),
     asked: [],
-    sign: ({ licenseKey, metadata, nonce }, claims = {}, { privateKey, kid } = ownKey) => {
+    sign: ({ nonce, ...asked }, claims = {}, key = ownKey) => {
       const iat = claims.iat ?? seconds();
-      return new SignJWT({
-        ...{ iss: "gateway", sub: "mem_1", aud: "prod_1" },
-        ...{ iat, nbf: iat, exp: iat + DAY, grace: 7 * DAY, nonce },
-        ...{ lic: sha256(licenseKey), hwm: sha256(JSON.stringify(metadata)) },
-        ...claims,
-      })
-        .setProtectedHeader({ alg: "EdDSA", kid, typ: "whop-license-lease+jwt" })
-        .sign(privateKey);
+      const dates = { iat, nbf: iat, exp: iat + DAY, grace: 7 * DAY };
+      const own = { sub: "mem_1", aud: "prod_1", nonce, ...hashes(asked) };
+      return sign("whop-license-lease+jwt", { iss: "gateway", ...dates, ...own, ...claims }, key);
+    },
+    prove: ({ nonce, ...asked }, code, claims = {}, key = ownKey) => {
+      const own = { iat: seconds(), nonce, ...hashes(asked), code };
+      return sign("whop-license-refusal+jwt", { iss: "gateway", ...own, ...claims }, key);
     },
   };
   return server;
+}
+
+const hashes = ({ licenseKey, metadata }: Omit<Asked, "nonce">) => ({
+  lic: sha256(licenseKey),
+  hwm: sha256(JSON.stringify(metadata)),
+});
+
+function sign(typ: string, claims: JWTPayload, { privateKey, kid }: SigningKey): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: "EdDSA", kid, typ }).sign(privateKey);
 }
 
 /** Says valid, with a lease of which some claims and the key may differ. */
@@ -94,6 +104,16 @@ export function yes(claims?: JWTPayload, key?: SigningKey): Answer {
   return async (response, asked, server) => {
     const lease = await server.sign(asked, claims, key);
     send(response, 201, { valid: true, id: "mem_1", email: "someone@example.com", lease });
+  };
+}
+
+const STATUS = { metadata_mismatch: 400, license_inactive: 403, not_found: 404 };
+
+/** Says no, with a proof of which some claims and the key may differ. */
+export function no(code: keyof typeof STATUS, claims?: JWTPayload, key?: SigningKey): Answer {
+  return async (response, asked, server) => {
+    const proof = await server.prove(asked, code, claims, key);
+    send(response, STATUS[code], { error: { code, message: "No.", proof } });
   };
 }
 
@@ -105,7 +125,7 @@ export const says =
 export const down: Answer = (response) => {
   response.destroy();
 };
-export const notFound = says(404, { error: "No such Membership found" });
+export const notFound = no("not_found");
 export const silent: Answer = () => {};
 
 function send(response: ServerResponse, status: number, body: object): void {
@@ -137,7 +157,7 @@ export class TestStore implements LeaseStore {
   }
 
   /** The one record in it. */
-  get record(): { lease: string; lastSeen: number } {
+  get record(): { lease: string; skew: number; lastSeen: number } {
     if (this.texts.size !== 1) throw new Error(`the store has ${this.texts.size} records`);
     return JSON.parse([...this.texts.values()][0] as string);
   }

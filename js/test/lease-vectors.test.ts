@@ -12,7 +12,13 @@ import { rejects, serve, vectors } from "./support.js";
 
 interface Vector {
   about: string;
-  call: "verify" | "standIn" | "parsePublicKey" | "hashMetadata" | "hashLicenseKey";
+  call:
+    | "verify"
+    | "verifyRefusal"
+    | "standIn"
+    | "parsePublicKey"
+    | "hashMetadata"
+    | "hashLicenseKey";
   token?: string;
   publicKey?: string;
   publicKeys?: string[];
@@ -22,7 +28,9 @@ interface Vector {
   audience?: string;
   subject?: string;
   nonce?: string;
+  code?: string;
   nowMs?: number;
+  skewMs?: number;
   lastSeenMs?: number;
   want: { reason?: string; claims?: Claims; standsInUntil?: number; kid?: string; hash?: string };
 }
@@ -38,9 +46,10 @@ const all = vectors<Vector>("lease");
 const of = (call: Vector["call"]) => all.filter(([, vector]) => vector.call === call);
 
 let answer = {};
+let status = 201;
 const endpoint = await serve((request, response) => {
   request.resume().on("end", () => {
-    response.writeHead(201).end(JSON.stringify(answer));
+    response.writeHead(status).end(JSON.stringify(answer));
   });
 });
 const { validateLicense } = await loadValidator({ endpoint });
@@ -69,6 +78,7 @@ test("does this lease answer the request just made?", async (t) => {
       const { want, nowMs, subject } = vector;
       t.mock.method(crypto, "getRandomValues", (array: Uint8Array) => array.set(nonce));
       t.mock.method(Date, "now", () => nowMs ?? 0);
+      status = 201;
       answer = { valid: true, id: subject || undefined, lease: vector.token };
       const call = validateLicense(
         vector.licenseKey as string,
@@ -85,11 +95,44 @@ test("does this lease answer the request just made?", async (t) => {
   assert.ok(tried > 150, `only ${tried} vectors`);
 });
 
+const STATUS: Record<string, number> = {
+  metadata_mismatch: 400,
+  license_inactive: 403,
+  not_found: 404,
+};
+
+test("does this proof of a refusal answer the request just made?", async (t) => {
+  let tried = 0;
+  for (const [name, vector] of of("verifyRefusal")) {
+    const { want, code = "", token: proof, publicKeys } = vector;
+    const nonce = Buffer.from(vector.nonce ?? "", "base64url");
+    if (nonce.length !== 16 || !publicKeys?.length || !STATUS[code]) continue;
+    tried++;
+    await t.test(`${name}: ${vector.about}`, async (t) => {
+      t.mock.method(crypto, "getRandomValues", (array: Uint8Array) => array.set(nonce));
+      status = STATUS[code] as number;
+      answer = { error: { code, message: "No.", proof } };
+      const options = optionsOf(vector);
+      delete options.audience;
+      const call = validateLicense(vector.licenseKey as string, vector.metadata ?? {}, options);
+      if (want.reason) {
+        await rejects(call, "untrusted_response");
+        return;
+      }
+      const verdict = await call;
+      assert.equal(verdict.code, code.replace("license_", ""));
+      assert.ok(!verdict.valid);
+      assert.equal(verdict.message, "No.");
+    });
+  }
+  assert.ok(tried > 150, `only ${tried} vectors`);
+});
+
 test("may this stored lease stand in for the server?", async (t) => {
   let tried = 0;
   for (const [name, vector] of of("standIn")) {
-    const { token, nowMs = 0, lastSeenMs = 0, want } = vector;
-    if (!vector.publicKeys?.length || lastSeenMs < 0 || Math.max(nowMs, lastSeenMs) > MAX_TIME) {
+    const { token, nowMs = 0, skewMs: skew = 0, lastSeenMs: lastSeen = 0, want } = vector;
+    if (!vector.publicKeys?.length || lastSeen < 0 || Math.max(nowMs, lastSeen) > MAX_TIME) {
       continue;
     }
     tried++;
@@ -97,18 +140,22 @@ test("may this stored lease stand in for the server?", async (t) => {
       t.mock.method(Date, "now", () => nowMs);
       const call = validateLicense(vector.licenseKey as string, vector.metadata ?? {}, {
         ...optionsOf(vector),
-        ...{ lease: token, clock: { lastSeen: lastSeenMs }, endpoint: "http://127.0.0.1:9" },
+        ...{ lease: token, clock: { lastSeen, skew }, endpoint: "http://127.0.0.1:9" },
       });
       if (want.reason) {
-        await rejects(call, "unavailable");
+        const { cause } = await rejects(call, "unavailable");
+        const { reason } = cause as { reason?: string };
+        assert.equal(reason === "clock", want.reason === "clock");
         return;
       }
       const verdict = await call;
       assertVerdict(verdict, "lease", vector);
+      assert.ok(verdict.valid);
+      assert.equal(verdict.error?.code, "unavailable");
       assert.equal(Date.parse(verdict.checkedAt), (want.claims as Claims).iat * 1000);
     });
   }
-  assert.ok(tried >= 25, `only ${tried} vectors`);
+  assert.ok(tried >= 60, `only ${tried} vectors`);
 });
 
 function assertVerdict(verdict: Verdict, source: string, { token, want }: Vector): void {
@@ -145,6 +192,7 @@ test("names in a store", async (t) => {
   const options = { endpoint, publicKey, leases } as LoadOptions;
   const { validateLicense } = await loadValidator(options);
   answer = {};
+  status = 201;
   const nameOf = async (licenseKey: string, metadata: Record<string, string>) => {
     await rejects(validateLicense(licenseKey, metadata), "bad_response");
     return asked.split(/[:.]/);

@@ -4,12 +4,11 @@ import { test } from "node:test";
 import { type LicenseErrorCode, type LoadOptions, loadValidator, type Verdict } from "whop-license";
 import {
   type Answer,
-  DAY,
   down,
   HOUR,
   newKey,
+  no,
   says,
-  seconds,
   sha256,
   silent,
   startLeaseServer,
@@ -38,14 +37,15 @@ function assertFromLease(verdict: Verdict): asserts verdict is Verdict & { valid
 
 test("a lease is kept, and stands in where the server can't be asked", async () => {
   const { store, validate } = await load();
-  const before = Date.now();
   const online = await validate();
   assert.ok(online.valid);
   assert.equal(online.source, "server");
   assert.deepEqual(online.membership, { valid: true, id: "mem_1" });
-  const { lease, lastSeen } = store.record;
+  const { lease, skew, lastSeen } = store.record;
   assert.equal(lease, online.lease);
-  assert.ok(lastSeen >= before && lastSeen <= Date.now());
+  const { iat, exp, grace } = claimsOf(lease);
+  assert.equal(skew, iat * 1000 - Date.parse(online.checkedAt));
+  assert.ok(lastSeen >= iat * 1000 && lastSeen <= Date.now() + skew);
   const name = `whop-license:${sha256(KEY)}.${sha256('{"HWID":"m1"}')}`;
   assert.deepEqual([...store.texts.keys()], [name]);
 
@@ -55,7 +55,6 @@ test("a lease is kept, and stands in where the server can't be asked", async () 
   assert.equal(offline.code, "valid");
   assert.deepEqual(offline.membership, { valid: true, id: "mem_1", product: "prod_1" });
   assert.equal(offline.lease, lease);
-  const { iat, exp, grace } = claimsOf(lease);
   assert.equal(Date.parse(offline.checkedAt), iat * 1000);
   assert.equal(Date.parse(offline.leaseExpiresAt ?? ""), (exp + grace) * 1000);
   assert.equal(online.leaseExpiresAt, offline.leaseExpiresAt);
@@ -84,10 +83,20 @@ for (const [name, answer, options] of [
 
 const other = await newKey();
 
-for (const [name, answer, code] of [
-  ["bad credentials", says(401, { error: {} }), "unauthorized"],
+/** What is no verdict, and the code that a verdict from the lease then tells. */
+const unheard: [string, Answer, LicenseErrorCode][] = [
+  ["no connection", down, "unavailable"],
+  ["a block page", says(401, { error: {} }), "bad_response"],
   ["a captive portal", says(200, { hello: "guest" }), "bad_response"],
-  ["a malformed request", says(400, { error: { code: "invalid_request" } }), "invalid_argument"],
+  ["a platform's own 404", says(404, { status: "error", code: 404 }), "bad_response"],
+  ["a platform's own 400", says(400, { error: "Bad Request" }), "bad_response"],
+  ["a no without a code", says(200, { valid: false }), "untrusted_response"],
+  ["a forged no", says(404, { error: { code: "not_found" } }), "untrusted_response"],
+  ["a no with a key of its own", no("not_found", {}, other), "untrusted_response"],
+  ["a no to another call", no("not_found", { nonce: "AAAA" }), "untrusted_response"],
+  ["a no of another code", no("not_found", { code: "license_inactive" }), "untrusted_response"],
+  ["a no of another issuer", no("not_found", { iss: "elsewhere" }), "untrusted_response"],
+  ["a no to another key", no("not_found", { lic: sha256("ANOTHER") }), "untrusted_response"],
   ["a forged server without a lease", says(201, { valid: true }), "untrusted_response"],
   ["a forged server with a key of its own", yes({}, other), "untrusted_response"],
   ["a lease of another product", yes({ aud: "prod_2" }), "untrusted_response"],
@@ -95,21 +104,33 @@ for (const [name, answer, code] of [
   ["a lease of another key", yes({ lic: sha256("ANOTHER") }), "untrusted_response"],
   ["a lease of another machine", yes({ hwm: sha256('{"HWID":"m2"}') }), "untrusted_response"],
   ["a lease of another membership", yes({ sub: "mem_2" }), "untrusted_response"],
-  ["a lease that has run out", yes({ iat: seconds() - 2 * DAY }), "untrusted_response"],
   ["an old positive answer", replay, "untrusted_response"],
-] as [string, Answer, LicenseErrorCode][]) {
-  test(`a lease neither stands in nor goes: ${name}`, async () => {
+];
+
+for (const [name, answer, code] of unheard) {
+  test(`a lease stands in and stays: ${name}`, async () => {
     const { store, validate } = await load({ issuer: "gateway", audience: "prod_1" });
     assert.equal((await validate()).source, "server");
     const { lease } = store.record;
     server.answer = answer;
-    const error = await rejects(validate(), code);
-    assert.equal(error.retryable, false);
+    const verdict = await validate();
+    assertFromLease(verdict);
+    assert.equal(verdict.error?.code, code);
+    assert.ok(verdict.error.message);
     assert.equal(store.record.lease, lease);
-    server.answer = down;
-    assertFromLease(await validate());
+    store.texts.clear();
+    assert.equal((await rejects(validate(), code)).retryable, true);
   });
 }
+
+test("a request that the server can't read is the caller's: no lease stands in", async () => {
+  const { store, validate } = await load();
+  await validate();
+  const { lease } = store.record;
+  server.answer = says(400, { error: { code: "invalid_request" } });
+  assert.equal((await rejects(validate(), "invalid_argument")).retryable, false);
+  assert.equal(store.record.lease, lease);
+});
 
 /** The answer to the call before, word for word. */
 async function replay(...[response, asked, server]: Parameters<Answer>) {
@@ -119,9 +140,9 @@ async function replay(...[response, asked, server]: Parameters<Answer>) {
 }
 
 for (const [code, answer] of [
-  ["inactive", says(200, { valid: false })],
-  ["not_found", says(404, { error: {} })],
-  ["metadata_mismatch", says(400, { error: {} })],
+  ["inactive", no("license_inactive")],
+  ["not_found", no("not_found")],
+  ["metadata_mismatch", no("metadata_mismatch")],
 ] as [string, Answer][]) {
   test(`a refusal ends the lease: ${code}`, async () => {
     const { store, validate } = await load();
@@ -168,6 +189,24 @@ test("a lease that is put in another's place", async (t) => {
   assertFromLease(await both.validate());
 });
 
+test("what is not the customer's license key is not in its lease's name", async () => {
+  const { store, validate } = await load();
+  const pasted = ` \u200b${KEY.slice(0, 5)}\u2060${KEY.slice(5)}\ufe0f\n`;
+  await validate("m1", pasted);
+  assert.deepEqual([...store.texts.keys()], [nameOf("m1")]);
+  assert.equal(server.asked.at(-1)?.licenseKey, KEY);
+  server.answer = down;
+  assertFromLease(await validate());
+});
+
+test("a verdict has the members of the contract and no more", async () => {
+  const { validate } = await load();
+  const members = ["checkedAt", "code", "lease", "leaseExpiresAt", "membership", "source", "valid"];
+  assert.deepEqual(Object.keys(await validate()).sort(), members);
+  server.answer = down;
+  assert.deepEqual(Object.keys(await validate()).sort(), [...members, "error"].sort());
+});
+
 test("a program that is started again goes on with the lease", async () => {
   const { store, validate } = await load();
   await validate();
@@ -200,6 +239,8 @@ test("what a call says itself comes first", async () => {
   await rejects(validateLicense(KEY, "m1", { ...once, lease: "x" }), "unavailable");
   const ahead = { lastSeen: Date.now() + HOUR * 1000 };
   await rejects(validateLicense(KEY, "m1", { ...once, clock: ahead }), "unavailable");
+  const skewed = { ...ahead, skew: HOUR * 1000 };
+  assertFromLease(await validateLicense(KEY, "m1", { ...once, clock: skewed }));
   assert.equal(store.record.lease, lease);
   assertFromLease(await validate());
 });

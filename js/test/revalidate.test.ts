@@ -6,9 +6,9 @@ import { promisify } from "node:util";
 import { type InvalidVerdict, type LoadOptions, loadValidator, type Verdict } from "whop-license";
 import {
   type Answer,
-  DAY,
   down,
   HOUR,
+  no,
   notFound,
   says,
   seconds,
@@ -20,8 +20,18 @@ import { KEY, packageFolder, rejects } from "./support.js";
 
 const server = await startLeaseServer();
 const { endpoint, publicKey } = server;
-const aged: Answer = yes({ iat: seconds() - 2 * HOUR, exp: seconds() + DAY });
 const AFTER = HOUR * 1000;
+
+const rightTime = Date.now;
+let passed = 0;
+Date.now = () => rightTime() + passed;
+
+/** A program that has a lease of two hours ago. */
+async function installAged(options: Partial<LoadOptions> = {}) {
+  const installed = await install(yes(), options);
+  passed += 2 * HOUR * 1000;
+  return installed;
+}
 
 /** A program that has a lease from that answer. */
 async function install(answer: Answer, options: Partial<LoadOptions> = {}) {
@@ -64,7 +74,7 @@ test("a lease that is younger answers without the server", async () => {
 });
 
 test("an older one answers too, and is replaced in the background by one request", async () => {
-  const { store, validate, lease } = await install(aged);
+  const { store, validate, lease } = await installAged();
   const request = held();
   const verdicts = await Promise.all(Array.from({ length: 20 }, validate));
   for (const { source } of verdicts) assert.equal(source, "lease");
@@ -83,9 +93,10 @@ test("an older one answers too, and is replaced in the background by one request
 });
 
 test("each machine has a refresh of its own", async () => {
-  const { validate, validateLicense } = await install(aged);
+  const { validate, validateLicense } = await installAged();
   const other = () => validateLicense(KEY, "m2");
   await other();
+  passed += 2 * HOUR * 1000;
   server.asked.length = 0;
   const both = new Promise<void>((resolve) => {
     server.answer = (response) => {
@@ -109,6 +120,18 @@ test("with 0 the server is always asked in the background", async (t) => {
   await untilAsked(3, slow);
 });
 
+for (const hours of [-9, 9]) {
+  test(`age is judged by a clock that is ${hours} hours off plus its skew`, async (t) => {
+    const now = Date.now;
+    t.mock.method(Date, "now", () => now() + hours * 3_600_000);
+    const { validate } = await install(yes());
+    for (let i = 0; i < 5; i++) assert.equal((await validate()).source, "lease");
+    assert.equal(server.asked.length, 0, "a fresh lease was taken for an old one");
+    const { validate: old } = await installAged();
+    await untilAsked(1, old);
+  });
+}
+
 /** Calls, each of which the lease answers, until they have led to so many requests. */
 async function untilAsked(count: number, validate: () => Promise<Verdict>): Promise<void> {
   for (let calls = 0; server.asked.length < count; calls++) {
@@ -121,7 +144,7 @@ async function untilAsked(count: number, validate: () => Promise<Verdict>): Prom
 test("a refusal in the background ends the lease and is told", async () => {
   const told: InvalidVerdict[] = [];
   let tell = () => {};
-  const { store, validate } = await install(aged, {
+  const { store, validate } = await installAged({
     onChange: (verdict) => {
       told.push(verdict);
       assert.equal(store.texts.size, 0, "told before the lease was gone");
@@ -131,7 +154,7 @@ test("a refusal in the background ends the lease and is told", async () => {
   const toldNow = new Promise<void>((resolve) => {
     tell = resolve;
   });
-  server.answer = says(200, { valid: false });
+  server.answer = no("license_inactive");
   assert.ok((await validate()).valid);
   await toldNow;
   assert.deepEqual(
@@ -147,11 +170,13 @@ test("a refusal in the background ends the lease and is told", async () => {
 
 for (const [name, answer] of [
   ["no connection", down],
-  ["bad credentials", says(401, { error: {} })],
+  ["a block page", says(401, { error: {} })],
   ["a forged server", says(201, { valid: true })],
+  ["a forged refusal", says(404, { error: { code: "not_found" } })],
+  ["a platform's own 404", says(404, { status: "error", message: "Application not found" })],
 ] as [string, Answer][]) {
   test(`a refresh that fails changes nothing: ${name}`, async () => {
-    const { store, validate, lease } = await install(aged, {
+    const { store, validate, lease } = await installAged({
       onChange: () => assert.fail("told of a failure"),
     });
     server.answer = answer;
@@ -164,7 +189,7 @@ for (const [name, answer] of [
 }
 
 test("a refresh asks what was asked, whatever has become of the caller's objects and signal", async () => {
-  const { validateLicense, store } = await install(aged);
+  const { validateLicense, store } = await installAged();
   const controller = new AbortController();
   const hwid = { HWID: "m1" };
   const options = { endpoint: `${endpoint}/v`, signal: controller.signal };
@@ -181,8 +206,8 @@ test("a refresh asks what was asked, whatever has become of the caller's objects
 });
 
 test("a lease that lives on by its grace does not answer at once", async () => {
-  const over = yes({ iat: seconds() - DAY, exp: seconds() - 1 });
-  const { validate } = await install(over);
+  const { validate } = await install(yes({ exp: seconds() + HOUR }));
+  passed += 2 * HOUR * 1000;
   server.answer = yes();
   assert.equal((await validate()).source, "server");
 });
@@ -201,10 +226,12 @@ test("what onChange throws is an uncaught error, and no unhandled rejection", as
       onChange() { throw new Error("thrown by the test"); },
     });
     console.log((await validateLicense(key, "m1")).source);
+    const later = Date.now() + ${2 * HOUR * 1000};
+    Date.now = () => later;
     console.log((await validateLicense(key, "m1")).source);
     await ended;
   `,
-    [aged, notFound],
+    [yes(), notFound],
   );
   assert.equal(out, "server\nlease\nuncaughtException thrown by the test\n");
 });
@@ -214,9 +241,11 @@ test("a refresh doesn't keep Node alive once it has its answer", async () => {
     `
     const { validateLicense } = await loadValidator(settings);
     console.log((await validateLicense(key, "m1")).source);
+    const later = Date.now() + ${2 * HOUR * 1000};
+    Date.now = () => later;
     console.log((await validateLicense(key, "m1")).source);
   `,
-    [aged, yes()],
+    [yes(), yes()],
   );
   assert.equal(out, "server\nlease\n");
   assert.equal(server.asked.length, 2);

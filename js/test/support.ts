@@ -46,6 +46,7 @@ interface Failure extends Error {
   retryable: boolean;
   status?: number;
   retryAfterMs?: number;
+  argument?: string;
 }
 
 /** Asserts that the promise rejects with a LicenseError of the code and message, and returns it. */

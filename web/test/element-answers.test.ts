@@ -171,7 +171,7 @@ suite("the answers that a license gate gets", () => {
       assert.equal(await p.retry.isVisible(), true);
       const { detail } = (await p.events()).at(-1) ?? {};
       assert.equal(detail?.code, error);
-      assert.deepEqual(detail?.cause, { reason: "clock" });
+      assert.deepEqual(detail?.cause, { reason: "clock", message: "The clock is wrong." });
     }
     await p.check({ error: "unavailable", cause: { reason: "expired" } });
     assert.match(await p.gate.locator("[part=result]").innerText(), /can’t be reached/);

@@ -1,5 +1,12 @@
 // What crosses between the main process, the preload and the page.
-import { blamesClock, LicenseError, type LicenseErrorCode, loadFailed, textOf } from "../errors.js";
+import {
+  blamesClock,
+  clockCause,
+  LicenseError,
+  type LicenseErrorCode,
+  loadFailed,
+  textOf,
+} from "../errors.js";
 import type { MachineId } from "../sidecar-client.js";
 import type { InvalidVerdict, Verdict } from "../verdict.js";
 
@@ -23,11 +30,11 @@ export interface ErrorData {
   code: LicenseErrorCode;
   message: string;
   retryable: boolean;
+  argument?: string | undefined;
   status?: number | undefined;
   retryAfterMs?: number | undefined;
-  argument?: string | undefined;
-  /** Only where it is this computer's clock: any other may hold anything. */
-  cause?: { reason: "clock" } | undefined;
+  /** What the cause says of a wrong clock, where it does. */
+  clock?: string | undefined;
 }
 
 /** What the preload exposes to the page as `whopLicense`. Each function may be called by anyone in the page. */
@@ -60,14 +67,15 @@ export function errorData(thrown: unknown): ErrorData {
     thrown instanceof LicenseError
       ? thrown
       : loadFailed(`The license host failed: ${textOf(thrown)}`);
-  const { code, message, retryable, status, retryAfterMs, argument } = error;
-  const cause = blamesClock(error) ? ({ reason: "clock" } as const) : undefined;
-  return { code, message, retryable, status, retryAfterMs, argument, cause };
+  const { code, message, retryable, argument, status, retryAfterMs } = error;
+  const clock = blamesClock(error) ? textOf(error.cause) : undefined;
+  return { code, message, retryable, argument, status, retryAfterMs, clock };
 }
 
 /** The value of a reply, or its error, thrown. */
 export function unwrap<Value>(reply: Reply<Value>): Value {
   if (!("error" in reply)) return reply.value;
-  const { code, message, ...details } = reply.error;
-  throw new LicenseError(code, message, details);
+  const { code, message, clock, ...details } = reply.error;
+  const cause = clock === undefined ? undefined : clockCause(clock);
+  throw new LicenseError(code, message, { ...details, cause });
 }

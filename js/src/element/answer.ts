@@ -1,5 +1,5 @@
 // What a validator answered, made safe to show and to hand on.
-import { blamesClock, LicenseError, textOf } from "../errors.js";
+import { blamesClock, clockCause, LicenseError, textOf } from "../errors.js";
 import type { Verdict, VerdictError } from "../verdict.js";
 import { VERSION } from "../version.js";
 import { type GateTexts, type OutcomeCode, timeLeft } from "./texts.js";
@@ -80,19 +80,19 @@ export function isLicenseError(thrown: unknown): thrown is LicenseError {
 
 /**
  * Makes a LicenseError of whatever was thrown, without the license key, and so
- * without a cause, which may hold it anywhere, but for the one that is the clock.
+ * without a cause, which may hold it anywhere, but for that of a wrong clock.
  */
 export function readError(thrown: unknown, licenseKey = ""): LicenseError {
   try {
     if (isLicenseError(thrown)) {
-      const { code, message, retryable, status, retryAfterMs, argument } = thrown;
+      const { code, message, retryable, argument, status, retryAfterMs } = thrown;
       if (Object.hasOwn(errors, code)) {
         return new LicenseError(code, redact(String(message), licenseKey), {
           retryable: retryable === true,
+          argument: typeof argument === "string" ? argument : undefined,
           status: typeof status === "number" ? status : undefined,
           retryAfterMs: Number(retryAfterMs) > 0 ? Number(retryAfterMs) : undefined,
-          argument: typeof argument === "string" ? argument : undefined,
-          cause: blamesClock(thrown) ? { reason: "clock" } : undefined,
+          cause: blamesClock(thrown) ? clockCause("The clock is wrong.") : undefined,
         });
       }
     }

@@ -56,6 +56,11 @@ export const calls: Call[] = [];
 export const events: { type: string; target: string; detail: Record<string, unknown> }[] = [];
 export const storeCalls: string[] = [];
 
+/** The members of a cause, which an Error would lose on its way to the test. */
+function plain(cause: unknown): object | undefined {
+  return cause instanceof Error ? { ...cause, message: cause.message } : undefined;
+}
+
 for (const type of ["whop-license-valid", "whop-license-refused", "whop-license-error"] as const) {
   document.addEventListener(type, (event) => {
     const { detail } = event;
@@ -64,7 +69,7 @@ for (const type of ["whop-license-valid", "whop-license-refused", "whop-license-
       target: (event.composedPath()[0] as Element).id,
       detail:
         detail instanceof LicenseError
-          ? { ...detail, message: detail.message, cause: detail.cause, own: true }
+          ? { ...detail, message: detail.message, cause: plain(detail.cause), own: true }
           : structuredClone({ ...detail }),
     });
   });
