@@ -11,8 +11,7 @@ const advanced = find("#advanced") as HTMLDetailsElement;
 
 gate.texts = {
   outcomes: {
-    // A wrong license key is said at its field, and a wrong endpoint is read as `unauthorized`.
-    invalid_argument: {
+    no_machine_id: {
       title: "That can’t be a machine id",
       text: "It has a form that no machine id has. Your license was not checked.",
       next: [
@@ -22,10 +21,10 @@ gate.texts = {
     },
     load_failed: {
       title: "This page couldn’t start its license check",
-      text: "A part of the page is missing or was blocked. Your license was not checked.",
+      text: "Part of the page is missing or was blocked. Your license was not checked.",
       next: [
         "Reload this page.",
-        "Turn off extensions that block parts of pages, or use a current browser.",
+        "Turn off browser extensions that block content, or update your browser.",
         "If this keeps happening, contact the seller and send them the details below.",
       ],
     },
@@ -35,7 +34,7 @@ gate.addEventListener("whop-license-valid", ({ detail }) => {
   find("#facts").replaceChildren(...facts(detail.membership));
 });
 gate.addEventListener("whop-license-error", ({ detail }) => {
-  if (detail.message.startsWith("hwid:")) advanced.open = true;
+  if (detail.code === "no_machine_id") advanced.open = true;
 });
 find("#another").addEventListener("click", () => void gate.forget());
 addEventListener("hashchange", readFragment);
@@ -52,8 +51,9 @@ gate.validator = {
       const { validateLicense } = await loadValidator({ endpoint });
       return await validateLicense(licenseKey, hwid, options);
     } catch (error) {
-      if (error instanceof LicenseError && error.message.startsWith("endpoint:")) {
-        throw new LicenseError("unauthorized", error.message);
+      // Here the customer enters it; every other argument but the key is the seller's.
+      if (error instanceof LicenseError && error.argument === "hwid") {
+        throw new LicenseError("no_machine_id", error.message);
       }
       throw error;
     }

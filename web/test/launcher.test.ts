@@ -86,8 +86,9 @@ suite("the launcher page", () => {
     },
     {
       key: "L-401",
-      code: "unauthorized",
-      says: /seller.*Your license is not the cause.*Contact the seller/s,
+      code: "bad_response",
+      says: /answered in the license server’s place.*was not checked.*another network/s,
+      retry: true,
     },
     {
       key: "L-429",
@@ -188,7 +189,7 @@ suite("the launcher page", () => {
     assert.equal(await page.getByRole("textbox", { name: "Machine id" }).isVisible(), false);
     await check("L-ARGUMENT");
     const shown = await result();
-    assert.equal(shown.code, "invalid_argument");
+    assert.equal(shown.code, "no_machine_id");
     assert.match(shown.text, /can’t be a machine id.*was not checked.*under Advanced/s);
     await page.getByRole("textbox", { name: "Machine id" }).fill("one");
     await page.keyboard.press("Enter");
@@ -200,8 +201,8 @@ suite("the launcher page", () => {
       await page.goto(server.origin);
       await check("L-ARGUMENT");
       const { code, text } = await result();
-      assert.equal(code, "unauthorized");
-      assert.match(text, /seller.*Your license is not the cause.*Contact the seller/s);
+      assert.equal(code, "invalid_argument");
+      assert.match(text, /seller’s side.*Your license isn’t the cause.*Contact the seller/s);
     } finally {
       server.handle(launcherPage(simulator.url));
     }
