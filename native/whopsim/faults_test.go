@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,13 @@ func expectStatus(status int) expectation {
 		if len(o.body) > 0 {
 			assert.Contains(t, o.json(t), "error")
 		}
+	}
+}
+
+func expectMessage(status int, says string) expectation {
+	return func(t *testing.T, op operation, o observation) {
+		assert.Equal(t, status, o.status)
+		assert.Contains(t, o.message(t), says)
 	}
 }
 
@@ -115,17 +123,23 @@ var expected = map[string]expectation{
 		assert.Equal(t, 202, o.status)
 		assert.Equal(t, "active", o.json(t)["status"])
 	},
-	"204":        expectStatus(204),
-	"304":        expectStatus(304),
-	"400":        expectStatus(400),
-	"401":        expectStatus(401),
-	"403":        expectStatus(403),
-	"408":        expectStatus(408),
-	"418":        expectStatus(418),
-	"500":        expectStatus(500),
-	"502":        expectPage(502),
-	"504":        expectPage(504),
-	"random-500": expectStatus(500),
+	"204":            expectStatus(204),
+	"304":            expectStatus(304),
+	"400":            expectStatus(400),
+	"401":            expectStatus(401),
+	"403":            expectStatus(403),
+	"400-id":         expectMessage(400, "malformed"),
+	"403-ip":         expectMessage(403, "not allowed from this IP"),
+	"403-membership": expectMessage(403, "no access to this membership"),
+	"404":            expectMessage(404, "No such Membership"),
+	"404-route":      expectMessage(404, "No such route"),
+	"408":            expectStatus(408),
+	"422":            expectStatus(422),
+	"418":            expectStatus(418),
+	"500":            expectStatus(500),
+	"502":            expectPage(502),
+	"504":            expectPage(504),
+	"random-500":     expectStatus(500),
 	"429": func(t *testing.T, op operation, o observation) {
 		assert.Equal(t, 429, o.status)
 		assert.Equal(t, "7", o.header.Get("Retry-After"))
@@ -143,7 +157,10 @@ var expected = map[string]expectation{
 	"empty":     expectBody(""),
 	"null":      expectBody("null"),
 	"html":      expectPage(200),
+	"html-403":  expectPage(403),
 	"html-404":  expectPage(404),
+	"html-500":  expectPage(500),
+	"html-503":  expectPage(503),
 	"empty-404": expectStatus(404),
 	"array": func(t *testing.T, op operation, o observation) {
 		assert.Equal(t, op.success(), o.status)
@@ -182,23 +199,45 @@ var expected = map[string]expectation{
 			assert.Equal(t, true, o.json(t)["valid"])
 		}
 	},
-	"valid-missing":  expectWithout("valid"),
-	"valid-false":    expectMember("valid", false),
-	"valid-null":     expectMember("valid", nil),
-	"valid-number":   expectMember("valid", 1.0),
-	"valid-string":   expectMember("valid", "true"),
-	"status-missing": expectWithout("status"),
-	"status-unknown": expectMember("status", "hibernating"),
-	"key-null":       expectMember("license_key", nil),
-	"key-other":      expectMember("license_key", "SOMEBODY-ELSES-KEY"),
-	"redirect":       expectRedirect(302),
-	"redirect-307":   expectRedirect(307),
-	"lost-write":     expectReset,
-	"lost-write-500": expectStatus(500),
-	"failed-write":   expectStatus(500),
-	"ignored-write":  expectGood,
-	"overwritten":    expectGood,
-	"late-write-504": expectStatus(504),
+	"valid-missing":       expectWithout("valid"),
+	"valid-false":         expectMember("valid", false),
+	"valid-null":          expectMember("valid", nil),
+	"valid-number":        expectMember("valid", 1.0),
+	"valid-string":        expectMember("valid", "true"),
+	"status-missing":      expectWithout("status"),
+	"status-unknown":      expectMember("status", "hibernating"),
+	"key-null":            expectMember("license_key", nil),
+	"key-other":           expectMember("license_key", "SOMEBODY-ELSES-KEY"),
+	"redirect":            expectRedirect(302),
+	"redirect-307":        expectRedirect(307),
+	"lost-write":          expectReset,
+	"lost-write-500":      expectStatus(500),
+	"failed-write":        expectStatus(500),
+	"ignored-write":       expectGood,
+	"overwritten":         expectGood,
+	"late-write-504":      expectStatus(504),
+	"late-write-html-500": expectPage(500),
+	"late-write-html-503": expectPage(503),
+	"unapplied-write":     expectMember("metadata", map[string]any{}),
+	"lowered-names":       expectMember("metadata", map[string]any{"hwid": "1"}),
+	"text-values":         expectGood,
+	"trimmed-values":      expectGood,
+	"metadata-missing":    expectWithout("metadata"),
+	"odd-members": func(t *testing.T, op operation, o observation) {
+		expectGood(t, op, o)
+		fields := o.json(t)
+		assert.Equal(t, "1", fields["quantity"])
+		assert.Equal(t, false, fields["expires_at"])
+		assert.Equal(t, []any{}, fields["variant_id"])
+		assert.NotContains(t, fields, "manage_url", "no part of this version")
+		assert.Contains(t, string(o.body), `"title":"\ud800"`)
+	},
+	"repeated-member": func(t *testing.T, op operation, o observation) {
+		expectGood(t, op, o)
+		assert.Equal(t, 2, bytes.Count(o.body, []byte(`"unheard_of":`)))
+	},
+	"bare-ids": expectMember("account", "biz_sim"),
+	"objects":  expectMember("variant", map[string]any{"id": "plan_sim", "title": "T"}),
 
 	// These two hold the connection; they have tests of their own.
 	"timeout":      nil,
@@ -213,6 +252,7 @@ var expected = map[string]expectation{
 var bindsAnyway = []string{
 	"truncated", "slow", "slow-body", "200", "202", "array", "huge", "duplicate-names", "trailing-data", "invalid-utf8", "wrong-types",
 	"valid-missing", "valid-false", "valid-null", "valid-number", "valid-string", "status-missing", "status-unknown",
+	"metadata-missing", "odd-members", "repeated-member", "bare-ids", "objects", "text-values", "trimmed-values",
 	"key-null", "key-other", "lost-write", "lost-write-500",
 }
 
@@ -251,6 +291,8 @@ func TestEveryFault(t *testing.T) {
 				stored := sim.stored("F")["metadata"]
 				switch {
 				case op == opGet:
+				case name == "lowered-names":
+					assert.Equal(t, map[string]any{"hwid": "1"}, stored)
 				case name == "overwritten":
 					assert.Equal(t, map[string]any{"HWID": "another-machine"}, stored)
 				case slices.Contains(bindsAnyway, name):
@@ -356,6 +398,48 @@ func TestStaleRead(t *testing.T) {
 	assert.Empty(t, sim.get("F").json(t)["metadata"], "a reset is seen at once")
 }
 
+func TestAlteredWrites(t *testing.T) {
+	for fault, want := range map[string]string{
+		"text-values":    `{"HWID":" a ","n":"1.50","list":"[1]","yes":"true"}`,
+		"trimmed-values": `{"HWID":"a","n":1.50,"list":[1],"yes":true}`,
+		"lowered-names":  `{"hwid":" a ","n":1.50,"list":[1],"yes":true}`,
+	} {
+		sim := start(t, fmt.Sprintf(`[{"license_key":"F","id":"mem_f","fault":%q}]`, fault))
+		for _, o := range []observation{sim.patch("mem_f", `{"metadata":{"HWID":" a ","n":1.50,"list":[1],"yes":true}}`), sim.get("F")} {
+			var m struct{ Metadata json.RawMessage }
+			require.NoError(t, json.Unmarshal(o.body, &m))
+			assert.JSONEq(t, want, string(m.Metadata), fault)
+			if fault == "text-values" {
+				assert.Contains(t, string(m.Metadata), `"1.50"`)
+			}
+		}
+	}
+}
+
+func TestBareIDsAndObjectsInEachVersion(t *testing.T) {
+	id := func(id string) map[string]any { return map[string]any{"id": id, "title": "T"} }
+	for fault, want := range map[string]map[string]map[string]any{
+		"bare-ids": {
+			"2025-01-01": {"product": "prod_1", "plan": "plan_1", "company": "biz_1", "user": "user_1"},
+			"2026-11-17": {"product_id": "prod_1", "variant_id": "plan_1", "account": "biz_1", "member": "mber_1"},
+		},
+		"objects": {
+			"2025-01-01": {"plan": map[string]any{"id": "plan_1"}},
+			"2026-07-20": {"product": id("prod_1"), "plan": id("plan_1"), "user": id("user_1"), "product_id": nil, "plan_id": nil},
+			"2026-11-17": {"product": id("prod_1"), "variant": id("plan_1"), "variant_id": nil},
+		},
+	} {
+		sim := start(t, full)
+		sim.sim(200, "POST", "/sim/memberships/K", fmt.Sprintf(`{"fault":%q}`, fault))
+		for date, members := range want {
+			got := sim.get("K", "Api-Version-Date: "+date).json(t)
+			for name, value := range members {
+				assert.Equal(t, value, got[name], "%s %s %s", fault, date, name)
+			}
+		}
+	}
+}
+
 func TestLateWrite(t *testing.T) {
 	leave := func(delay string) *target {
 		sim := start(t, `[{"license_key":"F","id":"mem_f","fault":"late-write","fault_delay":"`+delay+`"}]`)
@@ -368,7 +452,13 @@ func TestLateWrite(t *testing.T) {
 	}
 	assert.Empty(t, leave("60s").stored("F")["metadata"], "not yet")
 	sim := leave("100ms")
-	require.Eventually(t, func() bool { return fmt.Sprint(sim.stored("F")["metadata"]) == "map[HWID:1]" }, waitFor, tick, "stored although the client has left")
+	stored := func() bool { return fmt.Sprint(sim.stored("F")["metadata"]) == "map[HWID:1]" }
+	require.Eventually(t, stored, waitFor, tick, "stored although the client has left")
+	for _, fault := range []string{"late-write-504", "late-write-html-500", "late-write-html-503"} {
+		sim = start(t, fmt.Sprintf(`[{"license_key":"F","id":"mem_f","fault":%q,"fault_delay":"100ms"}]`, fault))
+		sim.patch("mem_f", `{"metadata":{"HWID":"1"}}`)
+		require.Eventually(t, stored, waitFor, tick, fault)
+	}
 }
 
 func TestLostWriteThenRetry(t *testing.T) {
