@@ -101,7 +101,7 @@ launcher: build ## Serve the launcher page with sample keys until interrupted
 ##### Testing
 
 .PHONY: test
-test: build browser redis test-go test-wasm test-fuzz test-js test-web ## Run every test
+test: build browser redis proxies test-go test-wasm test-fuzz test-js test-web ## Run every test
 
 .PHONY: test-go
 test-go: programs redis js/dist/whop-license.wasm
@@ -138,7 +138,7 @@ test-js: js programs pack signer
 	cd js && npm test
 
 .PHONY: test-web
-test-web: build browser
+test-web: build browser proxies
 	cd web && npm test
 
 .PHONY: bench
@@ -191,6 +191,12 @@ browser:
 .PHONY: redis
 redis:
 	$(call need,redis-server,redis-server,The gateway's tests need redis-server: install Redis and put it on PATH.)
+
+# Debian has them in a folder that is not on every user's PATH.
+.PHONY: proxies
+proxies:
+	$(call need,nginx /usr/sbin/nginx,nginx,The tests of what stands between need nginx: install it and put it on PATH.)
+	$(call need,haproxy /usr/sbin/haproxy,haproxy,The tests of what stands between need HAProxy: install it and put it on PATH.)
 
 # Only one test needs it, which says so where it is missing.
 .PHONY: signer
