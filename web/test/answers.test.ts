@@ -186,7 +186,7 @@ suite("answers in a page", () => {
       assert.ok(error.message.length > 20, `${fault}: ${error.message}`);
       assert.equal(
         error.retryable,
-        ["unavailable", "rate_limited", "timeout"].includes(error.code),
+        ["unavailable", "rate_limited", "timeout", "bad_response"].includes(error.code),
       );
       if (fault === "429") assert.equal(error.retryAfterMs, 7000);
       if (fault === "500") assert.equal(error.status, 500);
