@@ -10,17 +10,17 @@ import {
   expectedOf,
   keysOf,
   leaseName,
+  memoryStore,
+  outcomesInPage,
   serveBetween,
   table,
   told,
   toldOf,
+  unheard,
 } from "./between.js";
 import { launchBrowser } from "./browser.js";
-import { blankPage, packagePath, servePages } from "./page.js";
+import { blankPage, servePages } from "./page.js";
 import { type Outcomes, outcomesOf } from "./pages/between.js";
-
-type Between = typeof import("./pages/between.js");
-type Package = typeof import("whop-license");
 
 const rows = table.answers.map((row, index) => ({ ...row, index }));
 type Row = (typeof rows)[number];
@@ -46,18 +46,13 @@ test("no two rows have the same name", () => {
 test("what stands between, in Node", async () => {
   const server = await serveBetween();
   try {
-    const kept = new Map<string, string>();
-    const leases = {
-      get: (name: string) => kept.get(name),
-      set: (name: string, text: string) => void kept.set(name, text),
-      remove: (name: string) => void kept.delete(name),
-    };
+    const leases = memoryStore();
     const { origin: endpoint, publicKey } = server;
     const outcomes = await outcomesOf(
       { load: loadValidator, endpoint, publicKey, leases },
       rows.map(({ index }) => keysOf(index)),
     );
-    assert.deepEqual(byName(rows, outcomes, [...kept.keys()]), expected(rows));
+    assert.deepEqual(byName(rows, outcomes, leases.names()), expected(rows));
   } finally {
     await server.close();
   }
@@ -84,21 +79,9 @@ suite("what stands between, in a browser", () => {
   }
 
   async function run(page: Page, server: BetweenServer, asked: Row[]) {
-    const { outcomes, leases } = await page.evaluate(
-      async ({ endpoint, publicKey, cases, paths }) => {
-        const { outcomesOf }: Between = await import(paths.between);
-        const { loadValidator: load }: Package = await import(paths.package);
-        const given = { load, endpoint, publicKey, leases: "local" as const };
-        const outcomes = await outcomesOf(given, cases);
-        return { outcomes, leases: Object.keys(localStorage) };
-      },
-      {
-        endpoint: server.origin,
-        publicKey: server.publicKey,
-        cases: asked.map(({ index }) => keysOf(index)),
-        paths: { between: "/test/pages/between.js", package: `${packagePath}/index.js` },
-      },
-    );
+    const given = { endpoint: server.origin, publicKey: server.publicKey };
+    const cases = asked.map(({ index }) => keysOf(index));
+    const { outcomes, leases } = await outcomesInPage(page, given, cases);
     return byName(asked, outcomes, leases);
   }
 
@@ -119,11 +102,6 @@ suite("what stands between, in a browser", () => {
   test("answers without CORS headers are no answers", async () => {
     const { context, page } = await open();
     const asked = rows.filter(({ answer }) => !answer.serviceWorker);
-    const unheard: Expected = {
-      kept: "valid by lease (unavailable); lease kept",
-      none: "unavailable, retryable",
-      plain: "unavailable, retryable",
-    };
     assert.deepEqual(
       await run(page, await serve({ readable: false }), asked),
       Object.fromEntries(asked.map(({ name }) => [name, unheard])),

@@ -12,9 +12,14 @@ import {
   type JWTPayload,
   SignJWT,
 } from "jose";
+import type { Page } from "playwright-core";
 import { type Handler, type LocalServer, listen } from "../static-server.js";
-import type { Outcomes } from "./pages/between.js";
+import { packagePath } from "./page.js";
+import type { Case, Outcomes } from "./pages/between.js";
 import type { Answer } from "./pages/harness.js";
+
+type Between = typeof import("./pages/between.js");
+type Package = typeof import("whop-license");
 
 /** What a check ends in: with a lease kept and with none, and without a public key. */
 export interface Expected {
@@ -80,6 +85,45 @@ const machine = '{"HWID":"m1"}';
 
 /** The name under which the package keeps a license's lease. */
 export const leaseName = (key: string): string => `whop-license:${sha256(key)}.${sha256(machine)}`;
+
+/** A store for leases in Node. */
+export function memoryStore() {
+  const kept = new Map<string, string>();
+  return {
+    names: () => [...kept.keys()],
+    get: (name: string) => kept.get(name),
+    set: (name: string, text: string) => void kept.set(name, text),
+    remove: (name: string) => void kept.delete(name),
+  };
+}
+
+/** Asks in a page that keeps its leases in localStorage, and names those that are there then. */
+export function outcomesInPage(
+  page: Page,
+  given: { endpoint: string; publicKey: string },
+  cases: Case[],
+): Promise<{ outcomes: Outcomes[]; leases: string[] }> {
+  return page.evaluate(
+    async ({ given, cases, paths }) => {
+      const { outcomesOf }: Between = await import(paths.between);
+      const { loadValidator: load }: Package = await import(paths.package);
+      const outcomes = await outcomesOf({ load, leases: "local", ...given }, cases);
+      return { outcomes, leases: Object.keys(localStorage) };
+    },
+    {
+      given,
+      cases,
+      paths: { between: "/test/pages/between.js", package: `${packagePath}/index.js` },
+    },
+  );
+}
+
+/** What every row comes to where a page may not read the answer. */
+export const unheard: Expected = {
+  kept: "valid by lease (unavailable); lease kept",
+  none: "unavailable, retryable",
+  plain: "unavailable, retryable",
+};
 
 /** Asked of {@link serveBetween}: how, and the row's number. */
 export const keysOf = (row: number): Expected => ({

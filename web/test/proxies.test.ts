@@ -19,20 +19,21 @@ import {
   type Expected,
   expectedOf,
   leaseName,
+  memoryStore,
+  outcomesInPage,
   type ProxyRow,
   table,
   told,
   toldOf,
+  unheard,
 } from "./between.js";
 import { launchBrowser } from "./browser.js";
-import { blankPage, complaints, packagePath, servePages, strictPolicy } from "./page.js";
+import { blankPage, complaints, servePages, strictPolicy } from "./page.js";
 import { type Case, type Outcomes, outcomesOf } from "./pages/between.js";
 import { answerOf } from "./pages/harness.js";
 import { type Proxies, startProxies } from "./proxies.js";
 
-type Between = typeof import("./pages/between.js");
 type Harness = typeof import("./pages/harness.js");
-type Package = typeof import("whop-license");
 
 const kinds = ["nginx", "haproxy"] as const;
 const rows = table.proxies;
@@ -125,39 +126,16 @@ suite("behind proxies", () => {
   });
 
   test("the proxies' own pages, in Node", async () => {
-    const kept = new Map<string, string>();
-    const leases = {
-      get: (name: string) => kept.get(name),
-      set: (name: string, text: string) => void kept.set(name, text),
-      remove: (name: string) => void kept.delete(name),
-    };
+    const leases = memoryStore();
     const { publicKey } = key;
     const given = { load: loadValidator, endpoint: servers.endpoint, publicKey, leases };
-    const got = byName(await outcomesOf(given, cases()), [...kept.keys()]);
+    const got = byName(await outcomesOf(given, cases()), leases.names());
     assert.deepEqual(got, Object.fromEntries(rows.map((row) => [row.name, expectedOf(row)])));
   });
 
   test("the proxies' own pages, in a browser: no page may read them", async () => {
-    const { outcomes, leases } = await page.evaluate(
-      async ({ endpoint, publicKey, cases, paths }) => {
-        const { outcomesOf }: Between = await import(paths.between);
-        const { loadValidator: load }: Package = await import(paths.package);
-        const given = { load, endpoint, publicKey, leases: "local" as const };
-        const outcomes = await outcomesOf(given, cases);
-        return { outcomes, leases: Object.keys(localStorage) };
-      },
-      {
-        endpoint: servers.endpoint,
-        publicKey: key.publicKey,
-        cases: cases(),
-        paths: { between: "/test/pages/between.js", package: `${packagePath}/index.js` },
-      },
-    );
-    const unheard: Expected = {
-      kept: "valid by lease (unavailable); lease kept",
-      none: "unavailable, retryable",
-      plain: "unavailable, retryable",
-    };
+    const given = { endpoint: servers.endpoint, publicKey: key.publicKey };
+    const { outcomes, leases } = await outcomesInPage(page, given, cases());
     assert.deepEqual(
       byName(outcomes, leases),
       Object.fromEntries(rows.map(({ name }) => [name, unheard])),
@@ -200,12 +178,7 @@ suite("behind proxies", () => {
   });
 
   test("a proxy whose gateway has gone", async () => {
-    const kept = new Map<string, string>();
-    const leases = {
-      get: (name: string) => kept.get(name),
-      set: (name: string, text: string) => void kept.set(name, text),
-      remove: (name: string) => void kept.delete(name),
-    };
+    const leases = memoryStore();
     const { publicKey } = key;
     const validators: Validator[] = [];
     for (const kind of kinds) {
@@ -222,6 +195,6 @@ suite("behind proxies", () => {
       "valid by lease (unavailable 502)",
       "valid by lease (unavailable 503)",
     ]);
-    assert.equal(kept.size, 1);
+    assert.equal(leases.names().length, 1);
   });
 });
