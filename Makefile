@@ -14,9 +14,10 @@ GO_BUILD := go build -trimpath -buildvcs=false
 LDFLAGS  := -s -w
 GO_FILES  = $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum | grep -v '_test\.go$$')
 
-# The race detector needs a C compiler, which is not assumed.
+# The race detector needs a C compiler, which is not assumed. The programs that
+# tests build are built without one all the same, as those that ship are.
 ifneq ($(shell command -v gcc),)
-RACE := CGO_ENABLED=1 go test -race
+RACE := CGO_ENABLED=1 go test -race -exec 'env CGO_ENABLED=0'
 else
 RACE := go test
 endif
@@ -127,11 +128,14 @@ launcher: build ## Serve the launcher page with sample keys until interrupted
 # On a fresh machine that allows it, `make test` installs what it needs.
 # Elsewhere it names everything that is missing and stops.
 .PHONY: test
-test: $(if $(CAN_INSTALL),setup,system) build pack bin/wasmbrowsertest ## Run every test: the parts below, two at a time
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going $(OUTPUT_SYNC) $(TEST_PARTS)
+test: $(if $(CAN_INSTALL),setup,system) build pack bin/wasmbrowsertest ## Run every test: the parts below, side by side
+	@echo "$(TEST_PARTS): $(TEST_JOBS) at a time, and each shows its output when it has ended."
+	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --keep-going $(OUTPUT_SYNC) $(TEST_PARTS)
 
-# The longest come first.
-TEST_PARTS := test-web test-js test-go test-fuzz test-wasm
+# The longest come first. Three at a time keep two cores busy, as each waits
+# for browsers and servers now and then.
+TEST_PARTS := test-web test-go test-js test-fuzz test-wasm
+TEST_JOBS  ?= 3
 
 # Each part's output comes in one piece, where make can do that.
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -164,11 +168,11 @@ FUZZ       ?= Fuzz
 
 .PHONY: fuzz
 fuzz: ## Fuzz at length: every target, or FUZZ=name in PACKAGES=folder, FUZZ_COUNT times
-	@.ci/fuzz "$(FUZZ_COUNT)" "$(FUZZ)" $(PACKAGES)
+	@.ci/fuzz -fuzz=. "$(FUZZ_COUNT)" "$(FUZZ)" $(PACKAGES)
 
 .PHONY: test-fuzz
 test-fuzz: ## Fuzz each target shortly
-	@.ci/fuzz 3000x
+	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 3000x
 
 .PHONY: test-js
 test-js: js programs pack signer ## Test the npm package, as built and as packed
@@ -223,7 +227,6 @@ bin/actionlint: go.mod go.sum
 
 .PHONY: setup
 setup: system js/node_modules/.package-lock.json web/node_modules/.package-lock.json bin/wasmbrowsertest bin/staticcheck bin/actionlint ## Install what the tests and checks need
-	go mod download
 
 # need PACKAGE, MESSAGE, PROGRAM…: any one of the programs is enough. Debian's
 # package is installed where that can be done without asking.
