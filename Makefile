@@ -179,7 +179,7 @@ test-js: js programs pack signer ## Test the npm package, as built and as packed
 	cd js && npm test
 
 .PHONY: test-web
-test-web: build browser ## Test pages, bundlers and Electron apps end to end in a browser
+test-web: build browser proxies ## Test pages, bundlers and Electron apps end to end in a browser
 	cd web && npm test
 
 # What depends on the operating system, for those that have no Redis and no Chromium.
@@ -242,13 +242,18 @@ endef
 
 BROWSER  := need chromium "The browser tests need Chromium: install chromium or google-chrome and put it on PATH." chromium chromium-browser google-chrome
 REDIS    := need redis-server "The gateway's tests need redis-server: install Redis and put it on PATH." redis-server
+# Debian has these two in a folder that is not on every user's PATH.
+NGINX    := need nginx "The tests of what stands between need nginx: install it and put it on PATH." nginx /usr/sbin/nginx
+HAPROXY  := need haproxy "The tests of what stands between need HAProxy: install it and put it on PATH." haproxy /usr/sbin/haproxy
 # Only one test needs these two, which says so where they are missing.
 SIGNER   := need osslsigncode "One test signs a Windows program with osslsigncode and is skipped without it." osslsigncode
 OPENSSL  := need openssl "That test also needs openssl." openssl
 
 .PHONY: system
 system:
-	@$(NEED) status=0; $(BROWSER) || status=1; $(REDIS) || status=1; $(SIGNER); $(OPENSSL); exit $$status
+	@$(NEED) status=0; \
+	$(BROWSER) || status=1; $(REDIS) || status=1; $(NGINX) || status=1; $(HAPROXY) || status=1; \
+	$(SIGNER); $(OPENSSL); exit $$status
 
 .PHONY: browser
 browser:
@@ -257,6 +262,10 @@ browser:
 .PHONY: redis
 redis:
 	@$(NEED) $(REDIS)
+
+.PHONY: proxies
+proxies:
+	@$(NEED) $(NGINX) && $(HAPROXY)
 
 .PHONY: signer
 signer:
