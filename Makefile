@@ -6,25 +6,31 @@
 SHELL := /bin/sh
 export CGO_ENABLED ?= 0
 
+# A program's name ends with it: .exe on Windows, elsewhere nothing.
+EXE := $(shell go env GOEXE)
+
 # The same source gives the same bytes, wherever it lies.
 GO_BUILD := go build -trimpath -buildvcs=false
 LDFLAGS  := -s -w
-PROGRAMS := whop-license-sidecar whopsim whop-license-gateway
 GO_FILES  = $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum | grep -v '_test\.go$$')
 
-# The race detector needs a C compiler, which is not assumed.
+# The race detector needs a C compiler, which is not assumed. The programs that
+# tests build are built without one all the same, as those that ship are.
 ifneq ($(shell command -v gcc),)
-RACE := CGO_ENABLED=1 go test -race
+RACE := CGO_ENABLED=1 go test -race -exec 'env CGO_ENABLED=0'
 else
 RACE := go test
 endif
+
+# As root on a Debian-like system, a system package is installed without asking.
+CAN_INSTALL := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
 .PHONY: all
 all: build ## Build everything (the default)
 
 .PHONY: help
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 ##### Building
 
@@ -32,12 +38,12 @@ help: ## List the targets
 build: programs wasm js web
 
 .PHONY: programs
-programs: bin/whop-license-sidecar bin/whopsim bin/whop-license-gateway ## Build the native programs into bin/
+programs: bin/whop-license-sidecar$(EXE) bin/whopsim$(EXE) bin/whop-license-gateway$(EXE) ## Build the native programs into bin/
 
-bin/whop-license-%: $(GO_FILES)
+bin/whop-license-%$(EXE): $(GO_FILES)
 	$(GO_BUILD) -ldflags="$(LDFLAGS)" -o $@ ./native/$*
 
-bin/whopsim: $(GO_FILES)
+bin/whopsim$(EXE): $(GO_FILES)
 	$(GO_BUILD) -ldflags="$(LDFLAGS)" -o $@ ./native/whopsim
 
 .PHONY: wasm
@@ -71,7 +77,7 @@ web/node_modules/.package-lock.json: web/package.json web/package-lock.json
 .PHONY: js
 js: js/dist/.built ## Build the npm package into js/dist/
 
-js/dist/.built: js/node_modules/.package-lock.json js/dist/whop-license.wasm js/dist/wasm_exec.js bin/whop-license-sidecar $(JS_FILES)
+js/dist/.built: js/node_modules/.package-lock.json js/dist/whop-license.wasm js/dist/wasm_exec.js bin/whop-license-sidecar$(EXE) $(JS_FILES)
 	cd js && npm run build
 	@touch $@
 
@@ -88,6 +94,25 @@ web/dist/.built: web/node_modules/.package-lock.json js/dist/.built $(WEB_FILES)
 	cd web && npm run build
 	@touch $@
 
+# What a release publishes: the tarballs, and the programs for those who don't
+# use npm. Platforms have the names that Node gives them, as the packages do.
+VERSION   = $(shell sed -n 's/^const Version = "\(.*\)"$$/\1/p' shared/version/version.go)
+PLATFORMS := linux-x64 linux-arm64 darwin-x64 darwin-arm64 win32-x64 win32-arm64
+
+.PHONY: release
+release: pack ## Build what a release publishes into release/: tarballs, programs, checksums
+	rm -rf release && mkdir release && cp js/pack/*.tgz release/
+	@set -e; for platform in $(PLATFORMS); do \
+		case $$platform in win32-*) GOOS=windows exe=.exe ;; *) GOOS=$${platform%-*} exe= ;; esac; \
+		case $$platform in *-x64) GOARCH=amd64 ;; *) GOARCH=arm64 ;; esac; \
+		export GOOS GOARCH; \
+		for program in sidecar gateway; do \
+			file=release/whop-license-$$program-$(VERSION)-$$platform$$exe; echo "$$file"; \
+			$(GO_BUILD) -ldflags="$(LDFLAGS)" -o "$$file" ./native/$$program; \
+		done; \
+	done
+	cd release && sha256sum * > SHA256SUMS
+
 ##### Running
 
 .PHONY: demo
@@ -100,46 +125,69 @@ launcher: build ## Serve the launcher page with sample keys until interrupted
 
 ##### Testing
 
+# On a fresh machine that allows it, `make test` installs what it needs.
+# Elsewhere it names everything that is missing and stops.
 .PHONY: test
-test: build browser redis test-go test-wasm test-fuzz test-js test-web ## Run every test
+test: $(if $(CAN_INSTALL),setup,system) build pack bin/wasmbrowsertest ## Run every test: the parts below, side by side
+	@echo "$(TEST_PARTS): $(TEST_JOBS) at a time, and each shows its output when it has ended."
+	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --keep-going $(OUTPUT_SYNC) $(TEST_PARTS)
+
+# The longest come first. Three at a time keep two cores busy, as each waits
+# for browsers and servers now and then.
+TEST_PARTS := test-web test-go test-js test-fuzz test-wasm
+TEST_JOBS  ?= 3
+
+# Each part's output comes in one piece, where make can do that.
+OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+# Narrow a part of the Go tests: make test-go PACKAGES=./native/gateway RUN=TestName
+PACKAGES ?=
+RUN      ?=
+run_only  = $(if $(RUN),-run '$(RUN)')
 
 .PHONY: test-go
-test-go: programs redis js/dist/whop-license.wasm
-	$(RACE) ./...
+test-go: programs redis js/dist/whop-license.wasm ## Test the Go code natively, with the race detector where there is gcc
+	$(RACE) $(run_only) $(or $(PACKAGES),./...)
 
 # go test under GOOS=js runs in a headless browser. The browser wrapper is built
 # for this machine first, and the environment kept short, as js/wasm holds
 # arguments and environment in a few kilobytes.
 .PHONY: test-wasm
-test-wasm: bin/wasmbrowsertest browser
+test-wasm: bin/wasmbrowsertest browser ## Test the Go code in a headless browser
 	env -i PATH="$$PATH" HOME="$$HOME" GOCACHE="$$(go env GOCACHE)" GOMODCACHE="$$(go env GOMODCACHE)" \
 		GOPROXY="$$(go env GOPROXY)" GOFLAGS="$$(go env GOFLAGS)" GOOS=js GOARCH=wasm \
-		go test -exec "$(CURDIR)/bin/wasmbrowsertest" ./wasm ./shared/...
+		go test -exec "$(CURDIR)/bin/wasmbrowsertest" $(run_only) $(or $(PACKAGES),./wasm ./shared/...)
 
 bin/wasmbrowsertest: go.mod go.sum
 	go build -o $@ github.com/agnivade/wasmbrowsertest
 
 # Each fuzz target runs for a count, not for a time, so that a slow machine
 # tests as much as a fast one.
-FUZZ_COUNT ?= 3000x
+FUZZ_COUNT ?= 100000x
+FUZZ       ?= Fuzz
+
+.PHONY: fuzz
+fuzz: ## Fuzz at length: every target, or FUZZ=name in PACKAGES=folder, FUZZ_COUNT times
+	@.ci/fuzz -fuzz=. "$(FUZZ_COUNT)" "$(FUZZ)" $(PACKAGES)
 
 .PHONY: test-fuzz
-test-fuzz:
-	@set -e; for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "fuzz $$package $$target"; \
-			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_COUNT) >/tmp/fuzz.$$$$ 2>&1 || { cat /tmp/fuzz.$$$$; rm -f /tmp/fuzz.$$$$; exit 1; }; \
-			rm -f /tmp/fuzz.$$$$; \
-		done; \
-	done
+test-fuzz: ## Fuzz each target shortly
+	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 3000x
 
 .PHONY: test-js
-test-js: js programs pack signer
+test-js: js programs pack signer ## Test the npm package, as built and as packed
 	cd js && npm test
 
 .PHONY: test-web
-test-web: build browser
+test-web: build browser proxies ## Test pages, bundlers and Electron apps end to end in a browser
 	cd web && npm test
+
+# What depends on the operating system, for those that have no Redis and no Chromium.
+.PHONY: test-desktop
+test-desktop: build pack ## Test what depends on the system: the sidecar, the packages, Electron apps
+	go test ./native/sidecar/... ./shared/...
+	cd js && npm test
+	cd web && node --test --test-timeout=300000 dist/test/electron*.test.js
 
 .PHONY: bench
 bench: build pack browser redis ## Measure the budgets of size and speed
@@ -147,7 +195,7 @@ bench: build pack browser redis ## Measure the budgets of size and speed
 	echo; (cd native/gateway && go run ./bench) || status=1; exit $$status
 
 .PHONY: check
-check: bin/staticcheck js/dist/.built web/dist/.built ## Check formatting, vet, lint, types, and that nothing generated is committed
+check: bin/staticcheck bin/actionlint js/dist/.built web/dist/.built ## Check formatting, vet, lint, types, workflows, and that nothing generated is committed
 	@unformatted=$$(gofmt -l native shared wasm web); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	GOOS=js GOARCH=wasm go vet ./wasm ./shared/... ./web/...
@@ -157,43 +205,68 @@ check: bin/staticcheck js/dist/.built web/dist/.built ## Check formatting, vet, 
 	GOOS=js GOARCH=wasm bin/staticcheck ./wasm ./shared/...
 	GOOS=windows bin/staticcheck ./native/sidecar
 	GOOS=darwin bin/staticcheck ./native/sidecar
+	bin/actionlint
 	go mod tidy -diff
 	go mod verify
-	@generated=$$(git ls-files bin js/dist js/build js/pack web/dist '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
+	@generated=$$(git ls-files bin js/dist js/build js/pack release web/dist '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
 	cd js && npm run lint && npm run types
 	cd web && npm run lint && npm run types
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf bin js/dist js/build js/pack js/node_modules web/dist web/node_modules
+	rm -rf bin release js/dist js/build js/pack js/node_modules web/dist web/node_modules
 
 # Built for this machine, to look at the code of others with.
 bin/staticcheck: go.mod go.sum
 	go build -o $@ honnef.co/go/tools/cmd/staticcheck
 
+bin/actionlint: go.mod go.sum
+	go build -o $@ github.com/rhysd/actionlint/cmd/actionlint
+
 ##### Set-up
 
-# A system package is installed where that can be done without asking: as root
-# on a Debian-like system. Elsewhere one line says what is missing.
-define need
-	@for name in $(1); do command -v "$$name" >/dev/null 2>&1 && exit 0; done; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		{ apt-get install -y --no-install-recommends $(2) || { apt-get update && apt-get install -y --no-install-recommends $(2); }; } >/dev/null; \
-	else \
-		echo "$(3)" >&2; exit 1; \
-	fi
+.PHONY: setup
+setup: system js/node_modules/.package-lock.json web/node_modules/.package-lock.json bin/wasmbrowsertest bin/staticcheck bin/actionlint ## Install what the tests and checks need
+
+# need PACKAGE, MESSAGE, PROGRAM…: any one of the programs is enough. Debian's
+# package is installed where that can be done without asking.
+define NEED
+need() { \
+	package=$$1; message=$$2; shift 2; \
+	for program; do command -v "$$program" >/dev/null 2>&1 && return; done; \
+	if [ -z "$(CAN_INSTALL)" ]; then echo "$$message" >&2; return 1; fi; \
+	{ apt-get install -y --no-install-recommends $$package || \
+		{ apt-get update && apt-get install -y --no-install-recommends $$package; }; } >/dev/null; \
+};
 endef
+
+BROWSER  := need chromium "The browser tests need Chromium: install chromium or google-chrome and put it on PATH." chromium chromium-browser google-chrome
+REDIS    := need redis-server "The gateway's tests need redis-server: install Redis and put it on PATH." redis-server
+# Debian has these two in a folder that is not on every user's PATH.
+NGINX    := need nginx "The tests of what stands between need nginx: install it and put it on PATH." nginx /usr/sbin/nginx
+HAPROXY  := need haproxy "The tests of what stands between need HAProxy: install it and put it on PATH." haproxy /usr/sbin/haproxy
+# Only one test needs these two, which says so where they are missing.
+SIGNER   := need osslsigncode "One test signs a Windows program with osslsigncode and is skipped without it." osslsigncode
+OPENSSL  := need openssl "That test also needs openssl." openssl
+
+.PHONY: system
+system:
+	@$(NEED) status=0; \
+	$(BROWSER) || status=1; $(REDIS) || status=1; $(NGINX) || status=1; $(HAPROXY) || status=1; \
+	$(SIGNER); $(OPENSSL); exit $$status
 
 .PHONY: browser
 browser:
-	$(call need,chromium chromium-browser google-chrome,chromium,The browser tests need Chromium: install chromium or google-chrome and put it on PATH.)
+	@$(NEED) $(BROWSER)
 
 .PHONY: redis
 redis:
-	$(call need,redis-server,redis-server,The gateway's tests need redis-server: install Redis and put it on PATH.)
+	@$(NEED) $(REDIS)
 
-# Only one test needs it, which says so where it is missing.
+.PHONY: proxies
+proxies:
+	@$(NEED) $(NGINX) && $(HAPROXY)
+
 .PHONY: signer
 signer:
-	-$(call need,osslsigncode,osslsigncode,One test signs a Windows program with osslsigncode and is skipped without it.)
-	-$(call need,openssl,openssl,That test also needs openssl.)
+	@$(NEED) $(SIGNER); $(OPENSSL); :

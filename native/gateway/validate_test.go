@@ -12,7 +12,7 @@ import (
 
 func TestFirstUseBindsAndOthersAreRefused(t *testing.T) {
 	key := testKey("first")
-	for _, version := range []string{"", "2026-03-01"} {
+	for _, version := range []string{"", "2026-07-20"} {
 		for _, semantics := range []string{"merge", "replace"} {
 			t.Run("version "+version+", "+semantics, func(t *testing.T) {
 				sim := startSim(t, []fields{licensed(key)}, "--patch-semantics", semantics)
@@ -40,7 +40,7 @@ func TestSuccessHasV2sMembersAndNoOthers(t *testing.T) {
 		"created_at": 1735689600, "renewal_period_start": 1767225600, "renewal_period_end": "2027-01-01T00:00:00Z",
 		"plan": "plan_1", "manage_url": "https://whop.com/manage/1",
 	}
-	for _, version := range []string{"2025-01-01", "2026-03-01"} {
+	for _, version := range []string{"2025-01-01", "2026-07-20"} {
 		t.Run(version, func(t *testing.T) {
 			sim := startSim(t, []fields{licensed(key, stored)})
 			g := startGateway(t, sim, "--api-version-date", version)
@@ -50,13 +50,14 @@ func TestSuccessHasV2sMembersAndNoOthers(t *testing.T) {
 			assert.Equal(t, "no-store", a.header.Get("Cache-Control"))
 			var got map[string]any
 			require.NoError(t, json.Unmarshal([]byte(a.body), &got))
-			start := got["renewal_period_start"]
+			start, manage := got["renewal_period_start"], got["manage_url"]
+			assert.Contains(t, []any{nil, "https://whop.com/manage/1"}, manage, "not every shape has it")
 			assert.Contains(t, []any{nil, 1767225600.0}, start, "not every shape has it")
 			assert.Equal(t, map[string]any{
 				"id": sim.membership(key).ID, "product": testProduct, "plan": "plan_1", "status": "canceling", "valid": true,
 				"license_key": key, "metadata": map[string]any{"HWID": machine(1)}, "expires_at": nil,
 				"renewal_period_start": start, "renewal_period_end": 1798761600.0, "created_at": 1735689600.0,
-				"cancel_at_period_end": true, "quantity": 1.0, "manage_url": "https://whop.com/manage/1",
+				"cancel_at_period_end": true, "quantity": 1.0, "manage_url": manage,
 			}, got)
 		})
 	}

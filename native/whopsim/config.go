@@ -25,12 +25,14 @@ type config struct {
 	CORSOrigin     []string         `name:"cors-origin" sep:"none" placeholder:"ORIGIN" help:"Origin whose pages may call the API; repeatable. '*' allows all. Without it no page may."`
 	RateLimit      int              `default:"100" placeholder:"N" help:"v2 requests allowed per 10 s, then a 60 s cool-down; 0 is no limit. Default: ${default}."`
 	RateLimitV1    int              `name:"rate-limit-v1" default:"600" placeholder:"N" help:"v1 requests allowed per minute and operation; 0 is no limit. Default: ${default}."`
+	APIKeyVersion  string           `name:"api-key-version" placeholder:"DATE" help:"The version that the API key has, which counts where a request has no Api-Version-Date. Default: the latest, as of a new key."`
 	RetryAfter     bool             `help:"Send a Retry-After header when a rate limit refuses. Whop documents none."`
 	PatchSemantics string           `default:"merge" enum:"merge,replace" help:"What a v1 PATCH does with metadata: merge or replace. Default: ${default}."`
 	EmptyMetadata  string           `default:"match" enum:"match,mismatch" help:"What v2 answers to {} on a bound key: match or mismatch. Default: ${default}."`
 	RetireV2       bool             `name:"retire-v2" help:"Answer v2 as retired: 410."`
 	WebhookURL     string           `name:"webhook-url" placeholder:"URL" help:"Where webhooks are sent; needs --webhook-secret."`
 	WebhookSecret  string           `name:"webhook-secret" placeholder:"SECRET" help:"Signs webhooks: whsec_ and base64 of the key, or the key itself as ASCII."`
+	WebhookVersion string           `name:"webhook-version" default:"2025-01-01" placeholder:"DATE" help:"The version that the webhooks are pinned to. Default: ${default}."`
 	Latency        time.Duration    `default:"0s" placeholder:"DURATION" help:"Delay before each API request is handled, at most 60s."`
 	LatencyJitter  time.Duration    `default:"0s" placeholder:"DURATION" help:"Up to this much more delay, at random."`
 	Permissions    []string         `default:"member:basic:read,member:email:read,member:manage" placeholder:"NAME,..." help:"What the API key may do; 'none' for nothing. Default: ${default}."`
@@ -61,6 +63,15 @@ func (c *config) check() error {
 		if p != permBasicRead && p != permEmailRead && p != permManage {
 			return fmt.Errorf("--permissions: %q is not one of %s, %s, %s, or none alone", p, permBasicRead, permEmailRead, permManage)
 		}
+	}
+	if c.APIKeyVersion == "" {
+		c.APIKeyVersion = latestVersion()
+	}
+	if _, err := versionOf(c.APIKeyVersion); err != nil {
+		return fmt.Errorf("--api-key-version: %w", err)
+	}
+	if _, err := versionOf(c.WebhookVersion); err != nil {
+		return fmt.Errorf("--webhook-version: %w", err)
 	}
 	if c.WebhookURL == "" {
 		return nil

@@ -43,6 +43,7 @@ func (s *simulator) control(mux *http.ServeMux) {
 	mux.HandleFunc("POST /sim/remake/{key}", s.remake)
 	mux.HandleFunc("POST /sim/webhook/{key}", s.webhook)
 	mux.HandleFunc("POST /sim/outage", s.setOutage)
+	mux.HandleFunc("POST /sim/api-key", s.setAPIKey)
 	mux.HandleFunc("POST /sim/latency", s.setLatency)
 	mux.HandleFunc("GET /sim/stats", func(w http.ResponseWriter, _ *http.Request) { replyBytes(w, http.StatusOK, s.journal.summary()) })
 	mux.HandleFunc("GET /sim/requests", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.journal.requests()) })
@@ -126,7 +127,7 @@ func (s *simulator) change(w http.ResponseWriter, r *http.Request, fields map[st
 	deliveries := []delivery{}
 	if s.webhooks.url != "" {
 		for _, kind := range hooksFor(&before, &after) {
-			deliveries = append(deliveries, s.webhooks.send(s.webhooks.compose(kind, "", time.Time{}, &after), true))
+			deliveries = append(deliveries, s.webhooks.send(s.webhooks.compose(kind, "", time.Time{}, "", &after), true))
 		}
 	}
 	reply(w, http.StatusOK, map[string]any{"membership": after.fields(), "webhooks": deliveries})
@@ -145,12 +146,13 @@ func (s *simulator) remake(w http.ResponseWriter, r *http.Request) {
 // webhook sends one message, once, whatever the state; its id and time can be
 // given so that tests can repeat, reorder and age messages.
 func (s *simulator) webhook(w http.ResponseWriter, r *http.Request) {
-	var kind, id string
+	var kind, id, date string
 	var at *int64
 	if !controlFields(w, r, map[string]reader{
-		"type":      oneOf(&kind, []string{hookActivated, hookDeactivated, hookCancelAtEnd}),
+		"type":      oneOf(&kind, []string{hookActivated, hookDeactivated, hookCancelAtEnd, hookUpdated}),
 		"id":        header(&id),
 		"timestamp": unixTime(&at),
+		"version":   oneOf(&date, versionDates()),
 	}, "type") {
 		return
 	}
@@ -166,7 +168,7 @@ func (s *simulator) webhook(w http.ResponseWriter, r *http.Request) {
 	if at != nil {
 		when = time.Unix(*at, 0)
 	}
-	reply(w, http.StatusOK, s.webhooks.send(s.webhooks.compose(kind, id, when, &m), false))
+	reply(w, http.StatusOK, s.webhooks.send(s.webhooks.compose(kind, id, when, date, &m), false))
 }
 
 // outageKinds are the faults that need no membership.
@@ -191,6 +193,18 @@ func (s *simulator) setOutage(w http.ResponseWriter, r *http.Request) {
 	s.outage = kind
 	s.mu.Unlock()
 	reply(w, http.StatusOK, map[string]any{"on": on, "kind": kind})
+}
+
+// setAPIKey gives the API key another version, as its owner can at Whop.
+func (s *simulator) setAPIKey(w http.ResponseWriter, r *http.Request) {
+	var date string
+	if !controlFields(w, r, map[string]reader{"version": oneOf(&date, versionDates())}, "version") {
+		return
+	}
+	s.mu.Lock()
+	s.keyVersion = date
+	s.mu.Unlock()
+	reply(w, http.StatusOK, map[string]any{"version": date})
 }
 
 func (s *simulator) setLatency(w http.ResponseWriter, r *http.Request) {

@@ -30,6 +30,8 @@ type fault struct {
 	then func(m *membership)
 	// later puts off what was written, until the fault's delay has passed.
 	later bool
+	// alter changes what a write stores and answers.
+	alter func(metadata map[string]any) map[string]any
 	// edit changes the members of a success.
 	edit func(op operation, m *membership, fields map[string]any)
 	// raw changes the bytes of a success.
@@ -38,6 +40,8 @@ type fault struct {
 	send func(c *call, a answer, delay time.Duration)
 	// status replaces that of a success.
 	status int
+	// page answers status with a proxy's HTML page.
+	page bool
 }
 
 func faultNames() []string { return slices.Sorted(maps.Keys(faults)) }
@@ -61,46 +65,60 @@ var faults = map[string]fault{
 	"slow-body":    {send: drip},
 
 	// Other statuses.
-	"200":        {status: http.StatusOK},
-	"202":        {status: http.StatusAccepted},
-	"204":        {instead: func(*call, *membership) answer { return answer{status: http.StatusNoContent} }},
-	"304":        {instead: func(*call, *membership) answer { return answer{status: http.StatusNotModified} }},
-	"400":        refusal(http.StatusBadRequest, "Bad request"),
-	"401":        refusal(http.StatusUnauthorized, "The API key is not valid"),
-	"403":        refusal(http.StatusForbidden, "The API key lacks a permission"),
-	"408":        refusal(http.StatusRequestTimeout, "Request timeout"),
-	"418":        refusal(http.StatusTeapot, "I'm a teapot"),
-	"429":        {instead: limited},
-	"500":        refusal(http.StatusInternalServerError, "Internal server error"),
-	"502":        page(http.StatusBadGateway),
-	"503":        {instead: unavailable},
-	"504":        page(http.StatusGatewayTimeout),
-	"random-500": refusal(http.StatusInternalServerError, "Internal server error, at random"),
+	"200":            {status: http.StatusOK},
+	"202":            {status: http.StatusAccepted},
+	"204":            {instead: func(*call, *membership) answer { return answer{status: http.StatusNoContent} }},
+	"304":            {instead: func(*call, *membership) answer { return answer{status: http.StatusNotModified} }},
+	"400":            refusal(http.StatusBadRequest, "Bad request"),
+	"400-id":         refusal(http.StatusBadRequest, "The membership's id is malformed"),
+	"401":            refusal(http.StatusUnauthorized, "The API key is not valid"),
+	"403":            refusal(http.StatusForbidden, "The API key lacks a permission"),
+	"403-ip":         refusal(http.StatusForbidden, "This API key is not allowed from this IP"),
+	"403-membership": refusal(http.StatusForbidden, "The API key has no access to this membership"),
+	"404":            {instead: func(c *call, _ *membership) answer { return notFound(c) }},
+	"404-route":      {instead: func(c *call, _ *membership) answer { return unknownRoute(c) }},
+	"408":            refusal(http.StatusRequestTimeout, "Request timeout"),
+	"418":            refusal(http.StatusTeapot, "I'm a teapot"),
+	"422":            refusal(http.StatusUnprocessableEntity, "Metadata can't be processed"),
+	"429":            {instead: limited},
+	"500":            refusal(http.StatusInternalServerError, "Internal server error"),
+	"502":            page(http.StatusBadGateway),
+	"503":            {instead: unavailable},
+	"504":            page(http.StatusGatewayTimeout),
+	"random-500":     refusal(http.StatusInternalServerError, "Internal server error, at random"),
 
 	// Bodies that are not a membership.
 	"garbage":   body("application/json", "\x00\x9f\x92\x96 not JSON"),
 	"html":      page(http.StatusOK),
+	"html-403":  page(http.StatusForbidden),
 	"html-404":  page(http.StatusNotFound),
+	"html-500":  page(http.StatusInternalServerError),
+	"html-503":  page(http.StatusServiceUnavailable),
 	"empty":     body("application/json", ""),
 	"array":     {raw: func(_ operation, good []byte) []byte { return slices.Concat([]byte("["), good, []byte("]")) }},
 	"null":      body("application/json", "null"),
 	"empty-404": {instead: func(*call, *membership) answer { return answer{status: http.StatusNotFound} }},
 
 	// Bodies that are nearly one.
-	"huge":            {raw: pad},
-	"duplicate-names": {raw: duplicateNames},
-	"trailing-data":   {raw: func(_ operation, good []byte) []byte { return slices.Concat(good, good) }},
-	"invalid-utf8":    {raw: breakUTF8},
-	"wrong-types":     {edit: wrongTypes},
-	"valid-missing":   {on: onV2, edit: without("valid")},
-	"valid-false":     {on: onV2, edit: member("valid", false)},
-	"valid-null":      {on: onV2, edit: member("valid", nil)},
-	"valid-number":    {on: onV2, edit: member("valid", 1)},
-	"valid-string":    {on: onV2, edit: member("valid", "true")},
-	"status-missing":  {on: onV1, edit: without("status")},
-	"status-unknown":  {edit: member("status", "hibernating")},
-	"key-null":        {on: onV1, edit: member("license_key", nil)},
-	"key-other":       {edit: member("license_key", "SOMEBODY-ELSES-KEY")},
+	"huge":             {raw: pad},
+	"duplicate-names":  {raw: duplicateNames},
+	"trailing-data":    {raw: func(_ operation, good []byte) []byte { return slices.Concat(good, good) }},
+	"invalid-utf8":     {raw: breakUTF8},
+	"wrong-types":      {edit: wrongTypes},
+	"valid-missing":    {on: onV2, edit: without("valid")},
+	"valid-false":      {on: onV2, edit: member("valid", false)},
+	"valid-null":       {on: onV2, edit: member("valid", nil)},
+	"valid-number":     {on: onV2, edit: member("valid", 1)},
+	"valid-string":     {on: onV2, edit: member("valid", "true")},
+	"status-missing":   {on: onV1, edit: without("status")},
+	"status-unknown":   {edit: member("status", "hibernating")},
+	"key-null":         {on: onV1, edit: member("license_key", nil)},
+	"metadata-missing": {on: onV1, edit: without("metadata")},
+	"odd-members":      {on: onV1, edit: oddMembers},
+	"repeated-member":  {on: onV1, raw: repeatMember},
+	"bare-ids":         {on: onV1, edit: bareIDs},
+	"objects":          {on: onV1, edit: objects},
+	"key-other":        {edit: member("license_key", "SOMEBODY-ELSES-KEY")},
 
 	// Elsewhere.
 	"redirect":     {instead: redirect(http.StatusFound)},
@@ -111,9 +129,16 @@ var faults = map[string]fault{
 	"lost-write-500": {on: onWrite, when: wrote, status: http.StatusInternalServerError, raw: internalError},
 	"failed-write":   {on: onPatch, instead: refusal(http.StatusInternalServerError, "Internal server error, nothing was written").instead},
 	"ignored-write":  {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = m.previous }},
-	"late-write":     {on: onPatch, when: wrote, later: true, send: hold},
-	"late-write-504": {on: onPatch, when: wrote, later: true, status: http.StatusGatewayTimeout, raw: internalError},
-	"overwritten":    {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = map[string]any{"HWID": "another-machine"} }},
+	"unapplied-write": {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = m.previous },
+		edit: func(_ operation, m *membership, f map[string]any) { f["metadata"] = m.previous }},
+	"lowered-names":       {on: onPatch, when: wrote, alter: lowerNames},
+	"text-values":         {on: onPatch, when: wrote, alter: textValues},
+	"trimmed-values":      {on: onPatch, when: wrote, alter: trimValues},
+	"late-write-html-500": {on: onPatch, when: wrote, later: true, status: http.StatusInternalServerError, page: true},
+	"late-write-html-503": {on: onPatch, when: wrote, later: true, status: http.StatusServiceUnavailable, page: true},
+	"late-write":          {on: onPatch, when: wrote, later: true, send: hold},
+	"late-write-504":      {on: onPatch, when: wrote, later: true, status: http.StatusGatewayTimeout, raw: internalError},
+	"overwritten":         {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = map[string]any{"HWID": "another-machine"} }},
 	"stale-read": {on: []operation{opGet}, when: func(r result) bool { return r.membership.written },
 		edit: func(_ operation, m *membership, f map[string]any) { f["metadata"] = m.previous }},
 }
@@ -129,12 +154,14 @@ func refusal(status int, message string) fault {
 	}}
 }
 
-// page is what a proxy in between would send.
 func page(status int) fault {
-	return fault{instead: func(*call, *membership) answer {
-		return answer{status: status, contentType: "text/html; charset=utf-8",
-			body: fmt.Appendf(nil, "<!doctype html><title>%d</title><h1>%[1]d %s</h1>\n", status, http.StatusText(status))}
-	}}
+	return fault{instead: func(*call, *membership) answer { return htmlPage(status) }}
+}
+
+// htmlPage is what a proxy or a firewall in between would send.
+func htmlPage(status int) answer {
+	return answer{status: status, contentType: "text/html; charset=utf-8",
+		body: fmt.Appendf(nil, "<!doctype html><title>%d</title><h1>%[1]d %s</h1>\n", status, http.StatusText(status))}
 }
 
 func body(contentType, content string) fault {
@@ -192,17 +219,6 @@ func member(name string, value any) func(operation, *membership, map[string]any)
 
 func without(name string) func(operation, *membership, map[string]any) {
 	return func(_ operation, _ *membership, fields map[string]any) { delete(fields, name) }
-}
-
-func wrongTypes(op operation, _ *membership, fields map[string]any) {
-	for name, value := range map[string]any{
-		"id": 7, "license_key": []int{1}, "status": map[string]any{}, "metadata": "HWID", "product": true,
-		"created_at": []string{}, "expires_at": map[string]any{}, "cancel_at_period_end": "no",
-	} {
-		if _, ok := fields[name]; ok {
-			fields[name] = value
-		}
-	}
 }
 
 // The ways of sending. An aborted handler makes net/http cut the connection

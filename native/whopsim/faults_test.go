@@ -40,6 +40,13 @@ func expectStatus(status int) expectation {
 	}
 }
 
+func expectMessage(status int, says string) expectation {
+	return func(t *testing.T, op operation, o observation) {
+		assert.Equal(t, status, o.status)
+		assert.Contains(t, o.message(t), says)
+	}
+}
+
 func expectPage(status int) expectation {
 	return func(t *testing.T, op operation, o observation) {
 		assert.Equal(t, status, o.status)
@@ -115,17 +122,23 @@ var expected = map[string]expectation{
 		assert.Equal(t, 202, o.status)
 		assert.Equal(t, "active", o.json(t)["status"])
 	},
-	"204":        expectStatus(204),
-	"304":        expectStatus(304),
-	"400":        expectStatus(400),
-	"401":        expectStatus(401),
-	"403":        expectStatus(403),
-	"408":        expectStatus(408),
-	"418":        expectStatus(418),
-	"500":        expectStatus(500),
-	"502":        expectPage(502),
-	"504":        expectPage(504),
-	"random-500": expectStatus(500),
+	"204":            expectStatus(204),
+	"304":            expectStatus(304),
+	"400":            expectStatus(400),
+	"401":            expectStatus(401),
+	"403":            expectStatus(403),
+	"400-id":         expectMessage(400, "malformed"),
+	"403-ip":         expectMessage(403, "not allowed from this IP"),
+	"403-membership": expectMessage(403, "no access to this membership"),
+	"404":            expectMessage(404, "No such Membership"),
+	"404-route":      expectMessage(404, "No such route"),
+	"408":            expectStatus(408),
+	"422":            expectStatus(422),
+	"418":            expectStatus(418),
+	"500":            expectStatus(500),
+	"502":            expectPage(502),
+	"504":            expectPage(504),
+	"random-500":     expectStatus(500),
 	"429": func(t *testing.T, op operation, o observation) {
 		assert.Equal(t, 429, o.status)
 		assert.Equal(t, "7", o.header.Get("Retry-After"))
@@ -143,7 +156,10 @@ var expected = map[string]expectation{
 	"empty":     expectBody(""),
 	"null":      expectBody("null"),
 	"html":      expectPage(200),
+	"html-403":  expectPage(403),
 	"html-404":  expectPage(404),
+	"html-500":  expectPage(500),
+	"html-503":  expectPage(503),
 	"empty-404": expectStatus(404),
 	"array": func(t *testing.T, op operation, o observation) {
 		assert.Equal(t, op.success(), o.status)
@@ -182,23 +198,45 @@ var expected = map[string]expectation{
 			assert.Equal(t, true, o.json(t)["valid"])
 		}
 	},
-	"valid-missing":  expectWithout("valid"),
-	"valid-false":    expectMember("valid", false),
-	"valid-null":     expectMember("valid", nil),
-	"valid-number":   expectMember("valid", 1.0),
-	"valid-string":   expectMember("valid", "true"),
-	"status-missing": expectWithout("status"),
-	"status-unknown": expectMember("status", "hibernating"),
-	"key-null":       expectMember("license_key", nil),
-	"key-other":      expectMember("license_key", "SOMEBODY-ELSES-KEY"),
-	"redirect":       expectRedirect(302),
-	"redirect-307":   expectRedirect(307),
-	"lost-write":     expectReset,
-	"lost-write-500": expectStatus(500),
-	"failed-write":   expectStatus(500),
-	"ignored-write":  expectGood,
-	"overwritten":    expectGood,
-	"late-write-504": expectStatus(504),
+	"valid-missing":       expectWithout("valid"),
+	"valid-false":         expectMember("valid", false),
+	"valid-null":          expectMember("valid", nil),
+	"valid-number":        expectMember("valid", 1.0),
+	"valid-string":        expectMember("valid", "true"),
+	"status-missing":      expectWithout("status"),
+	"status-unknown":      expectMember("status", "hibernating"),
+	"key-null":            expectMember("license_key", nil),
+	"key-other":           expectMember("license_key", "SOMEBODY-ELSES-KEY"),
+	"redirect":            expectRedirect(302),
+	"redirect-307":        expectRedirect(307),
+	"lost-write":          expectReset,
+	"lost-write-500":      expectStatus(500),
+	"failed-write":        expectStatus(500),
+	"ignored-write":       expectGood,
+	"overwritten":         expectGood,
+	"late-write-504":      expectStatus(504),
+	"late-write-html-500": expectPage(500),
+	"late-write-html-503": expectPage(503),
+	"unapplied-write":     expectMember("metadata", map[string]any{}),
+	"lowered-names":       expectMember("metadata", map[string]any{"hwid": "1"}),
+	"text-values":         expectGood,
+	"trimmed-values":      expectGood,
+	"metadata-missing":    expectWithout("metadata"),
+	"odd-members": func(t *testing.T, op operation, o observation) {
+		expectGood(t, op, o)
+		fields := o.json(t)
+		assert.Equal(t, "1", fields["quantity"])
+		assert.Equal(t, false, fields["expires_at"])
+		assert.Equal(t, []any{}, fields["variant_id"])
+		assert.NotContains(t, fields, "manage_url", "no part of this version")
+		assert.Contains(t, string(o.body), `"title":"\ud800"`)
+	},
+	"repeated-member": func(t *testing.T, op operation, o observation) {
+		expectGood(t, op, o)
+		assert.Equal(t, 2, bytes.Count(o.body, []byte(`"unheard_of":`)))
+	},
+	"bare-ids": expectMember("account", "biz_sim"),
+	"objects":  expectMember("variant", map[string]any{"id": "plan_sim", "title": "T"}),
 
 	// These two hold the connection; they have tests of their own.
 	"timeout":      nil,
@@ -213,6 +251,7 @@ var expected = map[string]expectation{
 var bindsAnyway = []string{
 	"truncated", "slow", "slow-body", "200", "202", "array", "huge", "duplicate-names", "trailing-data", "invalid-utf8", "wrong-types",
 	"valid-missing", "valid-false", "valid-null", "valid-number", "valid-string", "status-missing", "status-unknown",
+	"metadata-missing", "odd-members", "repeated-member", "bare-ids", "objects", "text-values", "trimmed-values",
 	"key-null", "key-other", "lost-write", "lost-write-500",
 }
 
@@ -251,6 +290,8 @@ func TestEveryFault(t *testing.T) {
 				stored := sim.stored("F")["metadata"]
 				switch {
 				case op == opGet:
+				case name == "lowered-names":
+					assert.Equal(t, map[string]any{"hwid": "1"}, stored)
 				case name == "overwritten":
 					assert.Equal(t, map[string]any{"HWID": "another-machine"}, stored)
 				case slices.Contains(bindsAnyway, name):
@@ -341,45 +382,6 @@ func TestAnOrdinaryClientFollowsTheRedirectAndIsFooled(t *testing.T) {
 			assert.NotContains(t, v1, "valid")
 		})
 	}
-}
-
-func TestStaleRead(t *testing.T) {
-	sim := start(t, `[{"license_key":"F","id":"mem_f","fault":"stale-read","fault_times":1}]`)
-	assert.Empty(t, sim.get("F").json(t)["metadata"])
-	assert.Empty(t, sim.last().Fault, "nothing was written yet")
-	assert.Equal(t, 200, sim.patch("mem_f", `{"metadata":{"HWID":"1"}}`).status)
-	assert.Empty(t, sim.get("F").json(t)["metadata"], "as before the write")
-	assert.Equal(t, "stale-read", sim.last().Fault)
-	assert.Equal(t, map[string]any{"HWID": "1"}, sim.get("F").json(t)["metadata"], "used up")
-	assert.Equal(t, 200, sim.patch("mem_f", `{"metadata":{"HWID":"2"}}`).status)
-	sim.sim(200, "POST", "/sim/memberships/F", `{"fault":"stale-read","metadata":{}}`)
-	assert.Empty(t, sim.get("F").json(t)["metadata"], "a reset is seen at once")
-}
-
-func TestLateWrite(t *testing.T) {
-	leave := func(delay string) *target {
-		sim := start(t, `[{"license_key":"F","id":"mem_f","fault":"late-write","fault_delay":"`+delay+`"}]`)
-		conn := sim.open("PATCH", "/api/v1/memberships/mem_f", `{"metadata":{"HWID":"1"}}`, credentials...)
-		require.Eventually(t, func() bool { return sim.stats(opPatch).InFlight == 1 }, waitFor, tick)
-		require.NoError(t, conn.Close())
-		assert.Equal(t, "late-write", sim.last().Fault)
-		assert.Equal(t, "cut", sim.last().Outcome)
-		return sim
-	}
-	assert.Empty(t, leave("60s").stored("F")["metadata"], "not yet")
-	sim := leave("100ms")
-	require.Eventually(t, func() bool { return fmt.Sprint(sim.stored("F")["metadata"]) == "map[HWID:1]" }, waitFor, tick, "stored although the client has left")
-}
-
-func TestLostWriteThenRetry(t *testing.T) {
-	sim := start(t, `[{"license_key":"F","id":"mem_f","fault":"lost-write"}]`)
-	expectReset(t, opPatch, sim.patch("mem_f", `{"metadata":{"HWID":"1"}}`, "Idempotency-Key: i"))
-	retried := sim.patch("mem_f", `{"metadata":{"HWID":"1"}}`, "Idempotency-Key: i")
-	assert.Equal(t, 200, retried.status, "a repeated write is not lost again")
-
-	sim.sim(200, "POST", "/sim/reset/F", "")
-	expectReset(t, opValidate, sim.validate("F", `{"metadata":{"HWID":"1"}}`))
-	assert.Equal(t, 201, sim.validate("F", `{"metadata":{"HWID":"1"}}`).status, "now it is bound, and nothing is written")
 }
 
 func TestFaultsByTimesOperationAndChance(t *testing.T) {

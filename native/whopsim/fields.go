@@ -188,6 +188,47 @@ func operationList(to *[]operation) reader {
 	}
 }
 
+// rawMembers takes an object whose values are sent as they are written, or null
+// for none.
+func rawMembers(to *map[string]json.RawMessage) reader {
+	return func(raw json.RawMessage) error {
+		if isNull(raw) {
+			*to = nil
+			return nil
+		}
+		fields, err := object(raw)
+		if err != nil {
+			return errors.New("must be an object or null")
+		}
+		for name, value := range fields {
+			var compact, escaped bytes.Buffer
+			if err := json.Compact(&compact, value); err != nil {
+				return errors.New("must be an object or null")
+			}
+			json.HTMLEscape(&escaped, compact.Bytes()) // as it is when shown, so that it stays the same
+			fields[name] = escaped.Bytes()
+		}
+		*to = fields
+		return nil
+	}
+}
+
+// names takes a list of strings, or null for none.
+func names(to *[]string) reader {
+	return func(raw json.RawMessage) error {
+		if isNull(raw) {
+			*to = nil
+			return nil
+		}
+		list, err := decode[[]string](raw, "a list of names or null")
+		if err != nil {
+			return err
+		}
+		*to = list
+		return nil
+	}
+}
+
 // metadataField takes null, which the Current API then answers as null.
 func metadataField(to *map[string]any) reader {
 	return func(raw json.RawMessage) error {

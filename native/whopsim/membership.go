@@ -36,6 +36,8 @@ type membership struct {
 	quantity                        int64
 	createdAt, expiresAt            *int64 // Unix seconds
 	renewalPeriodStart, renewalEnd  *int64
+	members                         map[string]json.RawMessage // in answers, in place of the version's own
+	without                         []string                   // left out of answers
 	fault, faultRetryAfter          string
 	faultOn                         []operation
 	faultTimes                      int64 // 0: always
@@ -145,6 +147,8 @@ func (m *membership) setters() map[string]func(json.RawMessage) error {
 		"expires_at":           unixTime(&m.expiresAt),
 		"renewal_period_start": unixTime(&m.renewalPeriodStart),
 		"renewal_period_end":   unixTime(&m.renewalEnd),
+		"members":              rawMembers(&m.members),
+		"without":              names(&m.without),
 		"fault":                nullable(&m.fault, oneOf(&m.fault, faultNames())),
 		"fault_on":             operationList(&m.faultOn),
 		"fault_times":          integer(&m.faultTimes, 0, math.MaxInt32),
@@ -165,6 +169,12 @@ func (m *membership) fields() map[string]any {
 		"cancel_at_period_end": m.cancelAtPeriodEnd, "quantity": m.quantity,
 		"created_at": m.createdAt, "expires_at": m.expiresAt,
 		"renewal_period_start": m.renewalPeriodStart, "renewal_period_end": m.renewalEnd,
+	}
+	if m.members != nil {
+		f["members"] = m.members
+	}
+	if m.without != nil {
+		f["without"] = m.without
 	}
 	if m.fault != "" {
 		f["fault"] = m.fault

@@ -50,6 +50,8 @@ func TestMembershipErrorsNameIndexAndField(t *testing.T) {
 		`[{"license_key":"K","expires_at":1e30}]`:               "[0].expires_at: must be Unix seconds",
 		`[{"license_key":"K","expires_at":-1}]`:                 "[0].expires_at: must lie between",
 		`[{"license_key":"K","expires_at":1700000000000}]`:      "[0].expires_at: must lie between",
+		`[{"license_key":"K","members":[]}]`:                    "[0].members: must be an object or null",
+		`[{"license_key":"K","without":"status"}]`:              "[0].without: must be a list of names or null",
 		`[{"license_key":"K","fault":"no-such"}]`:               `[0].fault: "no-such" is unknown; known are 200, 202, `,
 		`[{"license_key":"K","fault_on":["v3.get"]}]`:           `[0].fault_on: "v3.get" is unknown; known are v2.validate, v1.get, v1.patch`,
 		`[{"license_key":"K","fault_on":"v1.get"}]`:             "[0].fault_on: must be a list of operations",
@@ -81,6 +83,7 @@ func TestMembershipTimes(t *testing.T) {
 func FuzzMemberships(f *testing.F) {
 	f.Add([]byte(full))
 	f.Add([]byte(`[{"license_key":"K","fault":"random-500","fault_on":["v1.get"],"fault_delay":"1ms","valid":null,"metadata":{"a":[1.50]}}]`))
+	f.Add([]byte(`[{"license_key":"K","members":{"a":"\ud800<\u2028", "b":[1e400]},"without":["status"]}]`))
 	f.Add([]byte(`[{"license_key":"\ud800","expires_at":"2026-02-30T00:00:00Z"}]`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		list, err := parseMemberships(data)
@@ -95,7 +98,9 @@ func FuzzMemberships(f *testing.F) {
 			require.NoError(t, err, "%s", shown)
 			require.Equal(t, list[i].fields(), again[0].fields())
 			encode(shapeV2(&list[i]))
-			encode(shapePinned(&list[i]))
+			for _, v := range versions {
+				encode(v.shape(&list[i]))
+			}
 		}
 	})
 }

@@ -110,6 +110,8 @@ func TestTheProgram(t *testing.T) {
 			"no secret":        {[]string{"--webhook-url", "http://127.0.0.1:1"}, "--webhook-url needs --webhook-secret"},
 			"empty secret":     {[]string{"--webhook-url", "http://127.0.0.1:1", "--webhook-secret", "whsec_"}, "--webhook-url needs --webhook-secret"},
 			"bad secret":       {[]string{"--webhook-url", "http://127.0.0.1:1", "--webhook-secret", "whsec_!"}, "--webhook-secret: "},
+			"unknown version":  {[]string{"--api-key-version", "2026-03-01"}, "--api-key-version: "},
+			"unknown pin":      {[]string{"--webhook-version", "v1"}, "--webhook-version: "},
 			"bad webhook URL":  {[]string{"--webhook-url", "ftp://127.0.0.1", "--webhook-secret", "s"}, "--webhook-url: "},
 		} {
 			t.Run(name, func(t *testing.T) {

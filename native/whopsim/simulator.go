@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path"
+	"reflect"
 	"sync"
 	"time"
 
@@ -51,6 +52,7 @@ type simulator struct {
 	random     *rand.Rand
 	limits     map[operation]*limit
 	idempotent idempotency
+	keyVersion string // that the API key has
 	outage     string // the name of a fault, or empty
 	latency    time.Duration
 	jitter     time.Duration
@@ -60,7 +62,7 @@ func newSimulator(cfg config) (*simulator, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	hooks, err := newWebhooks(cfg.WebhookURL, cfg.WebhookSecret)
+	hooks, err := newWebhooks(cfg.WebhookURL, cfg.WebhookSecret, cfg.WebhookVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +79,7 @@ func newSimulator(cfg config) (*simulator, error) {
 			opPatch:    {max: cfg.RateLimitV1, window: time.Minute},
 		},
 		idempotent: newIdempotency(),
+		keyVersion: cfg.APIKeyVersion,
 		latency:    cfg.Latency,
 		jitter:     cfg.LatencyJitter,
 	}
@@ -216,7 +219,7 @@ func (s *simulator) process(c *call) answer {
 	if a, ok := s.admit(c); !ok {
 		return a
 	}
-	shape, err := shapeFor(c)
+	shape, err := s.shapeFor(c)
 	if err != nil {
 		return refuse(c.op, http.StatusBadRequest, "invalid_request", err.Error())
 	}
@@ -236,45 +239,62 @@ func (s *simulator) process(c *call) answer {
 		return f.instead(c, m)
 	}
 
-	var r result
-	switch c.op {
-	case opValidate:
-		r = s.validate(c, m)
-	case opPatch:
-		r = s.patch(c, m)
-	default:
-		r = result{membership: *m}
-	}
+	before := m.metadata
+	r := s.perform(c, m)
 	if r.refused != nil {
 		return *r.refused
 	}
 	if r.replayed != nil {
 		return *r.replayed
 	}
-	a := answer{status: c.op.success()}
 	fields := shape(&r.membership)
-	good := answer{status: a.status, body: encode(fields)}
+	good := answer{status: c.op.success(), body: encode(fields)}
 	if r.wrote && c.op == opPatch {
 		s.idempotent.keep(c, good)
 	}
-	if !armed || f.when != nil && !f.when(r) {
-		return good
+	if armed && (f.when == nil || f.when(r)) {
+		s.fire(c, f, m)
+		good = s.spoil(c, f, m, &r.membership, fields)
 	}
-	s.fire(c, f, m)
+	if !reflect.DeepEqual(before, m.metadata) {
+		s.webhooks.changed(m)
+	}
+	return good
+}
+
+// perform carries out what is asked, under the lock.
+func (s *simulator) perform(c *call, m *membership) result {
+	switch c.op {
+	case opValidate:
+		return s.validate(c, m)
+	case opPatch:
+		return s.patch(c, m)
+	}
+	return result{membership: *m}
+}
+
+// spoil does what a fault does to a call that took place, and gives its answer.
+func (s *simulator) spoil(c *call, f fault, m, answered *membership, fields map[string]any) answer {
 	if f.then != nil {
 		f.then(m)
+	}
+	if f.alter != nil {
+		m.metadata = f.alter(m.metadata)
+		fields["metadata"] = m.metadata
 	}
 	if f.later {
 		s.putOff(m)
 	}
 	if f.edit != nil {
-		f.edit(c.op, &r.membership, fields)
+		f.edit(c.op, answered, fields)
 	}
-	a.body = encode(fields)
+	if f.page {
+		return htmlPage(f.status)
+	}
+	a := answer{status: cmp.Or(f.status, c.op.success()), body: encode(fields)}
 	if f.raw != nil {
 		a.body = f.raw(c.op, a.body)
 	}
-	a.status = cmp.Or(f.status, a.status)
 	return a
 }
 
@@ -308,6 +328,7 @@ func (s *simulator) putOff(m *membership) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		m.write(next)
+		s.webhooks.changed(m)
 	})
 }
 
@@ -338,5 +359,5 @@ func (s *simulator) redirected(c *call) answer {
 	if c.r.PathValue("op") == string(opValidate) {
 		return answer{status: http.StatusOK, body: encode(shapeV2(&m))}
 	}
-	return answer{status: http.StatusOK, body: encode(shapeUnpinned(&m))}
+	return answer{status: http.StatusOK, body: encode(versions[0].shape(&m))}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -16,47 +17,88 @@ const full = `[{"license_key":"K","id":"mem_1","product":"prod_1","product_title
 
 func TestV1Shapes(t *testing.T) {
 	sim := start(t, full)
-	both := func(more map[string]any) map[string]any {
-		m := map[string]any{
-			"id": "mem_1", "status": "trialing", "license_key": "K", "metadata": nil,
-			"user":       map[string]any{"id": "user_1", "username": "u", "name": "N", "email": "a@example.com"},
-			"manage_url": "https://example.com/m", "cancel_at_period_end": false, "created_at": "2023-11-14T22:13:20.000Z",
+	members := func(groups ...map[string]any) map[string]any {
+		all := map[string]any{"id": "mem_1", "status": "trialing", "license_key": "K", "metadata": nil, "cancel_at_period_end": false, "created_at": "2023-11-14T22:13:20.000Z"}
+		for _, group := range groups {
+			maps.Copy(all, group)
 		}
-		for name, value := range more {
-			m[name] = value
+		return all
+	}
+	legacy := members(map[string]any{
+		"product": map[string]any{"id": "prod_1", "title": "P"}, "plan": map[string]any{"id": "plan_1"}, "company": map[string]any{"id": "biz_1", "title": "C"},
+		"user":       map[string]any{"id": "user_1", "username": "u", "name": "N", "email": "a@example.com"},
+		"manage_url": "https://example.com/m", "joined_at": "2023-11-14T22:13:20.000Z", "updated_at": "2023-11-14T22:13:20.000Z",
+		"renewal_period_start": nil, "renewal_period_end": "2030-01-02T03:04:05.000Z",
+		"payment_collection_paused": false, "checkout_configuration_id": nil,
+	})
+	account := map[string]any{
+		"account":    map[string]any{"id": "biz_1", "title": "C", "route": "biz_1"},
+		"product_id": "prod_1", "user_id": "user_1", "current_period_end": "2030-01-02T03:04:05.000Z",
+		"phone_number": "+1 555 0100", "member": map[string]any{"id": "mber_1"},
+	}
+	plans := members(account, map[string]any{"plan_id": "plan_1"})
+	variants := members(account, map[string]any{
+		"variant_id": "plan_1", "affiliate": nil, "billing_period_days": 30.0, "canceled_at": nil,
+		"cancel_option": map[string]any{"reason": nil, "options": []any{}},
+	})
+	want := map[string]map[string]any{"2025-01-01": legacy, "2026-11-17": variants}
+	for _, date := range []string{"2026-06-08", "2026-06-09", "2026-07-01", "2026-07-20", "2026-07-23", "2026-08-05-1", "2026-09-15", "2026-09-25", "2026-09-29"} {
+		want[date] = plans
+	}
+	assert.Len(t, versions, len(want))
+	for date, shape := range want {
+		for _, key := range []string{"K", "mem_1"} {
+			assert.Equal(t, shape, sim.get(key, "Api-Version-Date: "+date).json(t), date)
 		}
-		return m
+		assert.Equal(t, shape, sim.patch("mem_1", `{}`, "Api-Version-Date: "+date).json(t), date)
 	}
-	unpinned := both(map[string]any{
-		"product": map[string]any{"id": "prod_1", "title": "P"}, "plan": map[string]any{"id": "plan_1"},
-		"company": map[string]any{"id": "biz_1", "title": "C"}, "renewal_period_end": "2030-01-02T03:04:05.000Z",
-	})
-	pinned := both(map[string]any{
-		"product_id": "prod_1", "plan_id": "plan_1",
-		"account": map[string]any{"id": "biz_1", "title": "C"}, "current_period_end": "2030-01-02T03:04:05.000Z",
-	})
-	for _, key := range []string{"K", "mem_1"} {
-		assert.Equal(t, unpinned, sim.get(key).json(t))
-		assert.Equal(t, unpinned, sim.get(key, "Api-Version-Date: 2025-01-01").json(t))
-		assert.Equal(t, pinned, sim.get(key, "Api-Version-Date: 2026-07-20").json(t))
-	}
-	assert.Equal(t, pinned, sim.patch("mem_1", `{}`, "Api-Version-Date: 2026-01-31").json(t))
-	bare := sim.get("bare").json(t)
+	bare := sim.get("bare", "Api-Version-Date: 2025-01-01").json(t)
 	assert.Nil(t, bare["renewal_period_end"])
 	assert.Equal(t, map[string]any{}, bare["metadata"])
 	assert.NotContains(t, bare, "valid")
 }
 
+func TestV1VersionOfTheAPIKey(t *testing.T) {
+	sim := start(t, full)
+	assert.Contains(t, sim.get("K").json(t), "variant_id", "a new key has the latest")
+	assert.Equal(t, map[string]any{"version": "2025-01-01"}, sim.sim(200, "POST", "/sim/api-key", `{"version":"2025-01-01"}`).json(t))
+	assert.Contains(t, sim.get("K").json(t), "renewal_period_end")
+	assert.Contains(t, sim.patch("mem_1", `{}`).json(t), "renewal_period_end")
+	assert.Contains(t, sim.get("K", "Api-Version-Date: 2026-07-20").json(t), "plan_id", "the header counts before it")
+	sim.sim(400, "POST", "/sim/api-key", `{"version":"2026-03-01"}`)
+	assert.Contains(t, start(t, full, "--api-key-version", "2026-08-05-1").get("K").json(t), "plan_id")
+}
+
 func TestV1VersionDates(t *testing.T) {
 	sim := start(t, full)
-	for _, date := range []string{"", "2024-06-01", "2025-06-01", "2027-01-01", "2026-02-30", "2026-1-1", "20260101", "latest", "2026-01-01T00:00:00Z", "2026-01-01, 2026-01-01"} {
+	for _, date := range []string{"", "2024-06-01", "2026-03-01", "2027-01-01", "2026-08-05", "2026-08-05-2", "20260101", "latest", "2026-07-20T00:00:00Z", "2026-07-20, 2026-07-20"} {
 		o := sim.get("K", "Api-Version-Date: "+date)
 		assert.Equal(t, 400, o.status, date)
 		assert.Equal(t, "invalid_request", o.json(t)["error"].(map[string]any)["type"])
+		for _, v := range versions {
+			assert.Contains(t, o.message(t), v.date)
+		}
 		assert.Equal(t, 400, sim.patch("mem_1", `{"metadata":{"a":"b"}}`, "Api-Version-Date: "+date).status, date)
 	}
 	assert.Nil(t, sim.stored("K")["metadata"])
 	assert.Equal(t, 201, sim.call("POST", validatePath("K"), `{"metadata":{}}`, "Api-Version-Date: nonsense").status, "v2 knows no such header")
+}
+
+func TestMembersOfItsOwn(t *testing.T) {
+	sim := start(t, `[{"license_key":"K","id":"mem_1","members":{"status":"grace_period","name":"\ud800","list":[1e400]},"without":["cancel_at_period_end","valid"]}]`)
+	for _, o := range []observation{sim.get("K"), sim.patch("mem_1", `{}`), sim.validate("K", `{"metadata":{}}`)} {
+		assert.Contains(t, string(o.body), `"status":"grace_period"`)
+		assert.Contains(t, string(o.body), `"name":"\ud800"`, "as it was written")
+		assert.Contains(t, string(o.body), `"list":[1e400]`)
+		assert.NotContains(t, string(o.body), "cancel_at_period_end")
+		assert.NotContains(t, string(o.body), "valid")
+	}
+	sim.sim(200, "POST", "/sim/memberships/K", `{"members":{"id":7},"without":null}`)
+	assert.Equal(t, 7.0, sim.get("K").json(t)["id"])
+	assert.Equal(t, "active", sim.get("K").json(t)["status"])
+	sim.sim(200, "POST", "/sim/memberships/K", `{"members":null}`)
+	assert.NotContains(t, sim.stored("K"), "members")
+	assert.Equal(t, "mem_1", sim.get("K").json(t)["id"])
 }
 
 func TestV1NotFound(t *testing.T) {

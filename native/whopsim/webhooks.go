@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -20,6 +21,7 @@ const (
 	hookActivated   = "membership.activated"
 	hookDeactivated = "membership.deactivated"
 	hookCancelAtEnd = "membership.cancel_at_period_end_changed"
+	hookUpdated     = "membership.updated" // whatever changed
 )
 
 // webhooks sends signed messages by the Standard Webhooks scheme
@@ -27,6 +29,7 @@ const (
 // taken is tried again in the background.
 type webhooks struct {
 	url    string // empty: nothing is sent
+	pinned string // the version of the bodies
 	signer *standardwebhooks.Webhook
 	client *http.Client
 	retry  []time.Duration
@@ -43,9 +46,9 @@ type delivery struct {
 	Error  string `json:"error,omitempty"`
 }
 
-func newWebhooks(url, secret string) (*webhooks, error) {
+func newWebhooks(url, secret, pinned string) (*webhooks, error) {
 	h := &webhooks{
-		url: url,
+		url: url, pinned: pinned,
 		client: &http.Client{
 			Timeout:       5 * time.Second,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -78,19 +81,37 @@ type message struct {
 }
 
 // compose builds a message about m. An empty id gets a fresh one, a zero time
-// is now.
-func (h *webhooks) compose(kind, id string, at time.Time, m *membership) message {
+// is now, and an empty version is the one that webhooks are pinned to.
+func (h *webhooks) compose(kind, id string, at time.Time, date string, m *membership) message {
 	if id == "" {
 		id = "msg_" + rand.Text()
 	}
 	if at.IsZero() {
 		at = time.Now()
 	}
+	v, err := versionOf(cmp.Or(date, h.pinned))
+	if err != nil {
+		panic("whopsim: " + err.Error()) // flags and control routes take known ones only
+	}
+	business := "account_id"
+	if v.date == legacyVersion {
+		business = "company_id"
+	}
 	return message{kind, id, at, encode(map[string]any{
-		"id": id, "type": kind, "api_version": "v1", "api_version_date": nil,
-		"timestamp":  at.UTC().Format("2006-01-02T15:04:05.000Z"),
-		"company_id": m.company, "data": shapeUnpinned(m),
+		"id": id, "type": kind, "api_version": "v1", "api_version_date": v.date,
+		"timestamp": at.UTC().Format("2006-01-02T15:04:05.000Z"),
+		business:    m.company, "data": v.shape(m),
 	})}
+}
+
+// changed sends in the background what follows from a write through the API.
+// The caller holds the lock.
+func (h *webhooks) changed(m *membership) {
+	if h.url == "" {
+		return
+	}
+	msg := h.compose(hookUpdated, "", time.Time{}, "", m)
+	h.wait.Go(func() { h.send(msg, true) })
 }
 
 // send tries once and reports; what failed is tried again in the background
@@ -146,8 +167,7 @@ func (h *webhooks) post(msg message) (int, error) {
 	return resp.StatusCode, nil
 }
 
-// hooksFor names the webhooks that a change causes. Neither a cleared binding
-// nor a remade key causes any.
+// hooksFor names the webhooks that a change causes. A remade key causes none.
 func hooksFor(before, after *membership) []string {
 	var kinds []string
 	if before.entitled() != after.entitled() {
@@ -159,6 +179,9 @@ func hooksFor(before, after *membership) []string {
 	}
 	if before.cancelAtPeriodEnd != after.cancelAtPeriodEnd {
 		kinds = append(kinds, hookCancelAtEnd)
+	}
+	if v := versions[0]; !bytes.Equal(encode(v.shape(before)), encode(v.shape(after))) {
+		kinds = append(kinds, hookUpdated)
 	}
 	return kinds
 }

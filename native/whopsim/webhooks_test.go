@@ -57,12 +57,13 @@ func TestWebhooksFollowFromChanges(t *testing.T) {
 				path, body string
 				want       []any
 			}{
-				{"/sim/memberships/K", `{"status":"active"}`, nil}, // still entitled
-				{"/sim/cancel/K", ``, []any{hookDeactivated}},
-				{"/sim/memberships/K", `{"status":"expired"}`, nil}, // still not
-				{"/sim/memberships/K", `{"status":"active"}`, []any{hookActivated}},
-				{"/sim/memberships/K", `{"cancel_at_period_end":true}`, []any{hookCancelAtEnd}},
-				{"/sim/memberships/K", `{"cancel_at_period_end":false,"status":"canceled"}`, []any{hookDeactivated, hookCancelAtEnd}},
+				{"/sim/memberships/K", `{"status":"active"}`, []any{hookUpdated}}, // still entitled
+				{"/sim/cancel/K", ``, []any{hookDeactivated, hookUpdated}},
+				{"/sim/memberships/K", `{"status":"expired"}`, []any{hookUpdated}}, // still not
+				{"/sim/memberships/K", `{"status":"active"}`, []any{hookActivated, hookUpdated}},
+				{"/sim/memberships/K", `{"cancel_at_period_end":true}`, []any{hookCancelAtEnd, hookUpdated}},
+				{"/sim/memberships/K", `{"cancel_at_period_end":false,"status":"canceled"}`, []any{hookDeactivated, hookCancelAtEnd, hookUpdated}},
+				{"/sim/reset/K", ``, []any{hookUpdated}}, // null before
 				{"/sim/reset/K", ``, nil},
 				{"/sim/memberships/K", `{"fault":"500"}`, nil},
 			} {
@@ -87,6 +88,42 @@ func TestWebhooksFollowFromChanges(t *testing.T) {
 			assert.Empty(t, got)
 		})
 	}
+}
+
+func TestWebhooksTellOfWritesThroughTheAPI(t *testing.T) {
+	url, got := receiver(t, "key", always(204))
+	sim := start(t, `[{"license_key":"K","id":"mem_1"},{"license_key":"L","id":"mem_2","fault":"ignored-write"}]`, "--webhook-url", url, "--webhook-secret", "key")
+	metadata := func() any {
+		hook := <-got
+		assert.Equal(t, hookUpdated, hook.body["type"])
+		return hook.body["data"].(map[string]any)["metadata"]
+	}
+	assert.Equal(t, 200, sim.patch("mem_2", `{"metadata":{"HWID":"1"}}`).status)
+	assert.Equal(t, 200, sim.patch("mem_1", `{"metadata":{"HWID":"1"}}`).status)
+	assert.Equal(t, map[string]any{"HWID": "1"}, metadata(), "the first of what was really written")
+	assert.Equal(t, 200, sim.patch("mem_1", `{"metadata":{"HWID":"1"}}`).status)
+	assert.Equal(t, 200, sim.patch("mem_1", `{"metadata":{}}`).status)
+	assert.Equal(t, map[string]any{}, metadata(), "nothing changed before")
+	assert.Equal(t, 201, sim.validate("K", `{"metadata":{"HWID":"2"}}`).status)
+	assert.Equal(t, map[string]any{"HWID": "2"}, metadata())
+}
+
+func TestWebhooksArePinnedToAVersion(t *testing.T) {
+	url, got := receiver(t, "key", always(204))
+	sim := start(t, full, "--webhook-url", url, "--webhook-secret", "key", "--webhook-version", "2026-07-20")
+	for _, c := range []struct{ version, date, business, plan string }{
+		{``, "2026-07-20", "account_id", "plan_id"},
+		{`,"version":"2025-01-01"`, "2025-01-01", "company_id", "plan"},
+		{`,"version":"2026-11-17"`, "2026-11-17", "account_id", "variant_id"},
+	} {
+		sim.sim(200, "POST", "/sim/webhook/K", `{"type":"membership.updated"`+c.version+`}`)
+		hook := <-got
+		assert.Equal(t, c.date, hook.body["api_version_date"])
+		assert.Equal(t, "biz_1", hook.body[c.business])
+		assert.Contains(t, hook.body["data"], c.plan)
+		assert.Equal(t, sim.get("K", "Api-Version-Date: "+c.date).json(t), hook.body["data"])
+	}
+	sim.sim(400, "POST", "/sim/webhook/K", `{"type":"membership.updated","version":"2026-01-01"}`)
 }
 
 func TestWebhooksOnRequest(t *testing.T) {
@@ -117,11 +154,11 @@ func TestWebhookIsTriedAgain(t *testing.T) {
 		}
 		return 200
 	})
-	hooks, err := newWebhooks(url, "key")
+	hooks, err := newWebhooks(url, "key", legacyVersion)
 	require.NoError(t, err)
 	hooks.retry = []time.Duration{0, 0, 0, 0}
 	m := membership{id: "mem_1", status: "active"}
-	told := hooks.send(hooks.compose(hookActivated, "", time.Time{}, &m), true)
+	told := hooks.send(hooks.compose(hookActivated, "", time.Time{}, "", &m), true)
 	assert.Equal(t, 500, told.Status)
 	hooks.wait.Wait()
 	assert.EqualValues(t, 3, tries.Load(), "until it is taken")
@@ -135,10 +172,10 @@ func TestWebhookIsTriedAgain(t *testing.T) {
 func TestWebhooksWithoutAReceiver(t *testing.T) {
 	dead := httptest.NewServer(http.NotFoundHandler())
 	dead.Close()
-	hooks, err := newWebhooks(dead.URL, "key")
+	hooks, err := newWebhooks(dead.URL, "key", legacyVersion)
 	require.NoError(t, err)
 	hooks.retry = []time.Duration{time.Hour}
-	told := hooks.send(hooks.compose(hookActivated, "", time.Time{}, &membership{}), true)
+	told := hooks.send(hooks.compose(hookActivated, "", time.Time{}, "", &membership{}), true)
 	assert.Zero(t, told.Status)
 	assert.NotEmpty(t, told.Error)
 	hooks.close() // does not wait an hour
@@ -148,8 +185,8 @@ func TestWebhooksAreNotRedirected(t *testing.T) {
 	url, _ := receiver(t, "key", always(200))
 	elsewhere := httptest.NewServer(http.RedirectHandler(url, http.StatusTemporaryRedirect))
 	t.Cleanup(elsewhere.Close)
-	hooks, err := newWebhooks(elsewhere.URL, "key")
+	hooks, err := newWebhooks(elsewhere.URL, "key", legacyVersion)
 	require.NoError(t, err)
 	t.Cleanup(hooks.close)
-	assert.Equal(t, 307, hooks.send(hooks.compose(hookActivated, "", time.Time{}, &membership{}), false).Status)
+	assert.Equal(t, 307, hooks.send(hooks.compose(hookActivated, "", time.Time{}, "", &membership{}), false).Status)
 }

@@ -8,8 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
-	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -134,84 +132,6 @@ func checkMetadata(m map[string]any) error {
 		}
 	}
 	return nil
-}
-
-// shapeFor picks the form of the answer. The dates that Whop knows are not
-// public as a list; here every day of 2026 is one, and the first version.
-func shapeFor(c *call) (func(*membership) map[string]any, error) {
-	if c.op == opValidate {
-		return shapeV2, nil
-	}
-	values := c.r.Header.Values("Api-Version-Date")
-	if len(values) == 0 {
-		return shapeUnpinned, nil
-	}
-	date := strings.Join(values, ", ")
-	if _, err := time.Parse(time.DateOnly, date); err != nil {
-		return nil, fmt.Errorf("Api-Version-Date %q is not a date of the form YYYY-MM-DD", date)
-	}
-	switch {
-	case date == "2025-01-01":
-		return shapeUnpinned, nil
-	case strings.HasPrefix(date, "2026-"):
-		return shapePinned, nil
-	}
-	return nil, fmt.Errorf("Api-Version-Date %s is not a known version", date)
-}
-
-func shapeV2(m *membership) map[string]any {
-	return map[string]any{
-		"id": m.id, "product": m.product, "user": m.user, "plan": m.plan, "email": m.email,
-		"license_key": m.licenseKey, "status": m.status, "valid": m.entitled(),
-		"manage_url": m.manageURL, "cancel_at_period_end": m.cancelAtPeriodEnd,
-		"metadata": orEmpty(m.metadata), "quantity": m.quantity,
-		"created_at": m.createdAt, "expires_at": m.expiresAt,
-		"renewal_period_start": m.renewalPeriodStart, "renewal_period_end": m.renewalEnd,
-	}
-}
-
-// orEmpty is for v2, which has no null metadata.
-func orEmpty(m map[string]any) map[string]any {
-	if m == nil {
-		return map[string]any{}
-	}
-	return m
-}
-
-// shapeUnpinned is the Current API's membership as of 2025-01-01.
-func shapeUnpinned(m *membership) map[string]any {
-	f := shapeBoth(m)
-	f["product"] = map[string]any{"id": m.product, "title": m.productTitle}
-	f["plan"] = map[string]any{"id": m.plan}
-	f["company"] = map[string]any{"id": m.company, "title": m.companyTitle}
-	f["renewal_period_end"] = iso(m.renewalEnd)
-	return f
-}
-
-// shapePinned is that of the versions of 2026.
-func shapePinned(m *membership) map[string]any {
-	f := shapeBoth(m)
-	f["product_id"] = m.product
-	f["plan_id"] = m.plan
-	f["account"] = map[string]any{"id": m.company, "title": m.companyTitle}
-	f["current_period_end"] = iso(m.renewalEnd)
-	return f
-}
-
-func shapeBoth(m *membership) map[string]any {
-	return map[string]any{
-		"id": m.id, "status": m.status, "license_key": m.licenseKey, "metadata": m.metadata,
-		"user":       map[string]any{"id": m.user, "username": m.username, "name": m.userName, "email": m.email},
-		"manage_url": m.manageURL, "cancel_at_period_end": m.cancelAtPeriodEnd,
-		"created_at": iso(m.createdAt),
-	}
-}
-
-func iso(seconds *int64) any {
-	if seconds == nil {
-		return nil
-	}
-	return time.Unix(*seconds, 0).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 // maxIdempotencyKeys is how many answers are kept to be repeated.

@@ -21,10 +21,16 @@ const outcomes: Record<string, string> = {
   "204": "bad_response",
   "304": "bad_response",
   "400": "metadata_mismatch",
+  "400-id": "metadata_mismatch",
   "401": "unauthorized",
   "403": "unauthorized",
+  "403-ip": "unauthorized",
+  "403-membership": "unauthorized",
+  "404": "not_found",
+  "404-route": "not_found",
   "408": "unavailable",
   "418": "bad_response",
+  "422": "bad_response",
   "429": "rate_limited",
   "500": "unavailable",
   "502": "unavailable",
@@ -33,7 +39,10 @@ const outcomes: Record<string, string> = {
   "random-500": "unavailable",
   garbage: "bad_response",
   html: "bad_response",
+  "html-403": "bad_response",
   "html-404": "bad_response",
+  "html-500": "unavailable",
+  "html-503": "unavailable",
   empty: "bad_response",
   array: "bad_response",
   null: "bad_response",
@@ -61,7 +70,9 @@ const upToTheBrowser = ["lost-write"];
 // Faults of the Current API, which a client never speaks.
 const upstreamOnly = [
   ...["status-missing", "key-null", "failed-write", "ignored-write", "late-write"],
-  ...["late-write-504", "overwritten", "stale-read"],
+  ...["late-write-504", "late-write-html-500", "late-write-html-503", "overwritten", "stale-read"],
+  ...["unapplied-write", "lowered-names", "text-values", "trimmed-values"],
+  ...["metadata-missing", "odd-members", "repeated-member", "bare-ids", "objects"],
 ];
 
 suite("answers in a page", () => {
@@ -175,7 +186,7 @@ suite("answers in a page", () => {
       assert.ok(error.message.length > 20, `${fault}: ${error.message}`);
       assert.equal(
         error.retryable,
-        ["unavailable", "rate_limited", "timeout"].includes(error.code),
+        ["unavailable", "rate_limited", "timeout", "bad_response"].includes(error.code),
       );
       if (fault === "429") assert.equal(error.retryAfterMs, 7000);
       if (fault === "500") assert.equal(error.status, 500);
