@@ -239,29 +239,6 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestReadFailureTellsAnUnknownLicenseFromAProxysPage(t *testing.T) {
-	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"error":{"status":404,"message":"x"}}`)))
-	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"error":"x"}`)))
-	assert.Equal(t, errUnknown, readFailure(404, "", []byte(`{"message":"x"}`)))
-	for _, body := range []string{`{"error":null}`, `{"message":null}`, ``, `null`, `[]`, `{}`, `"error"`, `<html>`, `{"error":1`, `{"detail":"x"}`} {
-		var up *upstreamError
-		require.ErrorAs(t, readFailure(404, "", []byte(body)), &up, body)
-		assert.False(t, up.refused)
-	}
-}
-
-// Whether a write can still be carried out, by what came of it.
-func TestWhichWritesAreDeclined(t *testing.T) {
-	for status, want := range map[int]bool{400: true, 401: true, 403: true, 408: false, 429: true, 500: true, 502: false, 503: true, 504: false, 520: false, 524: false} {
-		assert.Equal(t, want, declined(readFailure(status, "", nil)), status)
-	}
-	for _, reason := range []string{"timeout", "unreachable", "bad_answer"} {
-		assert.False(t, declined(unavailable(reason, errNotHTTP)), reason)
-	}
-	assert.True(t, declined(circuitError(errNotHTTP)), "it was not sent")
-	assert.False(t, declined(nil), "it was carried out")
-}
-
 // What an HTTP client says of an answer that it can't read may quote from it.
 func TestErrorsOfATransportQuoteNoAnswer(t *testing.T) {
 	quoting := errors.New(`invalid header value "` + personalMark + `"`)
