@@ -177,6 +177,33 @@ func TestWebhooksThatComeAgainOrMeanNothing(t *testing.T) {
 	assert.Equal(t, before+2, calls())
 }
 
+// A webhook is pinned to a version of its own, so its body has any shape.
+func TestEventsInEveryShape(t *testing.T) {
+	for body, want := range map[string][]string{
+		`{"type":"membership.updated","data":` + legacy + `}`:                                                       {"mem_1"},
+		`{"id":"msg_1","api_version":"v1","type":"membership.updated","data":` + shapes["mid-2026"] + `}`:           {"mem_1"},
+		`{"type":"membership.cancel_at_period_end_changed","data":` + shapes["2026-11-17"] + `}`:                    {"mem_1"},
+		`{"action":"membership.went_invalid","data":{"id":"mem_1","plan":{}}}`:                                      {"mem_1"},
+		`{"event":"membership_deactivated","data":"mem_1"}`:                                                         {"mem_1"},
+		`{"type":"membership.updated","data":{"id":"evt_1","membership":{"id":"mem_1"},"membership_id":"mem_2"}}`:   {"mem_1", "mem_2"},
+		`{"type":"membership.updated","data":{"id":"mem_1","user":{"name":"\ud800"},"note":1,"note":2},"data2":[]}`: {"mem_1"},
+		`{"type":"payment.succeeded","data":{"id":"pay_1","membership":{"id":"mem_1"}}}`:                            nil,
+		`{"data":{"id":"mem_1"}}`: nil,
+	} {
+		e, err := readEvent([]byte(body))
+		require.NoError(t, err, body)
+		assert.Equal(t, want, e.memberships, body)
+	}
+	for _, body := range []string{
+		`null`, `[]`, `{"type":7}`, `{"type":"membership.updated"}`, `{"type":"membership.updated","data":null}`,
+		`{"type":"membership.updated","type":"x","data":{"id":"mem_1"}}`, `{"type":"membership.updated","data":["mem_1"]}`,
+		`{"type":"membership.updated","data":{"id":"mem_1","id":"mem_2"}}`, `{"type":"membership.updated","data":{"id":"user_1"}}`,
+	} {
+		_, err := readEvent([]byte(body))
+		assert.Error(t, err, body)
+	}
+}
+
 func TestNoSecretNoWebhooks(t *testing.T) {
 	g := startGatewayWith(t, startSim(t, nil), map[string]string{"WHOP_API_KEY": testAPIKey})
 	a := g.post("/webhooks/whop", `{}`, signedHeaders(t, nil, "msg_1", time.Now(), `{}`)...)
