@@ -23,7 +23,7 @@ func TestTheVersionIsAlwaysSent(t *testing.T) {
 		g := startGateway(t, whop.simulator, c.args...)
 		require.Equal(t, 201, g.validate(testKey("version"), machine(1)).status)
 		assert.Equal(t, 1, whop.written())
-		assert.Equal(t, map[string]bool{c.want: true}, whop.versions, "of look-ups and writes")
+		assert.Equal(t, map[string]bool{c.want: true}, whop.versionsSeen(), "of look-ups and writes")
 	}
 }
 
@@ -48,22 +48,22 @@ func TestAnUnknownVersionIsTheSellersToMend(t *testing.T) {
 // What can't be trusted decides nothing, and nothing is written because of it.
 func TestAnswersThatCantBeTrusted(t *testing.T) {
 	for says, body := range map[string]string{
-		"metadata is absent":        ours("metadata", ``),
-		"metadata is array":         ours("metadata", `[]`),
-		"status is absent":          ours("status", ``),
-		"product nor product_id":    ours("product", ``),
-		"license_key is absent":     ours("license_key", ``),
-		"id is number":              ours("id", `1`),
-		"metadata is given twice":   strings.TrimSuffix(ours(), "}") + `,"metadata":{}}`,
-		"another membership":        ours("license_key", `"OTHER"`),
-		"not an object in JSON":     page,
-		"undocumented status":       ours("status", `"grace_period"`),
-		"an undocumented status":    ours("status", `"ACTIVE"`),
+		"metadata is absent":        ourLicense("metadata", ``),
+		"metadata is array":         ourLicense("metadata", `[]`),
+		"status is absent":          ourLicense("status", ``),
+		"product nor product_id":    ourLicense("product", ``),
+		"license_key is absent":     ourLicense("license_key", ``),
+		"id is number":              ourLicense("id", `1`),
+		"metadata is given twice":   strings.TrimSuffix(ourLicense(), "}") + `,"metadata":{}}`,
+		"another membership":        ourLicense("license_key", `"OTHER"`),
+		"not an object in JSON":     blockPage,
+		"undocumented status":       ourLicense("status", `"grace_period"`),
+		"an undocumented status":    ourLicense("status", `"ACTIVE"`),
 		"a body that is not Whop's": "403",
 	} {
 		whop := startFakeWith(t, body)
 		if body == "403" {
-			whop.answer(403, page)
+			whop.answer(403, blockPage)
 		}
 		g := startGateway(t, whop.simulator)
 		for range 2 {
@@ -76,7 +76,7 @@ func TestAnswersThatCantBeTrusted(t *testing.T) {
 }
 
 func TestMembersThatDecorateAreWarnedOfOnce(t *testing.T) {
-	g := startGateway(t, startFakeWith(t, ours("manage_url", `{}`, "quantity", `"1"`, "metadata", `{"HWID":"`+machine(1)+`"}`)).simulator, "--cache-ttl", "0")
+	g := startGateway(t, startFakeWith(t, ourLicense("manage_url", `{}`, "quantity", `"1"`, "metadata", `{"HWID":"`+machine(1)+`"}`)).simulator, "--cache-ttl", "0")
 	for n := range 3 {
 		a := g.validate(testKey(fmt.Sprint("odd", n)), machine(1))
 		require.Equal(t, 201, a.status, a.body)
@@ -98,7 +98,7 @@ func TestLeasesOfMembershipsInDoubt(t *testing.T) {
 		"not known whether it is renewed": {[]string{"cancel_at_period_end", ``, "renewal_period_end", fmt.Sprint(end.Unix())}, end},
 		"nor when the period ends":        {[]string{"cancel_at_period_end", ``, "renewal_period_end", `"soon"`}, time.Now()},
 	} {
-		g := startGateway(t, startFakeWith(t, ours(append(c.members, "metadata", `{}`)...)).simulator, "--signing-key", file)
+		g := startGateway(t, startFakeWith(t, ourLicense(append(c.members, "metadata", `{}`)...)).simulator, "--signing-key", file)
 		token := askForLease(t, g, "K", `{"metadata":{},"nonce":"`+testNonce+`"}`)
 		claims, err := lease.Verify(token, []lease.PublicKey{public}, expected("K", nil), testNonce, time.Now().UnixMilli())
 		require.NoError(t, err)
@@ -108,22 +108,22 @@ func TestLeasesOfMembershipsInDoubt(t *testing.T) {
 }
 
 func TestSettingsThatReadAsARefusalAreTold(t *testing.T) {
-	g := startGateway(t, startFakeWith(t, ours("product", `"prod_other"`)).simulator)
+	g := startGateway(t, startFakeWith(t, ourLicense("product", `"prod_other"`)).simulator)
 	for range 2 {
 		assertRefused(t, g.validate(testKey("other"), machine(1)), 404, "not_found")
 	}
 	assert.Equal(t, 1, g.count("--product does not list", `"product":"prod_other"`))
 
-	g = startGateway(t, startFakeWith(t, ours("status", `"past_due"`)).simulator, "--entitled-status", "active")
+	g = startGateway(t, startFakeWith(t, ourLicense("status", `"past_due"`)).simulator, "--entitled-status", "active")
 	for range 2 {
 		assertRefused(t, g.validate(testKey("due"), machine(1)), 403, "license_inactive")
 	}
 	assert.Equal(t, 1, g.count("--entitled-status does not list", `"status":"past_due"`))
 
-	g = startGateway(t, startFakeWith(t, ours("status", `"grace_period"`, "metadata", `null`)).simulator, "--entitled-status", "active,grace_period")
+	g = startGateway(t, startFakeWith(t, ourLicense("status", `"grace_period"`, "metadata", `null`)).simulator, "--entitled-status", "active,grace_period")
 	assert.Equal(t, 201, g.post(validatePath("K"), `{"metadata":{}}`).status, "the seller says what it means")
 
-	g = startGateway(t, startFakeWith(t, ours("status", `"x\n`+strings.Repeat("y", 1000)+`"`)).simulator)
+	g = startGateway(t, startFakeWith(t, ourLicense("status", `"x\n`+strings.Repeat("y", 1000)+`"`)).simulator)
 	assert.Equal(t, 503, g.validate(testKey("strange"), machine(1)).status)
 	assert.Equal(t, 1, g.count(`"level":"ERROR"`, `"status":"x yyyy`))
 	assert.False(t, g.logged(strings.Repeat("y", maxNameShown)))
@@ -159,19 +159,19 @@ func TestNamesThatDifferAreTold(t *testing.T) {
 	for i := range 30 {
 		many = append(many, fmt.Sprintf(`"n%02d\n\u202e%s":1`, i, strings.Repeat("z", 80)))
 	}
-	g := startGateway(t, startFakeWith(t, ours("metadata", `{"machine_id":"`+machine(1)+`","vip":{"note":"`+personalMark+`"}}`)).simulator)
+	g := startGateway(t, startFakeWith(t, ourLicense("metadata", `{"machine_id":"`+machine(1)+`","vip":{"note":"`+personalMark+`"}}`)).simulator)
 	for _, sent := range []string{`"HWID":"` + machine(1) + `"`, `"HWID":"` + machine(2) + `"`} {
 		assertRefused(t, g.post(validatePath(testKey("names")), `{"metadata":{`+sent+`}}`), 400, "metadata_mismatch")
 	}
 	assert.Equal(t, 1, g.count(`"level":"WARN"`, "--seller-metadata", `"stored":["machine_id","vip"]`, `"sent":["HWID"]`), g.logs.String())
 
-	g = startGateway(t, startFakeWith(t, ours("metadata", `{"machine_id":"x"}`)).simulator)
+	g = startGateway(t, startFakeWith(t, ourLicense("metadata", `{"machine_id":"x"}`)).simulator)
 	assertRefused(t, g.post(validatePath(testKey("names")), `{"metadata":{`+strings.Join(many, ",")+`}}`), 400, "metadata_mismatch")
 	assert.Equal(t, 1, g.count("--seller-metadata", `"…"]`))
 	assert.False(t, g.logged(strings.Repeat("z", maxNameShown)))
 	assert.False(t, g.logged("n20"))
 
-	g = startGateway(t, startFakeWith(t, ours("metadata", `{"HWID":"x"}`)).simulator)
+	g = startGateway(t, startFakeWith(t, ourLicense("metadata", `{"HWID":"x"}`)).simulator)
 	assertRefused(t, g.validate(testKey("names"), machine(1)), 400, "metadata_mismatch")
 	assert.Zero(t, g.count("--seller-metadata"), "another machine is no matter of names")
 }
@@ -180,13 +180,13 @@ func TestNamesThatDifferAreTold(t *testing.T) {
 func TestEmptyPlacesAreBound(t *testing.T) {
 	for _, empty := range []string{`{"HWID":null}`, `{"HWID":""}`} {
 		whop := startFake(t)
-		stored := empty
-		whop.lookUp = func(string) (int, string) { return 200, ours("metadata", stored) }
-		whop.write = func(m json.RawMessage) (int, string) { stored = string(m); return 200, `{}` }
+		stored, last := empty, make(chan string, 1)
+		whop.lookUp = func(string) (int, string) { return 200, ourLicense("metadata", stored) }
+		whop.write = func(m json.RawMessage) (int, string) { stored = string(m); last <- stored; return 200, `{}` }
 		g := startGateway(t, whop.simulator)
 		assert.Equal(t, 201, g.validate(testKey("empty"), machine(1)).status, empty)
 		assertRefused(t, g.validate(testKey("empty"), machine(2)), 400, "metadata_mismatch")
-		assert.JSONEq(t, `{"HWID":"`+machine(1)+`"}`, stored)
+		assert.JSONEq(t, `{"HWID":"`+machine(1)+`"}`, <-last)
 	}
 }
 
@@ -239,12 +239,12 @@ func TestWritesThatTakeNoEffect(t *testing.T) {
 		"ignored":            {200, `{}`, "does not store it", 503},
 		"not found":          {404, `{"error":{"message":"No such Membership found"}}`, "404 to the write", 503},
 		"not found, a route": {404, `{"error":{"message":"No such route"}}`, "not about the membership", 503},
-		"a portal's page":    {200, page, "a body that is not Whop's", 503},
+		"a portal's page":    {200, blockPage, "a body that is not Whop's", 503},
 		"forbidden":          {403, `{"error":{"message":"missing member:manage for ` + personalMark + `@example.com"}}`, `"whop_says":"missing member:manage for [address]"`, 502},
-		"blocked":            {403, page, "a firewall or a proxy", 503},
+		"blocked":            {403, blockPage, "a firewall or a proxy", 503},
 		"unprocessable":      {422, `{"error":{"message":"metadata is too long"}}`, `"whop_says":"metadata is too long"`, 502},
 	} {
-		whop := startFakeWith(t, ours("metadata", `{}`))
+		whop := startFakeWith(t, ourLicense("metadata", `{}`))
 		whop.write = func(json.RawMessage) (int, string) { return c.status, c.body }
 		g := startGateway(t, whop.simulator)
 		assert.Equal(t, c.code, g.validate(testKey("write"), machine(1)).status, name)
@@ -255,7 +255,7 @@ func TestWritesThatTakeNoEffect(t *testing.T) {
 // A refusal of one license is told from one of every call, in Whop's own words.
 func TestRefusalsByWhopAreToldInItsWords(t *testing.T) {
 	whop := startFake(t)
-	good := ours("metadata", `{}`)
+	good := ourLicense("metadata", `{}`)
 	whop.lookUp = func(id string) (int, string) {
 		if strings.Contains(id, "bad") {
 			return 403, `{"error":{"message":"You have no access to this membership: ` + id + `"}}`

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -66,11 +67,13 @@ func (f *fakeWhop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // stores makes the fake keep what is written, as change makes it.
 func (f *fakeWhop) stores(change func(json.RawMessage) string, members ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	stored := "null"
-	f.lookUp = func(string) (int, string) { return 200, ours(append(members, "metadata", stored)...) }
+	f.lookUp = func(string) (int, string) { return 200, ourLicense(append(members, "metadata", stored)...) }
 	f.write = func(m json.RawMessage) (int, string) {
 		stored = change(m)
-		return 200, ours("metadata", stored)
+		return 200, ourLicense("metadata", stored)
 	}
 }
 
@@ -80,9 +83,15 @@ func (f *fakeWhop) written() int {
 	return f.writes
 }
 
-// ours is the legacy shape of a license of the product that tests are about.
-func ours(members ...string) string {
-	return with(append([]string{"product", `"` + testProduct + `"`, "license_key", `null`, "user", `{"id":"user_1","name":"` + personalMark + `"}`}, members...)...)
+func (f *fakeWhop) versionsSeen() map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.versions)
+}
+
+// ourLicense is the legacy shape of a license of the product that tests are about.
+func ourLicense(members ...string) string {
+	return legacyWith(append([]string{"product", `"` + testProduct + `"`, "license_key", `null`, "user", `{"id":"user_1","name":"` + personalMark + `"}`}, members...)...)
 }
 
 // count is how many log lines hold all the texts.

@@ -30,6 +30,11 @@ func (v *value) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		return json.UnmarshalDecode(dec, &v.text)
 	}
 	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	raw = raw.Clone()
+	err = raw.Compact()
 	v.text = string(raw)
 	return err
 }

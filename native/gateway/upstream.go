@@ -207,7 +207,7 @@ func (w *whop) exchange(op operation, id string, body []byte, idempotencyKey str
 		}
 		return nil, nil
 	}
-	err := readFailure(status, string(resp.Header.Peek("Retry-After")), resp.Body(), append([]string{id}, w.secrets...)...)
+	err := readFailure(status, string(resp.Header.Peek("Retry-After")), resp.Body(), append([]string{id, url.PathEscape(id)}, w.secrets...)...)
 	if op == opWrite && errors.Is(err, errUnknown) {
 		return nil, unavailable(reasonUnknownToWrite, err)
 	}

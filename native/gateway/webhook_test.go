@@ -235,3 +235,20 @@ func FuzzWebhook(f *testing.F) {
 		}
 	})
 }
+
+func FuzzReadEvent(f *testing.F) {
+	for _, body := range shapes {
+		f.Add([]byte(`{"type":"membership.updated","data":` + body + `}`))
+	}
+	f.Add([]byte(`{"action":"membership.went_valid","data":{"membership":{"id":"mem_1"},"membership_id":"mem_2","\ud800":1}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e, err := readEvent(body)
+		if err != nil {
+			return
+		}
+		assert.LessOrEqual(t, len(e.memberships), 3)
+		for _, id := range e.memberships {
+			assert.Regexp(t, `^mem_[A-Za-z0-9_-]+$`, id)
+		}
+	})
+}

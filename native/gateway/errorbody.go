@@ -8,9 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // readFailure turns an answer that is no success into an error. The secrets,
@@ -59,25 +56,24 @@ func readFailure(code int, after string, body []byte, secrets ...string) error {
 // errorBody is what Whop says went wrong.
 type errorBody struct{ kind, message string }
 
+// maxErrorText is how much of Whop's own message is looked at.
+const maxErrorText = 4 << 10
+
 // readErrorBody reads the shapes in which Whop gives errors, and reports
 // whether the body has one of them, so that a proxy's page is not taken for
 // Whop's word.
 func readErrorBody(body []byte) (said errorBody, ok bool) {
-	var shape struct {
-		Error   jsontext.Value `json:"error"`
-		Message jsontext.Value `json:"message"`
-	}
-	given := func(v jsontext.Value) bool { return v != nil && v.Kind() != 'n' }
-	if json.Unmarshal(body, &shape) != nil || !given(shape.Error) && !given(shape.Message) {
+	w, err := readMembers(body, "error", "message")
+	if err != nil || w["error"].twice || w["message"].twice || !w["error"].given() && !w["message"].given() {
 		return said, false
 	}
-	said.message, _ = readText(shape.Message)
-	switch shape.Error.Kind() {
+	said.message, _ = readText(w["message"].raw)
+	switch w["error"].raw.Kind() {
 	case '"':
-		text, _ := readText(shape.Error)
+		text, _ := readText(w["error"].raw)
 		said.message = first(said.message, text)
 	case '{':
-		detail, err := readMembers(shape.Error, "type", "code", "message")
+		detail, err := readMembers(w["error"].raw, "type", "code", "message")
 		if err != nil {
 			break
 		}
@@ -86,7 +82,18 @@ func readErrorBody(body []byte) (said errorBody, ok bool) {
 		message, _ := readText(detail["message"].raw)
 		said.kind, said.message = first(kind, code), first(message, said.message)
 	}
+	said.kind, said.message = beginning(said.kind), beginning(said.message)
 	return said, true
+}
+
+// beginning cuts a text after a word, so that nothing of what must not be logged
+// is left of a word that was cut.
+func beginning(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	text = text[:maxErrorText]
+	return text[:max(0, strings.LastIndexAny(text, " \t\n"))]
 }
 
 func (b errorBody) text() string {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const page = `<!doctype html><html><body>Access denied</body></html>`
+const blockPage = `<!doctype html><html><body>Access denied</body></html>`
 
 // What Whop's answers mean that are no success, and whether a write that was
 // answered so may still be carried out.
@@ -31,26 +31,28 @@ func TestReadFailure(t *testing.T) {
 		"a framework's 404":               {404, `{"status":404,"error":"Not Found"}`, reasonOtherNotFound, false},
 		"a platform's 404":                {404, `{"status":"error","code":404,"message":"Application not found","request_id":"x"}`, reasonOtherNotFound, false},
 		"a path that names licenses":      {404, `{"message":"Cannot GET /licenses/memberships/ABC"}`, reasonOtherNotFound, false},
-		"a proxy's 404":                   {404, page, reasonBadAnswer, true},
+		"a proxy's 404":                   {404, blockPage, reasonBadAnswer, true},
 		"an empty 404":                    {404, ``, reasonBadAnswer, true},
 		"a 404 without an error":          {404, `{"detail":"membership"}`, reasonBadAnswer, true},
+		"an error twice":                  {404, `{"error":"Membership not found","error":"x"}`, reasonBadAnswer, true},
+		"odd text beside it":              {404, `{"error":"Membership not found","x":"\ud800","y":1,"y":2}`, "", false},
 		"a null error":                    {404, `{"error":null,"message":null}`, reasonBadAnswer, true},
 		"a wrong API key":                 {401, `{"error":{"message":"The API key is not valid"}}`, reasonUnauthorized, false},
 		"a wrong API key, said by status": {401, ``, reasonUnauthorized, false},
-		"a portal's 401":                  {401, page, reasonBadAnswer, true},
+		"a portal's 401":                  {401, blockPage, reasonBadAnswer, true},
 		"no permission":                   {403, `{"error":{"message":"The API key lacks a permission"}}`, reasonForbidden, false},
-		"a firewall's 403":                {403, page, reasonBadAnswer, true},
+		"a firewall's 403":                {403, blockPage, reasonBadAnswer, true},
 		"a malformed id":                  {400, `{"error":{"message":"id is malformed"}}`, reasonBadRequest, false},
 		"a malformed id with a version":   {400, `{"error":{"message":"not an id: version-2025-01-01"}}`, reasonBadRequest, false},
 		"unprocessable":                   {422, `{"error":{"message":"metadata is too long"}}`, reasonBadRequest, false},
-		"a proxy's 400":                   {400, page, reasonBadAnswer, true},
+		"a proxy's 400":                   {400, blockPage, reasonBadAnswer, true},
 		"an unknown version":              {400, `{"error":{"message":"Unknown API version 2031-01-01. Supported: 2025-01-01"}}`, reasonBadVersion, false},
-		"too many":                        {429, page, reasonRateLimited, false},
+		"too many":                        {429, blockPage, reasonRateLimited, false},
 		"an expired request":              {408, ``, reasonUnanswered, true},
 		"Whop's 500":                      {500, `{"error":{"message":"x"}}`, reasonFailing, false},
 		"Whop's 503":                      {503, `{"message":"x"}`, reasonFailing, false},
-		"a proxy's 500":                   {500, page, reasonUnanswered, true},
-		"a proxy's 503":                   {503, page, reasonUnanswered, true},
+		"a proxy's 500":                   {500, blockPage, reasonUnanswered, true},
+		"a proxy's 503":                   {503, blockPage, reasonUnanswered, true},
 		"an empty 503":                    {503, ``, reasonUnanswered, true},
 		"a gateway's 502":                 {502, `{"error":"x"}`, reasonUnanswered, true},
 		"a gateway's 504":                 {504, `{"error":"x"}`, reasonUnanswered, true},
@@ -131,6 +133,15 @@ func TestScrub(t *testing.T) {
 	}
 }
 
+// A long message is cut so that nothing is left of a word that may not be logged.
+func TestLongErrors(t *testing.T) {
+	var up *upstreamError
+	body := `{"message":"'` + strings.Repeat("x ", maxErrorText/2-6) + `' KEYMIDDLE-KEYMIDDLE"}`
+	require.ErrorAs(t, readFailure(400, "", []byte(body), "KEYMIDDLE-KEYMIDDLE"), &up)
+	assert.NotContains(t, up.said, "KEY")
+	assert.Empty(t, beginning(strings.Repeat("x", maxErrorText+1)))
+}
+
 // How far a refusal reaches is told by the calls about other licenses.
 func TestReach(t *testing.T) {
 	refused, through := error(unavailable(reasonForbidden, errNotHTTP)), error(nil)
@@ -164,7 +175,7 @@ func TestReach(t *testing.T) {
 func FuzzReadFailure(f *testing.F) {
 	f.Add(404, `{"error":{"type":"not_found","message":"No such Membership found with the provided ID: KEY"}}`, "KEY")
 	f.Add(400, `{"message":"version 2025-01-01"}`, "2025")
-	f.Add(503, page, "")
+	f.Add(503, blockPage, "")
 	f.Fuzz(func(t *testing.T, code int, body, key string) {
 		err := readFailure(code, "", []byte(body), key)
 		var up *upstreamError
