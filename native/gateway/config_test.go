@@ -106,7 +106,7 @@ func TestWarnings(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--entitled-status", "active,canceled"}, `no status "canceled"`},
+		{[]string{"--entitled-status", "active,grace_period"}, `no status "grace_period"`},
 		{[]string{"--allowed-origin", "null"}, "sandboxed frame"},
 		{[]string{"--trusted-proxies", "10.0.0.0/8,::/0"}, "every address is trusted"},
 		{[]string{"--trusted-proxies", "::ffff:0.0.0.0/96"}, "every address is trusted"},

@@ -16,7 +16,7 @@ type event struct {
 func readEvent(body []byte) (e event, err error) {
 	w, err := readMembers(body, "type", "action", "event", "data")
 	if err != nil {
-		return e, errors.New("The body is not an event in JSON")
+		return e, errors.New("the body is not an event in JSON")
 	}
 	for _, name := range []string{"type", "action", "event"} { // the name of type in older versions
 		if !w[name].given() || e.kind != "" {
@@ -24,7 +24,7 @@ func readEvent(body []byte) (e event, err error) {
 		}
 		text, ok := readText(w[name].raw)
 		if !ok || w[name].twice {
-			return e, errors.New("The event's type is not a text")
+			return e, errors.New("the event's type is not a text")
 		}
 		e.kind = text
 	}
@@ -33,7 +33,7 @@ func readEvent(body []byte) (e event, err error) {
 	}
 	e.memberships = membershipsOf(w["data"])
 	if len(e.memberships) == 0 {
-		return e, errors.New("The event names no membership")
+		return e, errors.New("the event names no membership")
 	}
 	return e, nil
 }

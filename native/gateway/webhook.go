@@ -87,7 +87,7 @@ func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, 
 	}
 	e, err := readEvent(body)
 	if err != nil {
-		return "refused", &failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: err.Error()}
+		return "refused", &failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: "This can't be used: " + err.Error()}
 	}
 	if len(e.memberships) == 0 {
 		h.seen.Add(id, struct{}{})
