@@ -84,6 +84,10 @@ func TestKindsOfFailure(t *testing.T) {
 		assert.Equal(t, outages[r], isOutage(err), r)
 		assert.Equal(t, outages[r] && r != reasonFailing || r == reasonBadAnswer, !declined(err), r)
 	}
+	for _, r := range []reason{reasonUnknownStatus, reasonUnknownToWrite, reasonNotStored, reasonAltered} {
+		assert.False(t, r.unasked(), r)
+	}
+	assert.True(t, reasonCircuitOpen.unasked() && reasonBadAnswer.unasked() && reasonUnauthorized.unasked())
 	assert.False(t, isOutage(nil))
 	assert.False(t, isOutage(errUnknown))
 	assert.True(t, declined(circuitError(errNotHTTP)), "it was not sent")

@@ -60,6 +60,16 @@ func (r reason) refused() bool {
 	return false
 }
 
+// unasked reports whether Whop said nothing of the license: it could not be
+// asked, it refused the question, or its answer can't be read.
+func (r reason) unasked() bool {
+	switch r {
+	case reasonUnknownStatus, reasonUnknownToWrite, reasonNotStored, reasonAltered:
+		return false
+	}
+	return true
+}
+
 // mayTakeEffect reports whether a write that failed so can still be carried
 // out: it was sent, and Whop has not said that it failed.
 func (r reason) mayTakeEffect() bool {
