@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"slices"
+	"log/slog"
 	"time"
 
 	"github.com/whop-license/whop-license/shared/license"
@@ -63,6 +63,7 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 	// is carried out once. A key is not used longer than that, as the same machine
 	// may bind again after a reset.
 	idempotencyKey := rand.Text()
+	var written error
 	for range 2 {
 		o, whole := g.judge(l.m, q.sent)
 		if o != outcomeFree {
@@ -72,7 +73,7 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 		if err := held.confirm(ctx); err != nil {
 			return verdict{}, err
 		}
-		written := g.whop.setMetadata(ctx, l.m.id, whole, idempotencyKey)
+		written = g.whop.setMetadata(ctx, l.m.id, whole, idempotencyKey)
 		if !declined(written) {
 			// It may be carried out later than it is looked for. Unless it is seen,
 			// nobody else may write until the lock has ended by itself, here and on
@@ -92,6 +93,9 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 		}
 		if o, _ := g.judge(after.m, q.sent); o != outcomeFree {
 			leave = unlock
+			if o == outcomeMismatch && g.noteAltered(after.m, q, whole) {
+				o = outcomeAltered
+			}
 			g.remember(after, seen)
 			if o == outcomeValid {
 				g.metrics.binding("bound")
@@ -109,14 +113,10 @@ func (g *gate) bind(ctx context.Context, q *query, seen look) (verdict, error) {
 		l = after
 	}
 	g.metrics.binding("lost")
-	return verdict{}, unavailable("not_stored", errors.New("the binding was not stored"))
-}
-
-// declined reports whether a write failed so that it won't be carried out: it
-// was not sent, or Whop answered that it failed.
-func declined(written error) bool {
-	var up *upstreamError
-	return errors.As(written, &up) && !slices.Contains([]string{"timeout", "unreachable", "unanswered", "bad_answer"}, up.reason)
+	if written == nil {
+		g.notices.license(slog.LevelError, seen.m.id, "Whop accepts a binding and does not store it, so the license can't be used; see whether its metadata can be changed on Whop's dashboard")
+	}
+	return verdict{}, unavailable(reasonNotStored, errors.New("the binding was not stored"))
 }
 
 // remember keeps what was seen of a membership.

@@ -48,12 +48,6 @@ func newCircuit(m *metrics, log *slog.Logger) *circuit {
 	}
 }
 
-// isOutage reports whether an error means that Whop itself is failing.
-func isOutage(err error) bool {
-	var up *upstreamError
-	return errors.As(err, &up) && !up.refused && up.reason != "rate_limited"
-}
-
 // open returns an [upstreamError] while Whop is not to be asked.
 func (c *circuit) open() error {
 	if c.breaker.State() == gobreaker.StateOpen {

@@ -31,7 +31,7 @@ type settings struct {
 	UpstreamURL     string        `env:"WHOP_LICENSE_UPSTREAM_URL" name:"upstream-url" default:"https://api.whop.com/api/v1" placeholder:"URL" help:"Base of Whop's API. Default: ${default}."`
 	UpstreamTimeout time.Duration `env:"WHOP_LICENSE_UPSTREAM_TIMEOUT" default:"3s" placeholder:"DURATION" help:"Time for one call to Whop, 100ms to 10s. Default: ${default}."`
 	UpstreamBudget  int           `env:"WHOP_LICENSE_UPSTREAM_BUDGET" default:"600" placeholder:"N" help:"Calls a minute of each kind to Whop, by all gateways together; 0 is no limit. Default: ${default}."`
-	APIVersionDate  string        `env:"WHOP_LICENSE_API_VERSION_DATE" name:"api-version-date" placeholder:"YYYY-MM-DD" help:"Api-Version-Date to pin. Without it Whop serves its stable default."`
+	APIVersionDate  string        `env:"WHOP_LICENSE_API_VERSION_DATE" name:"api-version-date" default:"2025-01-01" placeholder:"VERSION" help:"Version of Whop's API to ask for, such as 2025-01-01 or 2026-08-05-1. Default: ${default}."`
 	ClientLimit     int           `env:"WHOP_LICENSE_CLIENT_LIMIT" default:"300" placeholder:"N" help:"Look-ups a minute that one client address may cause; 0 is no limit. Answers from the cache don't count. Default: ${default}."`
 	LicenseLimit    int           `env:"WHOP_LICENSE_LICENSE_LIMIT" default:"60" placeholder:"N" help:"Look-ups a minute of one license key; 0 is no limit. Default: ${default}."`
 	SigningKey      []string      `env:"WHOP_LICENSE_SIGNING_KEY" type:"path" placeholder:"FILE" help:"Key that leases are signed with, as keygen writes it; repeatable. The first signs, all are published. Without one there are no leases."`
@@ -87,8 +87,13 @@ func (s *settings) check(getenv func(string) string) error {
 		refuse("--product: name at least one product; without it a license of any product of the seller would do")
 	}
 	for _, p := range s.Product {
-		if p == "" || strings.Trim(p, idCharacters) != "" {
+		if !isID(p) {
 			refuse("--product: %q is not a product id such as prod_AbCdEf123", p)
+		}
+		for prefix, what := range otherIDs {
+			if strings.HasPrefix(p, prefix) {
+				refuse("--product: %q is %s id; name the product, whose id begins with prod_", p, what)
+			}
 		}
 	}
 	for _, o := range s.AllowedOrigin {
@@ -126,10 +131,8 @@ func (s *settings) check(getenv func(string) string) error {
 	if s.ClientLimit < 0 || s.LicenseLimit < 0 {
 		refuse("--client-limit and --license-limit: must not be negative")
 	}
-	if s.APIVersionDate != "" {
-		if _, err := time.Parse(time.DateOnly, s.APIVersionDate); err != nil {
-			refuse("--api-version-date: %q is not a date such as 2026-01-31", s.APIVersionDate)
-		}
+	if !isAPIVersion(s.APIVersionDate) {
+		refuse("--api-version-date: %q is not a date such as 2025-01-01, nor a date and a counter such as 2026-08-05-1", s.APIVersionDate)
 	}
 	if s.upstream, err = parseUpstream(s.UpstreamURL); err != nil {
 		errs = append(errs, err)
@@ -166,8 +169,18 @@ func (s *settings) check(getenv func(string) string) error {
 	return errors.Join(errs...)
 }
 
-// documentedStatuses are what Whop calls the states of a membership. It may add others.
-var documentedStatuses = []string{"trialing", "active", "past_due", "completed", "canceling", "canceled", "expired", "unresolved", "drafted"}
+// otherIDs are what ids begin with that can be mistaken for a product's.
+var otherIDs = map[string]string{"biz_": "a company's", "plan_": "a plan's", "mem_": "a membership's", "user_": "a user's"}
+
+// isAPIVersion reports whether text has the form of a version of Whop's API: a
+// date, or a date and a counter.
+func isAPIVersion(text string) bool {
+	if !anyVersion.MatchString(text) || anyVersion.FindString(text) != text {
+		return false
+	}
+	_, err := time.Parse(time.DateOnly, text[:len(time.DateOnly)])
+	return err == nil
+}
 
 // warnings says what in settings that can work is likely not meant.
 func (s *settings) warnings() (list []string) {
@@ -183,7 +196,7 @@ func (s *settings) warnings() (list []string) {
 		list = append(list, "--seller-metadata: HWID is what apps usually send; an app that sends it is now refused")
 	}
 	for _, p := range s.Product {
-		if !strings.HasPrefix(p, "prod_") {
+		if !strings.HasPrefix(p, "prod_") && !strings.HasPrefix(p, "pass_") { // the latter in older documentation
 			list = append(list, fmt.Sprintf("--product: %q does not look like a product's id, which begins with prod_", p))
 		}
 	}

@@ -36,6 +36,8 @@ func TestConfigCheck(t *testing.T) {
 		{"the least", key, ok(), 0, ""},
 		{"a key file", map[string]string{"WHOP_API_KEY_FILE": file}, ok(), 0, ""},
 		{"everything", key, ok("--product", "prod_2", "--allowed-origin", "https://a.example.com", "--allowed-origin", "app://x", "--max-machines", "3", "--redis-url", "redis://127.0.0.1:6379/1", "--cache-ttl", "0", "--trusted-proxies", "10.0.0.0/8,::1", "--listen", ":0", "--metrics-listen", "127.0.0.1:0", "--api-version-date", "2026-03-01"), 0, ""},
+		{"a version with a counter", key, ok("--api-version-date", "2026-08-05-1"), 0, ""},
+		{"a product as v2 named it", key, []string{"--product", "pass_1"}, 0, ""},
 		{"upstream on loopback", key, ok("--upstream-url", "http://[::1]:1"), 0, ""},
 		{"no API key", nil, ok(), 2, "WHOP_API_KEY: set it"},
 		{"a blank API key", map[string]string{"WHOP_API_KEY": "  "}, ok(), 2, "WHOP_API_KEY: set it"},
@@ -69,7 +71,15 @@ func TestConfigCheck(t *testing.T) {
 		{"an upstream with a password", key, ok("--upstream-url", "https://u:PRIVATE@x.example.com"), 2, "--upstream-url"},
 		{"no upstream", key, ok("--upstream-url", "api.whop.com"), 2, "--upstream-url"},
 		{"a wrong Redis URL", key, ok("--redis-url", "redis://:PRIVATE@host:port"), 2, "--redis-url"},
-		{"a wrong date", key, ok("--api-version-date", "yesterday"), 2, "--api-version-date"},
+		{"a wrong version", key, ok("--api-version-date", "yesterday"), 2, "--api-version-date"},
+		{"no version", key, ok("--api-version-date", ""), 2, "--api-version-date"},
+		{"a version that is no date", key, ok("--api-version-date", "2026-13-05"), 2, "--api-version-date"},
+		{"a version with two counters", key, ok("--api-version-date", "2026-08-05-1-2"), 2, "--api-version-date"},
+		{"a version with a header", key, ok("--api-version-date", "2026-08-05\r\nX: y"), 2, "--api-version-date"},
+		{"a company as the product", key, []string{"--product", "biz_1"}, 2, "is a company's id"},
+		{"a plan as the product", key, []string{"--product", "plan_1"}, 2, "is a plan's id"},
+		{"a membership as the product", key, []string{"--product", "prod_1,mem_1"}, 2, "is a membership's id"},
+		{"a user as the product", key, []string{"--product", "user_1"}, 2, "is a user's id"},
 		{"a wrong network", key, ok("--trusted-proxies", "10.0.0.0/33"), 2, "--trusted-proxies"},
 		{"a listen address without port", key, ok("--listen", "127.0.0.1"), 2, "--listen"},
 		{"a certificate alone", key, ok("--tls-cert", file), 2, "both or neither"},
@@ -96,12 +106,12 @@ func TestWarnings(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--entitled-status", "active,canceled"}, `no status "canceled"`},
+		{[]string{"--entitled-status", "active,grace_period"}, `no status "grace_period"`},
 		{[]string{"--allowed-origin", "null"}, "sandboxed frame"},
 		{[]string{"--trusted-proxies", "10.0.0.0/8,::/0"}, "every address is trusted"},
 		{[]string{"--trusted-proxies", "::ffff:0.0.0.0/96"}, "every address is trusted"},
 		{[]string{"--seller-metadata", "HWID"}, "what apps usually send"},
-		{[]string{"--product", "mem_1"}, "begins with prod_"},
+		{[]string{"--product", "x_1"}, "begins with prod_"},
 		{[]string{"--upstream-url", "https://api.whop.com/api/v2"}, "does not end in /api/v1"},
 		{[]string{"--entitled-status", "active,drafted", "--trusted-proxies", "10.0.0.0/8", "--allowed-origin", "app://my-app,file://"}, ""},
 	} {
@@ -184,6 +194,6 @@ func TestParseUpstream(t *testing.T) {
 	} {
 		u, err := parseUpstream(text)
 		require.NoError(t, err)
-		assert.Equal(t, want, newWhop(&settings{upstream: u}, tagger{}, unlimited{}, newMetrics(), discardLog).client.Addr)
+		assert.Equal(t, want, newWhop(&settings{upstream: u}, tagger{}, unlimited{}, newNotices(tagger{}, discardLog), newMetrics(), discardLog).client.Addr)
 	}
 }

@@ -22,10 +22,13 @@ const (
 	// outcomeFree is no answer yet: the license has room for this machine, which
 	// has to be bound first.
 	outcomeFree
+	// outcomeAltered is no answer either: what binds the license to this machine
+	// was stored by Whop in another form than it was written.
+	outcomeAltered
 )
 
 func (o outcome) String() string {
-	return [...]string{"valid", "metadata_mismatch", "inactive", "not_found", "unbound"}[o]
+	return [...]string{"valid", "metadata_mismatch", "inactive", "not_found", "unbound", "altered"}[o]
 }
 
 // query is one validation that an app asks for.
@@ -72,6 +75,8 @@ type gate struct {
 	lockTime  time.Duration
 	store     *store // nil with a single gateway
 	refused   *lru.Cache[tag, struct{}]
+	altered   *lru.Cache[tag, tag] // machines by what is stored in place of them
+	notices   *notices
 	flights   singleflight.Group
 	metrics   *metrics
 	log       *slog.Logger
@@ -113,6 +118,9 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 	if o == outcomeFree {
 		v, err = g.bind(ctx, q, l)
 	}
+	if err == nil && v.outcome == outcomeAltered {
+		return verdict{}, unavailable(reasonAltered, errors.New("what was bound is stored in another form"))
+	}
 	if err == nil && v.outcome == outcomeMismatch && g.markRefused(ctx, g.machine(l.tag, q)) == nil {
 		g.cache.refuse(l)
 	}
@@ -128,7 +136,7 @@ func (g *gate) fromCache(ctx context.Context, q *query, known look) (verdict, bo
 	age := time.Since(known.asked)
 	v := verdict{outcome: o, m: known.m, source: "cache"}
 	switch {
-	case o == outcomeFree:
+	case o == outcomeFree || o == outcomeAltered:
 		return v, false
 	case o == outcomeValid:
 		return v, age < g.cacheTTL
@@ -159,9 +167,14 @@ func (g *gate) judge(m *membership, sent metadata) (outcome, metadata) {
 		return outcomeValid, nil
 	case free:
 		return outcomeFree, whole
-	default:
-		return outcomeMismatch, nil
 	}
+	if g.wasAltered(m, sent) {
+		return outcomeAltered, nil
+	}
+	if g.rules.namesDiffer(m.metadata, sent) {
+		g.adviseNames(m, sent)
+	}
+	return outcomeMismatch, nil
 }
 
 // ask looks a license up, together with all others who want to know the same.
@@ -203,6 +216,9 @@ func (g *gate) see(ctx context.Context, id string) (look, error) {
 	if errors.Is(err, errUnknown) {
 		return l, nil
 	}
+	if err == nil {
+		err = g.review(m)
+	}
 	if err != nil {
 		return look{}, err
 	}
@@ -212,8 +228,10 @@ func (g *gate) see(ctx context.Context, id string) (look, error) {
 
 // machine is the tag of one machine with one membership, by whatever key it
 // asks.
-func (g *gate) machine(member tag, q *query) tag {
-	return g.tags.of("machine", append(member[:], q.sent.canonical()...))
+func (g *gate) machine(member tag, q *query) tag { return g.tags.machine(member, q.sent) }
+
+func (t tagger) machine(member tag, sent metadata) tag {
+	return t.of("machine", append(member[:], sent.canonical()...))
 }
 
 func (g *gate) markRefused(ctx context.Context, machine tag) error {

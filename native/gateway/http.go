@@ -244,7 +244,7 @@ func failureOf(err error) failure {
 		return rateLimited(limited.retryAfter)
 	case errors.As(err, &busy):
 		return unavailableFailure(busy.retryAfter)
-	case errors.As(err, &up) && up.refused:
+	case errors.As(err, &up) && up.reason.refused():
 		return failure{Status: http.StatusBadGateway, Code: "upstream_refused", Message: "The license server can't check licenses until its operator has acted; this says nothing about your license"}
 	case errors.As(err, &up):
 		return unavailableFailure(max(up.retryAfter, 2*time.Second))

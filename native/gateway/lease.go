@@ -158,15 +158,6 @@ func (l *leases) sign(m *membership, q *query, now time.Time) (string, error) {
 	return signed.CompactSerialize()
 }
 
-// end is when the right to use ends, as far as it is known: its expiry, or the
-// end of a period that is not to be renewed.
-func (m *membership) end() *int64 {
-	if m.expiresAt == nil && (m.cancelAtPeriodEnd || m.status == "canceling") {
-		return m.periodEnd
-	}
-	return m.expiresAt
-}
-
 // serveKeys publishes the keys, so that other software can check leases too.
 func (l *leases) serveKeys(w http.ResponseWriter) {
 	keys := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}

@@ -2,12 +2,10 @@ package main
 
 import (
 	"errors"
-	"math"
+	"fmt"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // membership is what the gateway keeps of a membership: no customer's name,
@@ -25,132 +23,224 @@ type membership struct {
 	expiresAt         *int64
 	periodStart       *int64
 	periodEnd         *int64
+	doubt             doubt
 }
 
-// wireMembership reads both shapes of Whop's Current API, with and without a
-// pinned Api-Version-Date.
-type wireMembership struct {
-	ID                 string    `json:"id"`
-	LicenseKey         string    `json:"license_key"` // null reads as none
-	Status             string    `json:"status"`
-	Metadata           metadata  `json:"metadata"`
-	Product            reference `json:"product"`
-	ProductID          string    `json:"product_id"`
-	Plan               reference `json:"plan"`
-	PlanID             string    `json:"plan_id"`
-	ManageURL          *string   `json:"manage_url"`
-	CancelAtPeriodEnd  bool      `json:"cancel_at_period_end"`
-	Quantity           *int64    `json:"quantity"`
-	CreatedAt          unixTime  `json:"created_at"`
-	ExpiresAt          unixTime  `json:"expires_at"`
-	RenewalPeriodStart unixTime  `json:"renewal_period_start"`
-	RenewalPeriodEnd   unixTime  `json:"renewal_period_end"`
-	CurrentPeriodStart unixTime  `json:"current_period_start"`
-	CurrentPeriodEnd   unixTime  `json:"current_period_end"`
+// doubt says which of the members that bound the right to use are absent or
+// can't be read.
+type doubt struct{ cancel, expiry, periodEnd bool }
+
+// ended is an end that has passed, whatever the time.
+const ended = 0
+
+// end is when the right to use ends, as far as it is known: its expiry, or the
+// end of a period that is not, or not surely, to be renewed. Where there is an
+// end that can't be read, it is taken to have passed.
+func (m *membership) end() *int64 {
+	ends := m.cancelAtPeriodEnd || m.status == "canceling" || m.doubt.expiry
+	switch {
+	case m.expiresAt != nil:
+		return m.expiresAt
+	case !ends && !m.doubt.cancel:
+		return nil
+	case m.periodEnd != nil:
+		return m.periodEnd
+	case ends || m.doubt.periodEnd:
+		return new(int64(ended))
+	default:
+		return nil // there is no period that could end
+	}
 }
+
+// oddity is a member that only decorates and was left out because it can't be
+// read.
+type oddity struct{ member, kind string }
+
+// memberNames are the members that are read, by all the names that they have in
+// Whop's versions.
+var memberNames = []string{
+	"id", "license_key", "status", "metadata", "product", "product_id",
+	"cancel_at_period_end", "expires_at", "renewal_period_end", "current_period_end",
+	"plan", "plan_id", "variant", "variant_id", "manage_url", "quantity",
+	"created_at", "renewal_period_start", "current_period_start",
+}
+
+// deciding are those of them that decide whether, for whom and how long a
+// license is good.
+var deciding = memberNames[:10]
 
 // parseMembership reads the body of a look-up by license key or membership id
-// that succeeded. An error means that the answer can't be trusted, not that the
-// license is bad.
-func parseMembership(body []byte, asked string) (*membership, error) {
-	var w wireMembership
-	if err := json.Unmarshal(body, &w); err != nil {
-		return nil, errors.New("not a membership in JSON") // the cause could quote personal data
+// that succeeded, in any of Whop's shapes. It is strict about what decides and
+// lenient about the rest. An error means that the answer can't be trusted, not
+// that the license is bad.
+func parseMembership(body []byte, asked string) (*membership, []oddity, error) {
+	w, err := readMembers(body, memberNames...)
+	if err != nil {
+		return nil, nil, err
 	}
-	if !isMembershipID(w.ID) || len(w.ID) > 100 || strings.Trim(w.ID, idCharacters) != "" {
-		return nil, errors.New("no membership id")
-	}
-	if isMembershipID(asked) && w.ID != asked || !isMembershipID(asked) && w.LicenseKey != "" && !strings.EqualFold(w.LicenseKey, asked) {
-		return nil, errors.New("another membership than was asked for")
-	}
-	m := &membership{
-		id:                w.ID,
-		product:           first(w.ProductID, string(w.Product)),
-		status:            w.Status,
-		metadata:          w.Metadata,
-		manageURL:         w.ManageURL,
-		cancelAtPeriodEnd: w.CancelAtPeriodEnd,
-		quantity:          1, // what v2 says of a membership; the Current API has no such member
-		createdAt:         w.CreatedAt.seconds,
-		expiresAt:         w.ExpiresAt.seconds,
-		periodStart:       first(w.RenewalPeriodStart, w.CurrentPeriodStart).seconds,
-		periodEnd:         first(w.RenewalPeriodEnd, w.CurrentPeriodEnd).seconds,
-	}
-	if plan := first(w.PlanID, string(w.Plan)); plan != "" {
-		m.plan = &plan
-	}
-	if w.Quantity != nil {
-		m.quantity = *w.Quantity
-	}
-	if m.product == "" {
-		return nil, errors.New("no product id")
-	}
-	if m.status == "" {
-		return nil, errors.New("no status")
-	}
-	return m, nil
-}
-
-// isMembershipID reports whether Whop would take text for a membership's id
-// rather than a license key.
-func isMembershipID(text string) bool {
-	return strings.HasPrefix(text, "mem_") && len(text) > len("mem_")
-}
-
-const idCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-
-func first[T comparable](a, b T) T {
-	var none T
-	if a != none {
-		return a
-	}
-	return b
-}
-
-// reference is the id of another object, given bare or as an object that has it.
-type reference string
-
-func (r *reference) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	if dec.PeekKind() != '{' {
-		return json.UnmarshalDecode(dec, (*string)(r))
-	}
-	var object struct {
-		ID string `json:"id"`
-	}
-	err := json.UnmarshalDecode(dec, &object)
-	*r = reference(object.ID)
-	return err
-}
-
-// unixTime is a time given as ISO 8601, in Unix seconds, or null.
-type unixTime struct{ seconds *int64 }
-
-func (t *unixTime) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
-	switch dec.PeekKind() {
-	case 'n':
-		_, err := dec.ReadToken()
-		return err
-	case '"':
-		var text string
-		if err := json.UnmarshalDecode(dec, &text); err != nil {
-			return err
+	for _, name := range deciding {
+		if w[name].twice {
+			return nil, nil, unusable(name, w[name])
 		}
-		at, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return err
-		}
-		seconds := at.Unix()
-		t.seconds = &seconds
-		return nil
 	}
-	var number float64
-	if err := json.UnmarshalDecode(dec, &number); err != nil {
-		return err
+	m := &membership{}
+	if m.id, err = readIdentity(w, asked); err != nil {
+		return nil, nil, err
 	}
-	if number < 0 || number > 1<<40 {
-		return errors.New("a time out of range")
+	if m.product, err = readProduct(w); err != nil {
+		return nil, nil, err
 	}
-	seconds := int64(math.Floor(number))
-	t.seconds = &seconds
-	return nil
+	var ok bool
+	if m.status, ok = readText(w["status"].raw); !ok || m.status == "" {
+		return nil, nil, unusable("status", w["status"])
+	}
+	if m.metadata, err = readMetadata(w["metadata"]); err != nil {
+		return nil, nil, err
+	}
+	odd := append(m.readTerm(w), m.readDecoration(w)...)
+	return m, odd, nil
 }
+
+// readIdentity reads the membership's id, and makes sure that the answer is
+// about the membership that was asked for.
+func readIdentity(w map[string]member, asked string) (string, error) {
+	id, ok := readText(w["id"].raw)
+	if !ok {
+		return "", unusable("id", w["id"])
+	}
+	if !isMembershipID(id) || !isID(id) {
+		return "", errors.New("the member id is not a membership's")
+	}
+	if w["license_key"].raw == nil {
+		return "", unusable("license_key", w["license_key"])
+	}
+	key, ok := readText(w["license_key"].raw)
+	if !ok && w["license_key"].given() {
+		return "", unusable("license_key", w["license_key"])
+	}
+	if isMembershipID(asked) && id != asked || !isMembershipID(asked) && key != "" && !strings.EqualFold(key, asked) {
+		return "", errors.New("another membership than was asked for")
+	}
+	return id, nil
+}
+
+func readProduct(w map[string]member) (product string, err error) {
+	for _, name := range []string{"product_id", "product"} {
+		if !w[name].given() {
+			continue
+		}
+		id, ok := readReference(w[name])
+		switch {
+		case !ok && (name == "product_id" || w[name].raw.Kind() != '{'):
+			return "", unusable(name, w[name])
+		case ok && product != "" && id != product:
+			return "", errors.New("the members product_id and product differ")
+		case ok:
+			product = id
+		}
+	}
+	if product == "" {
+		return "", errors.New("neither the member product nor product_id holds an id")
+	}
+	return product, nil
+}
+
+// readMetadata reads what binds a license. That there is nothing stored is said
+// by null or {}; an absent member says nothing.
+func readMetadata(w member) (m metadata, err error) {
+	switch w.kind() {
+	case "null":
+		return nil, nil
+	case "object":
+		if err := json.Unmarshal(w.raw, &m); err != nil {
+			return nil, errors.New("the member metadata holds a name twice, or text that is not Unicode")
+		}
+		return m, nil
+	default:
+		return nil, unusable("metadata", w)
+	}
+}
+
+// readTerm reads what bounds the right to use. Whatever can't be read is in
+// doubt, so that a lease ends sooner.
+func (m *membership) readTerm(w map[string]member) (odd []oddity) {
+	read := func(name string) (seconds *int64, unreadable bool) {
+		if !w[name].given() {
+			return nil, false
+		}
+		seconds, ok := readTime(w[name])
+		if !ok {
+			odd = append(odd, oddity{name, w[name].kind()})
+		}
+		return seconds, !ok
+	}
+	switch w["cancel_at_period_end"].raw.Kind() {
+	case 't':
+		m.cancelAtPeriodEnd = true
+	case 'f':
+	default:
+		m.doubt.cancel = true
+		odd = append(odd, oddity{"cancel_at_period_end", w["cancel_at_period_end"].kind()})
+	}
+	m.expiresAt, m.doubt.expiry = read("expires_at")
+	legacy, noLegacy := read("renewal_period_end")
+	current, noCurrent := read("current_period_end")
+	m.periodEnd = legacy
+	if legacy == nil || current != nil && *current < *legacy {
+		m.periodEnd = current
+	}
+	absent := w["renewal_period_end"].raw == nil && w["current_period_end"].raw == nil
+	m.doubt.periodEnd = m.periodEnd == nil && (absent || noLegacy || noCurrent)
+	return odd
+}
+
+// readDecoration reads what an app may show, and decides nothing.
+func (m *membership) readDecoration(w map[string]member) (odd []oddity) {
+	leave := func(name string) { odd = append(odd, oddity{name, w[name].kind()}) }
+	for _, name := range []string{"plan_id", "plan", "variant_id", "variant"} {
+		if !w[name].given() || m.plan != nil {
+			continue
+		}
+		if id, ok := readReference(w[name]); ok {
+			m.plan = &id
+		} else {
+			leave(name)
+		}
+	}
+	if url := w["manage_url"]; url.given() {
+		if text, ok := readText(url.raw); ok && !url.twice {
+			m.manageURL = &text
+		} else {
+			leave("manage_url")
+		}
+	}
+	m.quantity = 1 // what v2 says of a membership; the Current API has no such member
+	if quantity := w["quantity"]; quantity.given() {
+		var n int64
+		if quantity.raw.Kind() == '0' && !quantity.twice && json.Unmarshal(quantity.raw, &n) == nil {
+			m.quantity = n
+		} else {
+			leave("quantity")
+		}
+	}
+	moment := func(names ...string) (seconds *int64) {
+		for _, name := range names {
+			if !w[name].given() || seconds != nil {
+				continue
+			}
+			var ok bool
+			if seconds, ok = readTime(w[name]); !ok {
+				leave(name)
+			}
+		}
+		return seconds
+	}
+	m.createdAt = moment("created_at")
+	m.periodStart = moment("renewal_period_start", "current_period_start")
+	return odd
+}
+
+// documentedStatuses are what Whop calls the states of a membership. It may add others.
+var documentedStatuses = []string{"trialing", "active", "past_due", "completed", "canceling", "canceled", "expired", "unresolved", "drafted"}
+
+func (o oddity) String() string { return fmt.Sprintf("%s (%s)", o.member, o.kind) }

@@ -30,6 +30,11 @@ func (v *value) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 		return json.UnmarshalDecode(dec, &v.text)
 	}
 	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	raw = raw.Clone()
+	err = raw.Compact()
 	v.text = string(raw)
 	return err
 }
@@ -51,6 +56,9 @@ func (v value) sendable() bool {
 	n, err := strconv.ParseInt(v.text, 10, 64)
 	return err == nil && n >= -1<<53 && n <= 1<<53 && strconv.FormatInt(n, 10) == v.text
 }
+
+// empty reports whether v holds nothing, and so no machine: null or "".
+func (v value) empty() bool { return v.text == "" || v.text == "null" && !v.string }
 
 // canonical returns the same bytes for the same metadata.
 func (m metadata) canonical() []byte {
@@ -127,22 +135,16 @@ func (r bindingRules) compare(stored, sent metadata) (match, metadata) {
 	// A stored name that no slot of this app could have is a binding by other
 	// means. Taking it for the seller's own would let anyone who chooses other
 	// names bind a license again.
-	ours := make(map[string]bool, len(sent)*r.maxMachines)
-	for name := range sent {
-		for slot := 1; slot <= r.maxMachines; slot++ {
-			ours[slotName(name, slot)] = true
-		}
-	}
-	for name := range stored {
-		if !ours[name] && !r.sellerNames[name] {
-			return differs, nil
-		}
+	if len(r.foreign(stored, sent)) > 0 {
+		return differs, nil
 	}
 	for slot := 1; slot <= r.maxMachines; slot++ {
 		if slotEmpty(stored, sent, slot) {
 			whole := make(metadata, len(stored)+len(sent))
 			for name, v := range stored {
-				whole[name] = v
+				if v.text != "null" || v.string {
+					whole[name] = v
+				}
 			}
 			for name, v := range sent {
 				whole[slotName(name, slot)] = v
@@ -167,7 +169,7 @@ func slotHolds(stored, sent metadata, slot int) bool {
 
 func slotEmpty(stored, sent metadata, slot int) bool {
 	for name := range sent {
-		if _, taken := stored[slotName(name, slot)]; taken {
+		if v, taken := stored[slotName(name, slot)]; taken && !v.empty() {
 			return false
 		}
 	}

@@ -49,6 +49,13 @@ func TestCompare(t *testing.T) {
 		{"fewer machines than before", 1, `{"HWID":"a","HWID_2":"b"}`, `{"HWID":"b"}`, differs, ``},
 		{"fewer machines, the first", 1, `{"HWID":"a","HWID_2":"b"}`, `{"HWID":"a"}`, matches, ``},
 		{"values of two machines", 2, `{"HWID":"a","DISK":"b","HWID_2":"c","DISK_2":"d"}`, `{"HWID":"a","DISK":"d"}`, differs, ``},
+		{"null is an empty place", 1, `{"HWID":null}`, `{"HWID":"a"}`, free, `{"HWID":"a"}`},
+		{"no text is an empty place", 1, `{"HWID":"","note":"x"}`, `{"HWID":"a"}`, free, `{"HWID":"a","note":"x"}`},
+		{"the first place is emptied", 2, `{"HWID":null,"HWID_2":"b"}`, `{"HWID":"c"}`, free, `{"HWID":"c","HWID_2":"b"}`},
+		{"another app's place is empty", 1, `{"machine_id":null,"other":""}`, `{"HWID":"a"}`, free, `{"HWID":"a","other":""}`},
+		{"the text null is none", 1, `{"HWID":"null"}`, `{"HWID":"a"}`, differs, ``},
+		{"false is none", 1, `{"HWID":false}`, `{"HWID":"a"}`, differs, ``},
+		{"nothing is stored for a part", 1, `{"HWID":"a","DISK":null}`, `{"HWID":"a","DISK":"b"}`, differs, ``},
 		{"another name with room", 3, `{"HWID":"a"}`, `{"X":"y"}`, differs, ``},
 		{"a place's name with room", 3, `{"HWID":"a"}`, `{"HWID_2":"y"}`, differs, ``},
 	} {
@@ -126,8 +133,12 @@ func FuzzCompare(f *testing.F) {
 		require.NoError(t, json.Unmarshal(whole.canonical(), &back))
 		require.Equal(t, whole, back)
 		for name, v := range stored {
-			require.Equal(t, v, whole[name], "what was stored is kept")
+			if !v.empty() {
+				require.Equal(t, v, whole[name], "what was stored is kept")
+			}
 		}
+		require.False(t, r.namesDiffer(stored, sent) && r.namesDiffer(back, sent))
+		require.Empty(t, r.alterations(back, whole, sent), "it is stored as it was written")
 		again, _ := r.compare(back, sent)
 		require.Equal(t, matches, again)
 	})

@@ -35,7 +35,7 @@ func newMetrics() *metrics {
 		duration:    prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Name: "validation_seconds", Help: "Time to answer a validation.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
 		cacheUse:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "cache_total", Help: "Validations answered from the cache (hit) or not (miss)."}, []string{"result"}),
 		upstreamAsk: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Name: "upstream_seconds", Help: "Calls to Whop by operation and result; calls that were held back take no time.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"operation", "result"}),
-		bindings:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "bindings_total", Help: "First uses: bound, refused (no lock to be had), lost (Whop did not store it)."}, []string{"result"}),
+		bindings:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "bindings_total", Help: "First uses: bound, refused (no lock to be had), lost (Whop did not store it), altered (Whop stored it in another form)."}, []string{"result"}),
 		webhooks:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "webhooks_total", Help: "Webhooks: applied, ignored, repeated, refused, failed."}, []string{"result"}),
 		circuit:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "circuit_open", Help: "1 while Whop is not asked because it was failing."}),
 		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis answers; absent a Redis, 0."}),

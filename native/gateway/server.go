@@ -41,6 +41,7 @@ type gateway struct {
 func newGateway(s *settings, log *slog.Logger) *gateway {
 	g := &gateway{settings: s, metrics: newMetrics(), log: log}
 	tags := newTagger(s.apiKey)
+	notices := newNotices(tags, log)
 	var b budget = unlimited{}
 	if s.UpstreamBudget > 0 {
 		b = newLocalBudget(s.UpstreamBudget)
@@ -58,9 +59,11 @@ func newGateway(s *settings, log *slog.Logger) *gateway {
 		exclusion: alone{},
 		bindTime:  bindTime(s.UpstreamTimeout),
 		lockTime:  lockTime(s.UpstreamTimeout),
+		notices:   notices,
 		metrics:   g.metrics,
 		log:       log,
 	}
+	g.gate.altered, _ = lru.New[tag, tag](maxCached)
 	g.gate.refused, _ = lru.New[tag, struct{}](maxCached)
 	if s.redis != nil {
 		g.store = newStore(s.redis, tags, g.metrics, log)
@@ -70,7 +73,7 @@ func newGateway(s *settings, log *slog.Logger) *gateway {
 			b = newSharedBudget(g.store, s.UpstreamBudget)
 		}
 	}
-	g.gate.whop = newWhop(s, tags, b, g.metrics, log)
+	g.gate.whop = newWhop(s, tags, b, notices, g.metrics, log)
 	g.api = newAPI(s, g.gate, g.metrics, log)
 	return g
 }

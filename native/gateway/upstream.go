@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
-	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -20,9 +18,11 @@ import (
 	"github.com/valyala/fasthttp/fasthttpproxy"
 	"golang.org/x/net/http/httpproxy"
 
-	"github.com/whop-license/whop-license/shared/license"
 	"github.com/whop-license/whop-license/shared/version"
 )
+
+// versionHeader names the version of Whop's API that an answer's shape is of.
+const versionHeader = "Api-Version-Date"
 
 // maxUpstreamBody is far above any membership: 50 metadata values of 500
 // characters are under 64 KiB.
@@ -36,30 +36,6 @@ const (
 	opWrite  operation = "write"
 )
 
-// errUnknown says that Whop has no such membership. It is an answer; every
-// other error of the upstream is the lack of one.
-var errUnknown = errors.New("no such membership")
-
-// upstreamError is the lack of an answer from Whop.
-type upstreamError struct {
-	// refused is the seller's fault (a wrong API key, a missing permission, a
-	// wrong setting): asking again does not help until the seller has acted.
-	refused    bool
-	reason     string        // a short, stable name for metrics
-	retryAfter time.Duration // how long to leave Whop alone, where known
-	err        error
-}
-
-func (e *upstreamError) Error() string { return "whop: " + e.reason + ": " + e.err.Error() }
-func (e *upstreamError) Unwrap() error { return e.err }
-
-// passing reports whether the same call may succeed at once.
-func (e *upstreamError) passing() bool { return !e.refused && e.retryAfter == 0 }
-
-func unavailable(reason string, err error) *upstreamError {
-	return &upstreamError{reason: reason, err: err}
-}
-
 // whop speaks the Current API of Whop with the seller's API key.
 type whop struct {
 	base    string // the URL, without a slash at its end
@@ -70,19 +46,27 @@ type whop struct {
 	budget  budget
 	circuit *circuit
 	pauses  map[operation]*pause
+	reach   map[operation]*reach
+	secrets []string // beside the license key, what no log may hold
+	notices *notices
 	metrics *metrics
 	log     *slog.Logger
 }
 
-func newWhop(s *settings, tags tagger, b budget, m *metrics, log *slog.Logger) *whop {
-	w := &whop{
-		base:    s.upstream.String(),
-		headers: map[string]string{"Authorization": "Bearer " + s.apiKey, "Accept": "application/json"},
+func newWhop(s *settings, tags tagger, b budget, n *notices, m *metrics, log *slog.Logger) *whop {
+	return &whop{
+		base: s.upstream.String(),
+		// Without a version the API key's own would count, which is the latest of the
+		// day it was made.
+		headers: map[string]string{"Authorization": "Bearer " + s.apiKey, "Accept": "application/json", versionHeader: s.APIVersionDate},
 		timeout: s.UpstreamTimeout,
 		tags:    tags,
 		budget:  b,
 		circuit: newCircuit(m, log),
 		pauses:  map[operation]*pause{opLookUp: {}, opWrite: {}},
+		reach:   map[operation]*reach{opLookUp: {}, opWrite: {}},
+		secrets: []string{s.apiKey},
+		notices: n,
 		metrics: m,
 		log:     log,
 		// Every uncached validation is a call to Whop. This client makes one for
@@ -104,10 +88,6 @@ func newWhop(s *settings, tags tagger, b budget, m *metrics, log *slog.Logger) *
 			SecureErrorLogMessage:     true,
 		},
 	}
-	if s.APIVersionDate != "" {
-		w.headers["Api-Version-Date"] = s.APIVersionDate
-	}
-	return w
 }
 
 // dialer connects directly, or through the proxy that the environment names
@@ -165,7 +145,7 @@ func (w *whop) call(ctx context.Context, op operation, id string, body []byte, i
 	pause, member := w.pauses[op], w.tags.of("call", []byte(id))
 	if wait := pause.remaining(member, time.Now()); wait > 0 {
 		w.metrics.upstream(op, "paused", 0)
-		return nil, &upstreamError{reason: "paused", retryAfter: wait, err: errors.New("asked to be left alone")}
+		return nil, &upstreamError{reason: reasonPaused, retryAfter: wait, err: errors.New("asked to be left alone")}
 	}
 	if err := w.circuit.open(); err != nil { // before it costs anything of the quota
 		return nil, err
@@ -185,15 +165,16 @@ func (w *whop) call(ctx context.Context, op operation, id string, body []byte, i
 		return m, err
 	})
 	var up *upstreamError
-	if errors.As(err, &up) && up.reason == "rate_limited" {
+	if errors.As(err, &up) && up.reason == reasonRateLimited {
 		pause.begin(member, time.Now(), up.retryAfter)
 	}
-	w.logFailure(ctx, op, id, err)
+	w.report(op, id, w.reach[op].of(member, err, time.Now()), err)
 	return m, err
 }
 
 // exchange sends one request and reads its answer. A look-up returns the
-// membership; a write's own answer is not read, as a look-up follows.
+// membership; of a write's own answer no more is read than whether it is Whop's,
+// as a look-up follows.
 func (w *whop) exchange(op operation, id string, body []byte, idempotencyKey string, deadline time.Time) (*membership, error) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
@@ -214,91 +195,34 @@ func (w *whop) exchange(op operation, id string, body []byte, idempotencyKey str
 	status := resp.StatusCode()
 	switch {
 	case status == http.StatusOK && op == opLookUp:
-		m, err := parseMembership(resp.Body(), id)
+		m, odd, err := parseMembership(resp.Body(), id)
 		if err != nil {
-			return nil, unavailable("bad_answer", err)
+			return nil, unavailable(reasonBadAnswer, err)
 		}
+		w.reportOdd(odd)
 		return m, nil
 	case status/100 == 2 && op == opWrite:
+		if len(resp.Body()) > 0 && jsontext.Value(resp.Body()).Kind() != '{' {
+			return nil, unavailable(reasonBadAnswer, fmt.Errorf("status %d with a body that is not Whop's", status))
+		}
 		return nil, nil
 	}
-	return nil, readFailure(status, string(resp.Header.Peek("Retry-After")), resp.Body())
-}
-
-// readFailure turns an answer that is no success into an error.
-func readFailure(code int, after string, body []byte) error {
-	status := fmt.Errorf("status %d", code)
-	switch {
-	case code == http.StatusNotFound:
-		if !isErrorObject(body) {
-			return unavailable("bad_answer", errors.New("a 404 that is not Whop's"))
-		}
-		return errUnknown
-	case code == http.StatusUnauthorized:
-		return &upstreamError{refused: true, reason: "unauthorized", err: status}
-	case code == http.StatusForbidden:
-		return &upstreamError{refused: true, reason: "forbidden", err: status}
-	case code == http.StatusTooManyRequests:
-		return &upstreamError{reason: "rate_limited", retryAfter: retryAfter(after, body), err: status}
-	case code == http.StatusRequestTimeout:
-		return unavailable("unanswered", status)
-	case code/100 == 5:
-		e := unavailable("failing", status)
-		// By what stands between, which did not get Whop's own answer. Above 520 are
-		// those of Cloudflare.
-		if code == http.StatusBadGateway || code == http.StatusGatewayTimeout || code >= 520 {
-			e.reason = "unanswered"
-		}
-		if after != "" {
-			e.retryAfter = retryAfter(after, nil)
-		}
-		return e
-	case code/100 == 4:
-		return &upstreamError{refused: true, reason: "bad_request", err: status}
-	default:
-		return unavailable("bad_answer", status)
+	err := readFailure(status, string(resp.Header.Peek("Retry-After")), resp.Body(), append([]string{id, url.PathEscape(id)}, w.secrets...)...)
+	if op == opWrite && errors.Is(err, errUnknown) {
+		return nil, unavailable(reasonUnknownToWrite, err)
 	}
+	return nil, err
 }
 
-// isErrorObject reports whether a body is one of the shapes in which Whop gives
-// errors, so that a proxy's 404 page is not taken for an unknown license.
-func isErrorObject(body []byte) bool {
-	var shape struct {
-		Error   jsontext.Value `json:"error"`
-		Message jsontext.Value `json:"message"`
-	}
-	given := func(v jsontext.Value) bool { return v != nil && v.Kind() != 'n' }
-	return json.Unmarshal(body, &shape) == nil && (given(shape.Error) || given(shape.Message))
-}
-
-var tryAgainIn = regexp.MustCompile(`(?i)try again in (\d{1,4}) ?s`)
-
-// retryAfter reads how long Whop wants to be left alone from its header or from
-// its message ("Try again in 12 seconds."), between 1 s and 2 min.
-func retryAfter(header string, body []byte) time.Duration {
-	wait := 10 * time.Second
-	if header != "" {
-		if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-			wait = time.Duration(seconds) * time.Second
-		} else if at, err := http.ParseTime(header); err == nil {
-			wait = time.Until(at)
-		}
-	} else if found := tryAgainIn.FindSubmatch(body); found != nil {
-		seconds, _ := strconv.Atoi(string(found[1]))
-		wait = time.Duration(seconds) * time.Second
-	}
-	return min(max(wait, time.Second), 2*time.Minute)
-}
-
-func transportReason(err error) string {
+func transportReason(err error) reason {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		return "bad_answer"
+		return reasonBadAnswer
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
+		return reasonTimeout
 	default:
-		return "unreachable"
+		return reasonUnreachable
 	}
 }
 
@@ -334,30 +258,8 @@ func resultName(err error) string {
 	case errors.Is(err, errUnknown):
 		return "unknown"
 	case errors.As(err, &up):
-		return up.reason
+		return string(up.reason)
 	default:
 		return "error"
 	}
-}
-
-// logFailure says on the seller's side what customers are not told.
-func (w *whop) logFailure(ctx context.Context, op operation, id string, err error) {
-	var up *upstreamError
-	if !errors.As(err, &up) {
-		return
-	}
-	level, msg := slog.LevelWarn, "Whop did not answer"
-	switch {
-	case up.reason == "unauthorized":
-		level, msg = slog.LevelError, "Whop refuses the API key: it is wrong or was revoked; set WHOP_API_KEY to a valid one"
-	case up.reason == "forbidden" && op == opLookUp:
-		level, msg = slog.LevelError, "Whop refuses a look-up: give the API key the permissions member:basic:read and member:email:read"
-	case up.reason == "forbidden":
-		level, msg = slog.LevelError, "Whop refuses to bind a license: give the API key the permission member:manage"
-	case up.reason == "bad_request":
-		level, msg = slog.LevelError, "Whop refuses the request itself; check --api-version-date and --upstream-url"
-	case up.retryAfter > 0:
-		msg = "Whop is not asked for now"
-	}
-	w.log.Log(ctx, level, msg, "operation", op, "reason", up.reason, "key", license.ShortenKey(id), "error", up.err.Error())
 }

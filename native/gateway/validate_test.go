@@ -69,7 +69,6 @@ func TestRefusals(t *testing.T) {
 		"expired":    {"status": "expired"},
 		"unresolved": {"status": "unresolved"},
 		"drafted":    {"status": "drafted"},
-		"unheard":    {"fault": "status-unknown"},
 		"other":      {"product": "prod_other"},
 		"lowercase":  {"metadata": fields{"hwid": machine(1)}},
 		"foreign":    {"metadata": fields{"note": "vip"}},
@@ -80,7 +79,7 @@ func TestRefusals(t *testing.T) {
 	}
 	sim := startSim(t, all)
 	g := startGateway(t, sim)
-	for _, name := range []string{"canceled", "expired", "unresolved", "drafted", "unheard"} {
+	for _, name := range []string{"canceled", "expired", "unresolved", "drafted"} {
 		assertRefused(t, g.validate(testKey(name), machine(1)), 403, "license_inactive")
 	}
 	for _, name := range []string{"lowercase", "foreign"} {

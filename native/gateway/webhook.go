@@ -9,10 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	lru "github.com/hashicorp/golang-lru/v2"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
-	"golang.org/x/time/rate"
 
 	"github.com/whop-license/whop-license/shared/license"
 )
@@ -32,7 +30,6 @@ type webhooks struct {
 	gate      *gate
 	verifiers []*standardwebhooks.Webhook
 	seen      *lru.Cache[string, struct{}]
-	unsigned  rate.Sometimes // anyone can send such
 	metrics   *metrics
 	log       *slog.Logger
 }
@@ -40,7 +37,7 @@ type webhooks struct {
 // newWebhooks reads the secret in both encodings that are in use: the key
 // itself as text, and "whsec_" before the key in base64.
 func newWebhooks(secret string, g *gate, m *metrics, log *slog.Logger) *webhooks {
-	h := &webhooks{gate: g, metrics: m, log: log, unsigned: rate.Sometimes{Interval: time.Minute}}
+	h := &webhooks{gate: g, metrics: m, log: log}
 	h.seen, _ = lru.New[string, struct{}](rememberedWebhooks)
 	keys := [][]byte{[]byte(secret)}
 	if key := encodedKey(secret); key != nil {
@@ -81,41 +78,31 @@ func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, 
 		return "refused", &failure{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
 	}
 	if !h.signed(body, r.Header) {
-		h.unsigned.Do(func() {
-			h.log.Warn("a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
-		})
+		h.gate.notices.general(slog.LevelWarn, generalNotice, "", "a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
 		return "refused", &failure{Status: http.StatusUnauthorized, Code: "bad_signature", Message: "The signature is missing, wrong or too old"}
 	}
 	id := r.Header.Get(standardwebhooks.HeaderWebhookID)
 	if h.seen.Contains(id) {
 		return "repeated", nil
 	}
-	var event struct {
-		Type   string `json:"type"`
-		Action string `json:"action"` // the name of type in older versions
-		Data   struct {
-			ID string `json:"id"`
-		} `json:"data"`
+	e, err := readEvent(body)
+	if err != nil {
+		return "refused", &failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: "This can't be used: " + err.Error()}
 	}
-	if err := json.Unmarshal(body, &event); err != nil {
-		return "refused", &failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: "The body is not an event in JSON"}
-	}
-	kind := first(event.Type, event.Action)
-	if !strings.HasPrefix(kind, "membership.") && !strings.HasPrefix(kind, "membership_") {
+	if len(e.memberships) == 0 {
 		h.seen.Add(id, struct{}{})
 		return "ignored", nil
 	}
-	if event.Data.ID == "" {
-		return "refused", &failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: "The event names no membership"}
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), webhookTime)
 	defer cancel()
-	if err := h.gate.forget(ctx, h.gate.tags.of("membership", []byte(event.Data.ID))); err != nil {
-		h.log.Warn("other gateways could not be told of a webhook; Whop is asked to send it again", "error", err.Error())
-		return "failed", &failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Send this again", retryAfter: 5 * time.Second}
+	for _, m := range e.memberships {
+		if err := h.gate.forget(ctx, h.gate.tags.of("membership", []byte(m))); err != nil {
+			h.log.Warn("other gateways could not be told of a webhook; Whop is asked to send it again", "error", err.Error())
+			return "failed", &failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Send this again", retryAfter: 5 * time.Second}
+		}
 	}
 	h.seen.Add(id, struct{}{})
-	h.log.Info("a membership changed", "membership", license.ShortenKey(event.Data.ID), "type", kind)
+	h.log.Info("a membership changed", "membership", license.ShortenKey(e.memberships[0]), "type", fit(e.kind, maxNameShown))
 	return "applied", nil
 }
 

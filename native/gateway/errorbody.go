@@ -1,0 +1,216 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// readFailure turns an answer that is no success into an error. The secrets,
+// such as the license key that was asked about, are kept out of what is logged.
+func readFailure(code int, after string, body []byte, secrets ...string) error {
+	said, whops := readErrorBody(body)
+	e := &upstreamError{err: fmt.Errorf("status %d", code), said: scrub(said.text(), secrets...)}
+	bare := len(body) == 0 && (code == http.StatusUnauthorized || code == http.StatusForbidden)
+	switch {
+	case code == http.StatusTooManyRequests:
+		e.reason, e.retryAfter = reasonRateLimited, retryAfter(after, body)
+	case code == http.StatusRequestTimeout:
+		e.reason = reasonUnanswered
+	case code/100 == 5:
+		e.reason = reasonFailing
+		// By what stands between, which did not get Whop's own answer. Above 520 are
+		// those of Cloudflare.
+		if !whops || code == http.StatusBadGateway || code == http.StatusGatewayTimeout || code >= 520 {
+			e.reason = reasonUnanswered
+		}
+		if after != "" {
+			e.retryAfter = retryAfter(after, nil)
+		}
+	case code/100 != 4:
+		e.reason = reasonBadAnswer
+	case !whops && !bare:
+		e.reason, e.err = reasonBadAnswer, fmt.Errorf("status %d with a body that is not Whop's; a firewall or a proxy on the way may have answered", code)
+	case code == http.StatusNotFound:
+		if said.aboutMembership(secrets) {
+			return errUnknown
+		}
+		e.reason = reasonOtherNotFound
+	case code == http.StatusUnauthorized:
+		e.reason = reasonUnauthorized
+	case code == http.StatusForbidden:
+		e.reason = reasonForbidden
+	default:
+		e.reason = reasonBadRequest
+		if versions := said.versions(body, secrets); code == http.StatusBadRequest && versions != nil {
+			e.reason, e.versions = reasonBadVersion, versions
+		}
+	}
+	return e
+}
+
+// errorBody is what Whop says went wrong.
+type errorBody struct{ kind, message string }
+
+// maxErrorText is how much of Whop's own message is looked at.
+const maxErrorText = 4 << 10
+
+// readErrorBody reads the shapes in which Whop gives errors, and reports
+// whether the body has one of them, so that a proxy's page is not taken for
+// Whop's word.
+func readErrorBody(body []byte) (said errorBody, ok bool) {
+	w, err := readMembers(body, "error", "message")
+	if err != nil || w["error"].twice || w["message"].twice || !w["error"].given() && !w["message"].given() {
+		return said, false
+	}
+	said.message, _ = readText(w["message"].raw)
+	switch w["error"].raw.Kind() {
+	case '"':
+		text, _ := readText(w["error"].raw)
+		said.message = first(said.message, text)
+	case '{':
+		detail, err := readMembers(w["error"].raw, "type", "code", "message")
+		if err != nil {
+			break
+		}
+		kind, _ := readText(detail["type"].raw)
+		code, _ := readText(detail["code"].raw)
+		message, _ := readText(detail["message"].raw)
+		said.kind, said.message = first(kind, code), first(message, said.message)
+	}
+	said.kind, said.message = beginning(said.kind), beginning(said.message)
+	return said, true
+}
+
+// beginning cuts a text after a word, so that nothing of what must not be logged
+// is left of a word that was cut.
+func beginning(text string) string {
+	if len(text) <= maxErrorText {
+		return text
+	}
+	text = text[:maxErrorText]
+	return text[:max(0, strings.LastIndexAny(text, " \t\n"))]
+}
+
+func (b errorBody) text() string {
+	if b.kind == "" || b.message == "" {
+		return b.kind + b.message
+	}
+	return b.kind + ": " + b.message
+}
+
+var (
+	pathLike      = regexp.MustCompile(`/\S*`)
+	namesALicense = regexp.MustCompile(`(?i)(^|[^a-z])(membership|license)`)
+	namesARoute   = regexp.MustCompile(`(?i)(^|[^a-z])(route|endpoint|url|method|version)s?([^a-z]|$)`)
+)
+
+// aboutMembership reports whether a 404 says that there is no such membership,
+// and not that a route or anything else is missing, which would be so for every
+// license.
+func (b errorBody) aboutMembership(secrets []string) bool {
+	text := pathLike.ReplaceAllString(without(b.text(), secrets, ""), "")
+	return namesALicense.MatchString(text) && !namesARoute.MatchString(text)
+}
+
+var (
+	namesAVersion = regexp.MustCompile(`(?i)version`)
+	anyVersion    = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}(-\d{1,3})?\b`)
+)
+
+// maxVersions bounds how many versions of the API are read from an error.
+const maxVersions = 50
+
+// versions returns those that an error lists that is about the version of the
+// API, or nil if it is about something else.
+func (b errorBody) versions(body []byte, secrets []string) []string {
+	if !namesAVersion.MatchString(without(b.text(), secrets, "")) {
+		return nil
+	}
+	list := []string{}
+	for _, v := range anyVersion.FindAllString(without(string(body), secrets, ""), maxVersions) {
+		if !slices.Contains(list, v) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+var tryAgainIn = regexp.MustCompile(`(?i)try again in (\d{1,4}) ?s`)
+
+// retryAfter reads how long Whop wants to be left alone from its header or from
+// its message ("Try again in 12 seconds."), between 1 s and 2 min.
+func retryAfter(header string, body []byte) time.Duration {
+	wait := 10 * time.Second
+	if header != "" {
+		if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+			wait = time.Duration(seconds) * time.Second
+		} else if at, err := http.ParseTime(header); err == nil {
+			wait = time.Until(at)
+		}
+	} else if found := tryAgainIn.FindSubmatch(body); found != nil {
+		seconds, _ := strconv.Atoi(string(found[1]))
+		wait = time.Duration(seconds) * time.Second
+	}
+	return min(max(wait, time.Second), 2*time.Minute)
+}
+
+// maxSaid is how many characters of Whop's own message are logged.
+const maxSaid = 300
+
+var personal = []struct {
+	pattern *regexp.Regexp
+	instead string
+}{
+	{regexp.MustCompile(`[^\s"'<>(),;:]+@[^\s"'<>(),;:]+`), "[address]"},
+	{regexp.MustCompile(`\b(mem|user|mber|pay|apik|whsec|sk|pk)_[A-Za-z0-9_-]+`), "${1}_…"},
+	{regexp.MustCompile(`\+\d[\d ().-]{6,}\d`), "[number]"},
+	{regexp.MustCompile(`(?i)\b(username|name|phone)(\s*[:=]\s*)\S+`), "$1$2[…]"},
+	{regexp.MustCompile(`[A-Za-z0-9_+/=-]{33,}`), "[…]"},
+}
+
+var (
+	quoted     = regexp.MustCompile(`"[^"]*"|“[^”]*”|(^|[\s(])'[^']*'`)
+	permission = regexp.MustCompile(`^\s*["“']([a-z]+(:[a-z_]+)+|\d{4}-\d{2}-\d{2}(-\d{1,3})?)["”']$`)
+)
+
+// scrub makes a message of Whop's fit for a log: without the secrets, and
+// without what may be a person's or identify a license. What is quoted is kept
+// only where it is a permission's name or a version.
+func scrub(text string, secrets ...string) string {
+	text = without(text, secrets, "[…]")
+	text = quoted.ReplaceAllStringFunc(text, func(q string) string {
+		if permission.MatchString(q) {
+			return q
+		}
+		return " […]"
+	})
+	for _, p := range personal {
+		text = p.pattern.ReplaceAllString(text, p.instead)
+	}
+	return fit(text, maxSaid)
+}
+
+// wordLength is how short a secret can be a part of other words by chance.
+const wordLength = 8
+
+// without replaces secrets in a text, in whatever case.
+func without(text string, secrets []string, instead string) string {
+	for _, s := range secrets {
+		if s = strings.TrimSpace(s); s == "" {
+			continue
+		}
+		pattern := `(?i)()` + regexp.QuoteMeta(s) + `()`
+		if len(s) < wordLength {
+			pattern = `(?i)(^|[^\pL\pN])` + regexp.QuoteMeta(s) + `([^\pL\pN]|$)`
+		}
+		if found, err := regexp.Compile(pattern); err == nil { // a key is Unicode, so it always is
+			text = found.ReplaceAllString(text, "${1}"+instead+"${2}")
+		}
+	}
+	return text
+}
