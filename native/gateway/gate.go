@@ -30,11 +30,12 @@ func (o outcome) String() string {
 
 // query is one validation that an app asks for.
 type query struct {
-	key     string
-	sent    metadata
-	nonce   string     // to be signed with the answer; empty where the app sent none
-	client  netip.Addr // as limits count it
-	arrived time.Time
+	key        string // as sent, cleaned
+	impossible bool   // it can't be a license key
+	sent       metadata
+	nonce      string     // to be signed with the answer; empty where the app sent none
+	client     netip.Addr // as limits count it
+	arrived    time.Time
 
 	keyTag tag
 }
@@ -43,7 +44,7 @@ type query struct {
 type verdict struct {
 	outcome outcome
 	m       *membership // set where the outcome is valid
-	source  string      // "cache", "whop" or "bound"
+	source  string      // "cache", "whop", "bound", or "key" where that can't be one
 }
 
 // limitedError says that a client or a license has used up what it may ask.
@@ -84,6 +85,9 @@ const licensePatience = 2 * time.Second
 // validate answers a query. An error is the lack of an answer: an
 // [upstreamError], [limitedError], [busyError], or the context's.
 func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
+	if q.impossible {
+		return verdict{outcome: outcomeUnknown, source: "key"}, nil
+	}
 	if known, ok := g.cache.get(q.keyTag); ok {
 		if v, ok := g.fromCache(ctx, q, known); ok {
 			g.metrics.cache(true)

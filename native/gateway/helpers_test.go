@@ -387,6 +387,8 @@ func (g *gw) get(path string) answer {
 	return a
 }
 
+const validatePrefix = "/api/v2/memberships/"
+
 func validatePath(key string) string {
 	return validatePrefix + url.PathEscape(key) + validateSuffix
 }
