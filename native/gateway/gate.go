@@ -9,6 +9,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 )
 
 // outcome is what the gateway says of a license.
@@ -44,7 +45,7 @@ type query struct {
 type verdict struct {
 	outcome outcome
 	m       *membership // set where the outcome is valid
-	source  string      // "cache", "whop", "bound", or "key" where that can't be one
+	source  string      // "cache", "whop", "bound", "stale", or "key" where that can't be one
 }
 
 // limitedError says that a client or a license has used up what it may ask.
@@ -58,24 +59,26 @@ func (e *limitedError) Error() string { return "too many requests: " + e.reason 
 // gate decides who may pass. What it is told of a membership it keeps for a
 // short time; what it could not find out it never keeps.
 type gate struct {
-	whop      *whop
-	tags      tagger
-	rules     bindingRules
-	products  map[string]bool
-	entitled  map[string]bool
-	cacheTTL  time.Duration
-	cache     *cache
-	clients   *limits[netip.Addr]
-	licenses  *limits[tag]
-	local     *localLocks
-	exclusion exclusion
-	bindTime  time.Duration
-	lockTime  time.Duration
-	store     *store // nil with a single gateway
-	refused   *lru.Cache[tag, struct{}]
-	flights   singleflight.Group
-	metrics   *metrics
-	log       *slog.Logger
+	whop         *whop
+	tags         tagger
+	rules        bindingRules
+	products     map[string]bool
+	entitled     map[string]bool
+	cacheTTL     time.Duration
+	staleIfError time.Duration
+	staleLog     rate.Sometimes
+	cache        *cache
+	clients      *limits[netip.Addr]
+	licenses     *limits[tag]
+	local        *localLocks
+	exclusion    exclusion
+	bindTime     time.Duration
+	lockTime     time.Duration
+	store        *store // nil with a single gateway
+	refused      *lru.Cache[tag, struct{}]
+	flights      singleflight.Group
+	metrics      *metrics
+	log          *slog.Logger
 }
 
 // licensePatience is how long a look-up may be put off because its license was
@@ -95,6 +98,18 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 		}
 	}
 	g.metrics.cache(false)
+	v, err := g.fromWhop(ctx, q)
+	if err != nil {
+		if old, ok := g.stale(ctx, q, err); ok {
+			return old, nil
+		}
+	}
+	return v, err
+}
+
+// fromWhop answers a query by a look-up, and by binding the license where it
+// has room.
+func (g *gate) fromWhop(ctx context.Context, q *query) (verdict, error) {
 	l, err := g.ask(q)
 	if err != nil {
 		return verdict{}, err
@@ -117,10 +132,14 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 	if o == outcomeFree {
 		v, err = g.bind(ctx, q, l)
 	}
-	if err == nil && v.outcome == outcomeMismatch && g.markRefused(ctx, g.machine(l.tag, q)) == nil {
+	if err != nil || v.outcome == outcomeValid {
+		return v, err
+	}
+	g.tellRefusal(ctx, q, l, v.outcome)
+	if v.outcome == outcomeMismatch && g.markRefused(ctx, g.machine(l.tag, q)) == nil {
 		g.cache.refuse(l)
 	}
-	return v, err
+	return v, nil
 }
 
 // fromCache answers from what was seen before, if that is recent enough. A

@@ -161,7 +161,7 @@ func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, q, q.arrived, failureOf(err), err)
 	case v.outcome == outcomeValid:
 		answer := newSuccess(v.m, q)
-		if a.leases != nil {
+		if a.leases != nil && v.source != "stale" {
 			if answer.Lease, err = a.leases.sign(v.m, q, time.Now()); err != nil {
 				a.log.Error("a lease could not be signed", "error", err.Error())
 				a.fail(w, q, q.arrived, failureOf(err), err)
