@@ -23,6 +23,7 @@ const (
 type echoes struct {
 	begin   sync.Once
 	begun   chan struct{} // closed with the first connection
+	again   chan struct{} // asks for a new connection
 	mu      sync.Mutex
 	waiting map[tag]chan struct{}
 	flight  singleflight.Group
@@ -44,15 +45,25 @@ func (s *store) publish(ctx context.Context, member tag) error {
 func (s *store) tellRefused(ctx context.Context, t tag) error { return s.tell(ctx, newsRefused, t) }
 
 // follow keeps the cache at what other gateways tell, until the context ends.
+func (s *store) follow(ctx context.Context, c *cache) {
+	for ctx.Err() == nil {
+		s.listen(ctx, c)
+	}
+}
+
+// listen is one subscription. It is given up when it turned out to be deaf: the
+// client connects anew by itself, but not where it was not allowed to subscribe.
 // News that was missed while Redis was away could be about anything, so each
 // new connection empties the cache.
-func (s *store) follow(ctx context.Context, c *cache) {
+func (s *store) listen(ctx context.Context, c *cache) {
 	sub := s.rdb.Subscribe(ctx, s.prefix+"changed")
 	defer sub.Close()
 	news := sub.ChannelWithSubscriptions()
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-s.echoes.again:
 			return
 		case event, open := <-news:
 			if !open {
@@ -125,4 +136,12 @@ func (s *store) catchUp(ctx context.Context) error {
 		}
 	})
 	return err
+}
+
+// listenAgain has the subscription made anew.
+func (s *store) listenAgain() {
+	select {
+	case s.echoes.again <- struct{}{}:
+	default: // it is being done
+	}
 }

@@ -48,7 +48,7 @@ func newStore(options *redis.Options, tags tagger, log *slog.Logger) *store {
 		rdb:    redis.NewClient(options),
 		prefix: "whop-license:" + tags.of("namespace", nil).String() + ":",
 		self:   rand.Text(),
-		echoes: echoes{begun: make(chan struct{}), waiting: map[tag]chan struct{}{}},
+		echoes: echoes{begun: make(chan struct{}), again: make(chan struct{}, 1), waiting: map[tag]chan struct{}{}},
 		breaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 			Timeout:     redisRest,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
@@ -94,6 +94,7 @@ func (s *store) works(ctx context.Context) error {
 		return fmt.Errorf("a script failed: %w", cmp.Or(err, errNotWritten))
 	}
 	if err := s.catchUp(ctx); err != nil {
+		s.listenAgain()
 		return fmt.Errorf("news did not come back: %w", err)
 	}
 	return nil
