@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -110,4 +111,29 @@ func TestRedisOfAKindThatIsNotSupported(t *testing.T) {
 			assert.True(t, g.logged("Redis can't be used", says), g.logs.String())
 		})
 	}
+}
+
+// The rights that README names are enough.
+func TestRedisUserWithLimitedRights(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, after, _ := strings.Cut(string(readme), "(ACL) needs `")
+	rights, _, found := strings.Cut(after, "`")
+	require.True(t, found)
+	r := startRedis(t)
+	rule := []any{"ACL", "SETUSER", "gateway", "on", ">secret"}
+	for right := range strings.FieldsSeq(rights) {
+		rule = append(rule, right)
+	}
+	require.NoError(t, r.client().Do(t.Context(), rule...).Err())
+	key := testKey("limited")
+	sim := startSim(t, []fields{licensed(key)})
+	g := startGateway(t, sim, "--redis-url", "unix://gateway:secret@"+r.socket(), "--cache-ttl", "0")
+	assert.Equal(t, 200, g.get("/readyz").status, g.logs.String())
+	assert.Equal(t, 201, g.validate(key, machine(1)).status)
+	sendWebhook(t, g, sim, key, "msg_1")
+	assert.Equal(t, 201, g.validate(key, machine(1)).status)
+	sim.outage("500")
+	assert.Equal(t, 201, g.validate(key, machine(1)).status)
+	assert.NotContains(t, g.logs.String(), "Redis")
 }
