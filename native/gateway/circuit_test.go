@@ -160,6 +160,7 @@ func TestStrangersCannotKeepTheCircuitOpen(t *testing.T) {
 			ask(stranger(n), errUnknown)
 		}
 		assert.NoError(t, c.open())
+		assert.Equal(t, circuitTrial, c.state, "nor close it")
 		assert.True(t, ask(customer(0), nil))
 		close(hang)
 		synctest.Wait()
