@@ -55,6 +55,7 @@ type failure struct {
 	Status     int           `json:"status"`
 	Code       string        `json:"code"`
 	Message    string        `json:"message"`
+	Proof      string        `json:"proof,omitzero"` // of a refusal; a compact JWS, see [lease.RefusalClaims]
 	retryAfter time.Duration // sent as Retry-After where positive
 }
 

@@ -62,6 +62,12 @@ type cache struct {
 	keys    *simplelru.LRU[tag, keyEntry]
 	members *simplelru.LRU[tag, memberEntry]
 	floor   time.Time // nothing that was asked before counts
+
+	// refused is when other gateways said that Whop was asked about a license key,
+	// a membership or a machine and that the answer was no. What is forgotten of it
+	// counts for all.
+	refused      *simplelru.LRU[tag, time.Time]
+	refusedFloor time.Time
 }
 
 type keyEntry struct {
@@ -80,6 +86,7 @@ func newCache() *cache {
 	c := new(cache)
 	c.keys, _ = simplelru.NewLRU[tag, keyEntry](maxCached, nil)
 	c.members, _ = simplelru.NewLRU[tag, memberEntry](maxCached, nil)
+	c.refused, _ = simplelru.NewLRU(maxCached, func(_ tag, at time.Time) { c.refusedFloor = at })
 	return c
 }
 
@@ -186,4 +193,28 @@ func (c *cache) dropAll() {
 	c.floor = time.Now()
 	c.keys.Purge()
 	c.members.Purge()
+}
+
+// refusedElsewhere notes that another gateway was told no of a license key, a membership
+// or a machine.
+func (c *cache) refusedElsewhere(t tag) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused.Add(t, time.Now())
+}
+
+// refusedSince reports whether another gateway may have been told no of any of
+// these since a look.
+func (c *cache) refusedSince(l look, tags ...tag) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !l.asked.After(c.refusedFloor) {
+		return true
+	}
+	for _, t := range tags {
+		if at, ok := c.refused.Peek(t); ok && !l.asked.After(at) {
+			return true
+		}
+	}
+	return false
 }

@@ -50,7 +50,7 @@ func (r *redisServer) store() *store {
 	r.t.Helper()
 	options, err := redis.ParseURL(r.url())
 	require.NoError(r.t, err)
-	s := newStore(options, newTagger("k"), newMetrics(), discardLog)
+	s := newStore(options, newTagger("k"), discardLog)
 	r.t.Cleanup(func() { _ = s.rdb.Close() })
 	return s
 }

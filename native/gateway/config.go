@@ -27,6 +27,7 @@ type settings struct {
 	MaxMachines     int           `env:"WHOP_LICENSE_MAX_MACHINES" default:"1" placeholder:"N" help:"Machines that may use one license, 1 to 25. Default: ${default}."`
 	SellerMetadata  []string      `env:"WHOP_LICENSE_SELLER_METADATA" placeholder:"NAME" help:"Name of metadata that the seller stores for other ends and that binds nothing; repeatable."`
 	CacheTTL        time.Duration `env:"WHOP_LICENSE_CACHE_TTL" name:"cache-ttl" default:"5m" placeholder:"DURATION" help:"How long a good license is not asked about again, at most 1h; 0 asks every time. Default: ${default}."`
+	StaleIfError    time.Duration `env:"WHOP_LICENSE_STALE_IF_ERROR" default:"1h" placeholder:"DURATION" help:"How long a license that was good stays good for apps without leases while Whop can't be asked, at most 72h; 0 is not at all. Default: ${default}."`
 	RedisURL        string        `env:"WHOP_LICENSE_REDIS_URL" name:"redis-url" placeholder:"URL" help:"Redis that several gateways share: redis://, rediss:// or unix://. A single gateway needs none."`
 	UpstreamURL     string        `env:"WHOP_LICENSE_UPSTREAM_URL" name:"upstream-url" default:"https://api.whop.com/api/v1" placeholder:"URL" help:"Base of Whop's API. Default: ${default}."`
 	UpstreamTimeout time.Duration `env:"WHOP_LICENSE_UPSTREAM_TIMEOUT" default:"3s" placeholder:"DURATION" help:"Time for one call to Whop, 100ms to 10s. Default: ${default}."`
@@ -113,6 +114,9 @@ func (s *settings) check(getenv func(string) string) error {
 	if s.CacheTTL < 0 || s.CacheTTL > time.Hour {
 		refuse("--cache-ttl: must be 0 to 1h")
 	}
+	if s.StaleIfError < 0 || s.StaleIfError > 72*time.Hour {
+		refuse("--stale-if-error: must be 0 to 72h")
+	}
 	if s.LeaseTTL < time.Minute || s.LeaseTTL > maxLease || s.OfflineGrace < 0 || s.OfflineGrace > maxLease {
 		refuse("--lease-ttl and --offline-grace: must be 1m to 8760h and 0 to 8760h")
 	}
@@ -141,8 +145,8 @@ func (s *settings) check(getenv func(string) string) error {
 		errs = append(errs, err)
 	}
 	if s.RedisURL != "" {
-		if s.redis, err = redis.ParseURL(s.RedisURL); err != nil {
-			refuse("--redis-url: is not a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock") // the URL may hold a password
+		if s.redis, err = parseRedis(s.RedisURL); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	for _, text := range s.TrustedProxies {
@@ -294,6 +298,25 @@ func checkProxy(upstream *url.URL) error {
 		return nil
 	}
 	return errors.New("HTTPS_PROXY or HTTP_PROXY: is not a URL such as http://proxy.example.com:3128")
+}
+
+// parseRedis reads the address of the one Redis that gateways share. Its errors
+// don't quote it, as it may hold a password.
+func parseRedis(text string) (*redis.Options, error) {
+	u, err := url.Parse(text)
+	query := func(name string) bool { return err == nil && u.Query().Has(name) }
+	scheme, _, _ := strings.Cut(text, ":")
+	if strings.Contains(scheme, "sentinel") || query("master_name") {
+		return nil, errors.New("--redis-url: names Sentinels, which are not asked for the primary; give the address under which the primary is always reached, such as that of a proxy in front")
+	}
+	if strings.Contains(scheme, "cluster") || strings.Contains(text, ",") || query("addr") {
+		return nil, errors.New("--redis-url: names a Redis Cluster or several addresses, which is not supported; give one address of a Redis without cluster mode, and write a comma in a password as %2C")
+	}
+	options, err := redis.ParseURL(text)
+	if err != nil {
+		return nil, errors.New("--redis-url: is not a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock")
+	}
+	return options, nil
 }
 
 func isLoopback(host string) bool {

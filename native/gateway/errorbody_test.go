@@ -90,7 +90,7 @@ func TestKindsOfFailure(t *testing.T) {
 	assert.True(t, reasonCircuitOpen.unasked() && reasonBadAnswer.unasked() && reasonUnauthorized.unasked())
 	assert.False(t, isOutage(nil))
 	assert.False(t, isOutage(errUnknown))
-	assert.True(t, declined(circuitError(errNotHTTP)), "it was not sent")
+	assert.True(t, declined(circuitError()), "it was not sent")
 	assert.False(t, declined(nil), "it was carried out")
 }
 

@@ -175,26 +175,6 @@ func TestMissingPermissionsAreTheSellersFault(t *testing.T) {
 	assert.True(t, g.logged("WHOP_API_KEY", `"level":"ERROR"`))
 }
 
-func TestCircuitOpensForAnOutageAndClosesAgain(t *testing.T) {
-	key := testKey("circuit")
-	sim := startSim(t, []fields{licensed(key)})
-	g := startGateway(t, sim, "--client-limit", "0", "--license-limit", "0")
-	sim.outage("500")
-	for range 2 * circuitTrip {
-		assert.Equal(t, 503, g.validate(testKey("one"), machine(1)).status)
-	}
-	assert.False(t, g.logged("the circuit to Whop changed"), "a single license's failures open nothing")
-	for n := range circuitTrip {
-		assert.Equal(t, 503, g.validate(testKey(machine(n)), machine(1)).status)
-	}
-	assert.True(t, g.logged("the circuit to Whop changed", "open"))
-	before := sim.calls("v1.get")
-	assertRefused(t, g.validate(key, machine(1)), 503, "unavailable")
-	assert.Equal(t, before, sim.calls("v1.get"), "Whop is left alone")
-	sim.outage("")
-	eventually(t, "the circuit closes", func() bool { return g.validate(key, machine(1)).status == http.StatusCreated })
-}
-
 func TestWhopsRateLimitIsHonored(t *testing.T) {
 	first, second, third := testKey("first"), testKey("second"), testKey("third")
 	limited := fields{"fault": "429", "fault_retry_after": "90"}

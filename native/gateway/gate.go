@@ -9,6 +9,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 )
 
 // outcome is what the gateway says of a license.
@@ -33,11 +34,12 @@ func (o outcome) String() string {
 
 // query is one validation that an app asks for.
 type query struct {
-	key     string
-	sent    metadata
-	nonce   string     // to be signed with the answer; empty where the app sent none
-	client  netip.Addr // as limits count it
-	arrived time.Time
+	key        string // as sent, cleaned
+	impossible bool   // it can't be a license key
+	sent       metadata
+	nonce      string     // to be signed with the answer; empty where the app sent none
+	client     netip.Addr // as limits count it
+	arrived    time.Time
 
 	keyTag tag
 }
@@ -46,7 +48,7 @@ type query struct {
 type verdict struct {
 	outcome outcome
 	m       *membership // set where the outcome is valid
-	source  string      // "cache", "whop" or "bound"
+	source  string      // "cache", "whop", "bound", "stale", or "key" where that can't be one
 }
 
 // limitedError says that a client or a license has used up what it may ask.
@@ -60,26 +62,28 @@ func (e *limitedError) Error() string { return "too many requests: " + e.reason 
 // gate decides who may pass. What it is told of a membership it keeps for a
 // short time; what it could not find out it never keeps.
 type gate struct {
-	whop      *whop
-	tags      tagger
-	rules     bindingRules
-	products  map[string]bool
-	entitled  map[string]bool
-	cacheTTL  time.Duration
-	cache     *cache
-	clients   *limits[netip.Addr]
-	licenses  *limits[tag]
-	local     *localLocks
-	exclusion exclusion
-	bindTime  time.Duration
-	lockTime  time.Duration
-	store     *store // nil with a single gateway
-	refused   *lru.Cache[tag, struct{}]
-	altered   *lru.Cache[tag, tag] // machines by what is stored in place of them
-	notices   *notices
-	flights   singleflight.Group
-	metrics   *metrics
-	log       *slog.Logger
+	whop         *whop
+	tags         tagger
+	rules        bindingRules
+	products     map[string]bool
+	entitled     map[string]bool
+	cacheTTL     time.Duration
+	staleIfError time.Duration
+	staleLog     rate.Sometimes
+	cache        *cache
+	clients      *limits[netip.Addr]
+	licenses     *limits[tag]
+	local        *localLocks
+	exclusion    exclusion
+	bindTime     time.Duration
+	lockTime     time.Duration
+	store        *store // nil with a single gateway
+	refused      *lru.Cache[tag, struct{}]
+	altered      *lru.Cache[tag, tag] // machines by what is stored in place of them
+	notices      *notices
+	flights      singleflight.Group
+	metrics      *metrics
+	log          *slog.Logger
 }
 
 // licensePatience is how long a look-up may be put off because its license was
@@ -89,6 +93,9 @@ const licensePatience = 2 * time.Second
 // validate answers a query. An error is the lack of an answer: an
 // [upstreamError], [limitedError], [busyError], or the context's.
 func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
+	if q.impossible {
+		return verdict{outcome: outcomeUnknown, source: "key"}, nil
+	}
 	if known, ok := g.cache.get(q.keyTag); ok {
 		if v, ok := g.fromCache(ctx, q, known); ok {
 			g.metrics.cache(true)
@@ -96,6 +103,18 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 		}
 	}
 	g.metrics.cache(false)
+	v, err := g.fromWhop(ctx, q)
+	if err != nil {
+		if old, ok := g.stale(ctx, q, err); ok {
+			return old, nil
+		}
+	}
+	return v, err
+}
+
+// fromWhop answers a query by a look-up, and by binding the license where it
+// has room.
+func (g *gate) fromWhop(ctx context.Context, q *query) (verdict, error) {
 	l, err := g.ask(q)
 	if err != nil {
 		return verdict{}, err
@@ -121,10 +140,14 @@ func (g *gate) validate(ctx context.Context, q *query) (verdict, error) {
 	if err == nil && v.outcome == outcomeAltered {
 		return verdict{}, unavailable(reasonAltered, errors.New("what was bound is stored in another form"))
 	}
-	if err == nil && v.outcome == outcomeMismatch && g.markRefused(ctx, g.machine(l.tag, q)) == nil {
+	if err != nil || v.outcome == outcomeValid {
+		return v, err
+	}
+	g.tellRefusal(ctx, q, l, v.outcome)
+	if v.outcome == outcomeMismatch && g.markRefused(ctx, g.machine(l.tag, q)) == nil {
 		g.cache.refuse(l)
 	}
-	return v, err
+	return v, nil
 }
 
 // fromCache answers from what was seen before, if that is recent enough. A

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -387,6 +388,8 @@ func (g *gw) get(path string) answer {
 	return a
 }
 
+const validatePrefix = "/api/v2/memberships/"
+
 func validatePath(key string) string {
 	return validatePrefix + url.PathEscape(key) + validateSuffix
 }
@@ -440,4 +443,37 @@ func assertRefused(t testing.TB, a answer, status int, code string) {
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		assert.Regexp(t, `^[1-9][0-9]*$`, a.header.Get("Retry-After"))
 	}
+}
+
+// freeAddress is a port on loopback that was free a moment ago.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer free.Close()
+	return free.Addr().String()
+}
+
+// metric returns the value of a series that a gateway shows at an address.
+func metric(t testing.TB, addr, series string) string {
+	t.Helper()
+	resp, err := http.Get("http://" + addr + "/metrics")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(b)) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	t.Fatalf("there is no %s in:\n%s", series, b)
+	return ""
+}
+
+// sendWebhook tells a gateway that a membership changed.
+func sendWebhook(t testing.TB, g *gw, sim *simulator, key, id string) {
+	t.Helper()
+	body := `{"type":"membership.updated","data":{"id":"` + sim.membership(key).ID + `"}}`
+	require.Equal(t, http.StatusNoContent, g.post("/webhooks/whop", body, signedHeaders(t, []byte(testSecret), id, time.Now(), body)...).status)
 }

@@ -31,9 +31,11 @@ const (
 	// Clients commonly give up after 15 s.
 	answerTime = 14 * time.Second
 
-	validatePrefix = "/api/v2/memberships/"
 	validateSuffix = "/validate_license"
 )
+
+// validateWords are the parts of the path before the license key.
+var validateWords = [...]string{"api", "v2", "memberships"}
 
 // api answers the gateway's callers.
 type api struct {
@@ -74,8 +76,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	path := r.URL.EscapedPath()
+	_, validate := licenseSegment(path)
 	switch {
-	case strings.HasPrefix(path, validatePrefix) && strings.HasSuffix(path, validateSuffix) && len(path) >= len(validatePrefix)+len(validateSuffix):
+	case validate:
 		a.validate.ServeHTTP(w, r)
 	case path == "/webhooks/whop" && a.webhooks != nil:
 		if allow(w, r, http.MethodPost) {
@@ -96,6 +99,23 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		writeNotHere(w)
 	}
+}
+
+// licenseSegment returns what stands in place of the license key in a path, or
+// false for another path. Slashes too many are forgiven, as an app that joins
+// its base URL with one would take the 404 for an unknown license.
+func licenseSegment(path string) (segment string, ok bool) {
+	for _, word := range validateWords {
+		rest := strings.TrimLeft(path, "/")
+		if rest == path {
+			return "", false
+		}
+		if path, ok = strings.CutPrefix(rest, word); !ok {
+			return "", false
+		}
+	}
+	segment, ok = strings.CutSuffix(strings.TrimRight(path, "/"), validateSuffix)
+	return strings.Trim(segment, "/"), ok && strings.HasPrefix(segment, "/")
 }
 
 func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
@@ -141,7 +161,7 @@ func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, q, q.arrived, failureOf(err), err)
 	case v.outcome == outcomeValid:
 		answer := newSuccess(v.m, q)
-		if a.leases != nil {
+		if a.leases != nil && v.source != "stale" {
 			if answer.Lease, err = a.leases.sign(v.m, q, time.Now()); err != nil {
 				a.log.Error("a lease could not be signed", "error", err.Error())
 				a.fail(w, q, q.arrived, failureOf(err), err)
@@ -156,12 +176,25 @@ func (a *api) serveValidate(w http.ResponseWriter, r *http.Request) {
 	default:
 		a.metrics.validation(v.outcome.String(), time.Since(q.arrived))
 		level := slog.LevelInfo
-		if v.source == "cache" { // costs nothing, so anyone could fill the log
+		if v.source == "cache" || v.source == "key" { // costs nothing, so anyone could fill the log
 			level = slog.LevelDebug
 		}
 		a.log.Log(r.Context(), level, "validated", "outcome", v.outcome.String(), "source", v.source, "key", license.ShortenKey(q.key))
-		writeFailure(w, refusal(v.outcome))
+		a.refuse(w, q, refusal(v.outcome))
 	}
+}
+
+// refuse answers with a verdict that says no, with its proof where the app can
+// have use for one.
+func (a *api) refuse(w http.ResponseWriter, q *query, f failure) {
+	if a.leases != nil && q.nonce != "" {
+		var err error
+		if f.Proof, err = a.leases.prove(f.Code, q, time.Now()); err != nil {
+			// Without it the app does not take the refusal, and its lease stands in.
+			a.log.Error("the proof of a refusal could not be signed", "error", err.Error())
+		}
+	}
+	writeFailure(w, f)
 }
 
 // fail answers with a failure that is no verdict.
@@ -184,15 +217,7 @@ func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
 	if origin := r.Header.Get("Origin"); origin != "" && !slices.Contains(a.origins, origin) && !isJSON(r.Header.Get("Content-Type")) {
 		return errors.New("content-type: must be application/json; and a page whose origin is not in --allowed-origin is not answered")
 	}
-	segment := strings.TrimSuffix(strings.TrimPrefix(r.URL.EscapedPath(), validatePrefix), validateSuffix)
-	raw, err := url.PathUnescape(segment)
-	if err != nil || strings.Contains(segment, "/") {
-		return errors.New("license key: is not one percent-encoded path segment")
-	}
-	if q.key, err = license.ParseKey(raw); err != nil {
-		_, problem, _ := strings.Cut(err.Error(), ": ")
-		return errors.New("license key: " + problem)
-	}
+	q.readKey(r.URL.EscapedPath())
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if errors.As(err, new(*http.MaxBytesError)) {
 		return errors.New("body: is over 64 KiB")
@@ -226,6 +251,18 @@ func (a *api) read(w http.ResponseWriter, r *http.Request, q *query) error {
 	q.client = clientOf(clientAddr(r, a.trusted))
 	q.keyTag = a.gate.tags.of("key", []byte(q.key))
 	return nil
+}
+
+// readKey takes the license key from a path. What can't be one is kept too, as
+// its refusal is proven like any other.
+func (q *query) readKey(path string) {
+	segment, _ := licenseSegment(path)
+	raw, err := url.PathUnescape(segment)
+	if err != nil || strings.Contains(segment, "/") {
+		q.key, q.impossible = segment, true
+	} else if q.key, err = license.ParseKey(raw); err != nil {
+		q.key, q.impossible = strings.TrimSpace(raw), true
+	}
 }
 
 func isJSON(contentType string) bool {

@@ -25,11 +25,12 @@ import (
 // of late.
 const endAllowance = time.Hour
 
-// leases signs answers that say valid.
+// leases signs answers: a lease where they say valid, a proof where they refuse.
 type leases struct {
 	issuer     string
 	ttl, grace time.Duration
-	signer     jose.Signer
+	signer     jose.Signer // of leases
+	prover     jose.Signer // of refusals
 	published  jose.JSONWebKeySet
 }
 
@@ -52,13 +53,19 @@ func newLeases(s *settings) (*leases, error) {
 		if i > 0 {
 			continue
 		}
-		options := (&jose.SignerOptions{}).WithType(lease.Type)
-		l.signer, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: key}, options)
+		if l.signer, err = newSigner(key, lease.Type); err == nil {
+			l.prover, err = newSigner(key, lease.RefusalType)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("--signing-key: %s: %w", file, err)
 		}
 	}
 	return l, nil
+}
+
+func newSigner(key *jose.JSONWebKey, kind jose.ContentType) (jose.Signer, error) {
+	options := (&jose.SignerOptions{}).WithType(kind)
+	return jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: key}, options)
 }
 
 // maxKeyFile bounds what is read of a file that is said to be a key.
@@ -115,7 +122,7 @@ func keygen(file string, out io.Writer) error {
 		_, err := out.Write(text)
 		return err
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := createPrivate(file)
 	if err != nil {
 		return err
 	}
@@ -137,25 +144,50 @@ func (l *leases) sign(m *membership, q *query, now time.Time) (string, error) {
 		exp = min(exp, last)
 		grace = min(grace, last-exp)
 	}
-	key := sha256.Sum256([]byte(q.key))
-	sent := jsontext.Value(q.sent.canonical())
-	if err := sent.Canonicalize(); err != nil {
+	key, machine, err := q.hashes()
+	if err != nil {
 		return "", err
 	}
-	machine := sha256.Sum256(sent)
-	payload, err := lease.Claims{
+	return signed(l.signer, lease.Claims{
 		Issuer: l.issuer, Subject: m.id, Audience: m.product,
 		IssuedAt: iat, NotBefore: iat, ExpiresAt: exp, Grace: grace, Nonce: q.nonce,
-		LicenseKeyHash: hex.EncodeToString(key[:]), MetadataHash: hex.EncodeToString(machine[:]),
-	}.Payload()
+		LicenseKeyHash: key, MetadataHash: machine,
+	})
+}
+
+// prove returns the proof of a refusal: that this gateway gave this code to this
+// very request, which has a nonce.
+func (l *leases) prove(code string, q *query, now time.Time) (string, error) {
+	key, machine, err := q.hashes()
 	if err != nil {
 		return "", err
 	}
-	signed, err := l.signer.Sign(payload)
+	return signed(l.prover, lease.RefusalClaims{
+		Issuer: l.issuer, IssuedAt: now.Unix(), Nonce: q.nonce,
+		LicenseKeyHash: key, MetadataHash: machine, Code: code,
+	})
+}
+
+func signed(signer jose.Signer, claims interface{ Payload() ([]byte, error) }) (string, error) {
+	payload, err := claims.Payload()
 	if err != nil {
 		return "", err
 	}
-	return signed.CompactSerialize()
+	jws, err := signer.Sign(payload)
+	if err != nil {
+		return "", err
+	}
+	return jws.CompactSerialize()
+}
+
+// hashes returns the claims "lic" and "hwm", which say what was asked.
+func (q *query) hashes() (key, machine string, err error) {
+	sent := jsontext.Value(q.sent.canonical())
+	if err := sent.Canonicalize(); err != nil {
+		return "", "", err
+	}
+	k, m := sha256.Sum256([]byte(q.key)), sha256.Sum256(sent)
+	return hex.EncodeToString(k[:]), hex.EncodeToString(m[:]), nil
 }
 
 // serveKeys publishes the keys, so that other software can check leases too.

@@ -19,6 +19,7 @@ type metrics struct {
 	upstreamAsk *prometheus.HistogramVec
 	bindings    *prometheus.CounterVec
 	webhooks    *prometheus.CounterVec
+	stale       prometheus.Counter
 	circuit     prometheus.Gauge
 	redis       prometheus.Gauge
 
@@ -37,13 +38,14 @@ func newMetrics() *metrics {
 		upstreamAsk: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Name: "upstream_seconds", Help: "Calls to Whop by operation and result; calls that were held back take no time.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"operation", "result"}),
 		bindings:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "bindings_total", Help: "First uses: bound, refused (no lock to be had), lost (Whop did not store it), altered (Whop stored it in another form)."}, []string{"result"}),
 		webhooks:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "webhooks_total", Help: "Webhooks: applied, ignored, repeated, refused, failed."}, []string{"result"}),
+		stale:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Name: "stale_total", Help: "Validations answered from older knowledge because Whop could not be asked."}),
 		circuit:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "circuit_open", Help: "1 while Whop is not asked because it was failing."}),
 		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis answers; absent a Redis, 0."}),
 	}
 	m.valid = m.validations.WithLabelValues(outcomeValid.String())
 	m.hit, m.miss = m.cacheUse.WithLabelValues("hit"), m.cacheUse.WithLabelValues("miss")
 	m.lookUpOK = m.upstreamAsk.WithLabelValues(string(opLookUp), "ok")
-	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.circuit, m.redis,
+	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.stale, m.circuit, m.redis,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -41,14 +41,15 @@ func conforms(req *http.Request, a answer) error {
 	}
 	plain := req.Clone(req.Context())
 	plain.URL.Scheme, plain.URL.Host, plain.Host = "", "", ""
+	if _, ok := licenseSegment(req.URL.EscapedPath()); ok {
+		// The description has room for one segment and knows no slashes too many.
+		plain.URL.Path, plain.URL.RawPath = validatePath("K"), ""
+	}
 	route, params, err := router.FindRoute(plain)
 	if errors.Is(err, routers.ErrMethodNotAllowed) && a.status == http.StatusMethodNotAllowed {
 		return nil
 	}
 	if err != nil {
-		if a.code() == "invalid_request" && strings.HasPrefix(req.URL.Path, validatePrefix) {
-			return nil // no license key, or one that is several path segments
-		}
 		return err
 	}
 	return openapi3filter.ValidateResponse(req.Context(), &openapi3filter.ResponseValidationInput{
@@ -79,5 +80,9 @@ func TestDescriptionRefusesWhatIsWrong(t *testing.T) {
 	assert.Error(t, conforms(req, answer{201, json, strings.Replace(good, `"created_at":1`, `"created_at":"2025-01-01"`, 1)}))
 	assert.Error(t, conforms(req, answer{503, json, `{"error":{"status":503,"code":"unavailable","message":"m"}}`}), "no Retry-After")
 	assert.Error(t, conforms(req, answer{400, json, `{"error":{"status":400,"code":"not_found","message":"m"}}`}))
+	proof := `"proof":"` + strings.Repeat("eyJ9.", 2) + `c2ln"`
+	assert.NoError(t, conforms(req, answer{404, json, `{"error":{"status":404,"code":"not_found","message":"m",` + proof + `}}`}))
+	assert.Error(t, conforms(req, answer{404, json, `{"error":{"status":404,"code":"not_found","message":"m","proof":"x"}}`}))
+	assert.Error(t, conforms(req, answer{500, json, `{"error":{"status":500,"code":"internal","message":"m",` + proof + `}}`}), "only a refusal has a proof")
 	assert.Error(t, conforms(req, answer{418, json, `{"error":{"status":418,"code":"not_found","message":"m"}}`}))
 }

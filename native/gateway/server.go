@@ -17,6 +17,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/net/netutil"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -47,26 +48,28 @@ func newGateway(s *settings, log *slog.Logger) *gateway {
 		b = newLocalBudget(s.UpstreamBudget)
 	}
 	g.gate = &gate{
-		tags:      tags,
-		rules:     bindingRules{maxMachines: s.MaxMachines, sellerNames: setOf(s.SellerMetadata)},
-		products:  setOf(s.Product),
-		entitled:  setOf(s.EntitledStatus),
-		cacheTTL:  s.CacheTTL,
-		cache:     newCache(),
-		clients:   newLimits[netip.Addr](s.ClientLimit, s.ClientLimit),
-		licenses:  newLimits[tag](s.LicenseLimit, max(1, s.LicenseLimit/6)),
-		local:     newLocalLocks(),
-		exclusion: alone{},
-		bindTime:  bindTime(s.UpstreamTimeout),
-		lockTime:  lockTime(s.UpstreamTimeout),
-		notices:   notices,
-		metrics:   g.metrics,
-		log:       log,
+		tags:         tags,
+		rules:        bindingRules{maxMachines: s.MaxMachines, sellerNames: setOf(s.SellerMetadata)},
+		products:     setOf(s.Product),
+		entitled:     setOf(s.EntitledStatus),
+		cacheTTL:     s.CacheTTL,
+		staleIfError: s.StaleIfError,
+		staleLog:     rate.Sometimes{Interval: time.Minute},
+		cache:        newCache(),
+		clients:      newLimits[netip.Addr](s.ClientLimit, s.ClientLimit),
+		licenses:     newLimits[tag](s.LicenseLimit, max(1, s.LicenseLimit/6)),
+		local:        newLocalLocks(),
+		exclusion:    alone{},
+		bindTime:     bindTime(s.UpstreamTimeout),
+		lockTime:     lockTime(s.UpstreamTimeout),
+		notices:      notices,
+		metrics:      g.metrics,
+		log:          log,
 	}
 	g.gate.altered, _ = lru.New[tag, tag](maxCached)
 	g.gate.refused, _ = lru.New[tag, struct{}](maxCached)
 	if s.redis != nil {
-		g.store = newStore(s.redis, tags, g.metrics, log)
+		g.store = newStore(s.redis, tags, log)
 		g.shared = newSharedLocks(g.store, g.gate.lockTime)
 		g.gate.store, g.gate.exclusion = g.store, g.shared
 		if s.UpstreamBudget > 0 {
@@ -143,6 +146,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	err = server.Shutdown(drain)
+	stopBackground()
 	if g.store != nil {
 		_ = g.store.rdb.Close()
 	}
@@ -154,36 +158,18 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 }
 
 // begin starts what runs beside requests. With Redis the gateway is ready once
-// Redis has answered; it does serve before, and if Redis goes away later.
+// Redis has worked; it does serve before, and if Redis goes away later.
 func (g *gateway) begin(ctx context.Context) {
 	if g.store == nil {
 		g.api.ready.Store(true)
 		return
 	}
 	go g.store.follow(ctx, g.gate.cache)
-	connect := func() bool {
-		err := g.shared.begin(ctx)
-		if err != nil {
-			g.log.Warn("Redis does not answer; licenses that are bound are served, new ones can't be bound", "error", err.Error())
-		}
-		g.metrics.redisUp(err == nil)
-		g.api.ready.Store(err == nil)
-		return err == nil
+	if err := g.shared.begin(ctx); err != nil {
+		g.log.Debug("Redis did not say who it is", "error", err.Error()) // what is wrong with it is said below
 	}
-	if connect() {
-		return
-	}
-	go func() {
-		for sleep(ctx, time.Second) == nil {
-			if g.store.ping(ctx) == nil {
-				g.metrics.redisUp(true)
-				g.api.ready.Store(true)
-				return
-			}
-		}
-	}()
+	g.watchRedis(ctx)
 }
-
 func (g *gateway) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

@@ -83,10 +83,7 @@ func TestAddressInUse(t *testing.T) {
 func TestMetricsAreOnTheirOwnListener(t *testing.T) {
 	key := testKey("metrics")
 	sim := startSim(t, []fields{licensed(key)})
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := free.Addr().String()
-	require.NoError(t, free.Close())
+	addr := freeAddress(t)
 	g := startGateway(t, sim, "--metrics-listen", addr)
 	require.Equal(t, 201, g.validate(key, machine(1)).status)
 	require.Equal(t, 400, g.validate(key, machine(2)).status)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -20,8 +22,7 @@ type store struct {
 	prefix  string
 	self    string // tells this gateway's own news from others'
 	breaker *gobreaker.CircuitBreaker[struct{}]
-	metrics *metrics
-	log     *slog.Logger
+	echoes  echoes
 }
 
 const (
@@ -33,7 +34,7 @@ const (
 	refusedFor = 10 * time.Minute
 )
 
-func newStore(options *redis.Options, tags tagger, m *metrics, log *slog.Logger) *store {
+func newStore(options *redis.Options, tags tagger, log *slog.Logger) *store {
 	options.DialTimeout = redisTimeout
 	options.ReadTimeout = redisTimeout
 	options.WriteTimeout = redisTimeout
@@ -44,17 +45,15 @@ func newStore(options *redis.Options, tags tagger, m *metrics, log *slog.Logger)
 	options.ClientName = "whop-license-gateway"
 	options.DisableIdentity = true
 	return &store{
-		rdb:     redis.NewClient(options),
-		prefix:  "whop-license:" + tags.of("namespace", nil).String() + ":",
-		self:    rand.Text(),
-		metrics: m,
-		log:     log,
+		rdb:    redis.NewClient(options),
+		prefix: "whop-license:" + tags.of("namespace", nil).String() + ":",
+		self:   rand.Text(),
+		echoes: echoes{begun: make(chan struct{}), again: make(chan struct{}, 1), waiting: map[tag]chan struct{}{}},
 		breaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 			Timeout:     redisRest,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
 			IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) },
 			OnStateChange: func(_ string, from, to gobreaker.State) {
-				m.redisUp(to == gobreaker.StateClosed)
 				log.Warn("the connection to Redis changed", "up", to == gobreaker.StateClosed)
 			},
 		}),
@@ -71,8 +70,47 @@ func (s *store) do(ctx context.Context, ask func(context.Context) error) error {
 	return err
 }
 
-func (s *store) ping(ctx context.Context) error {
-	return s.do(ctx, func(ctx context.Context) error { return s.rdb.Ping(ctx).Err() })
+// workScript is as good as any to see whether scripts are run.
+var workScript = redis.NewScript(`return redis.call("GET", KEYS[1])`)
+
+// works returns what is wrong with Redis: it has to take a write, a read and a
+// script, to bring our own news back to us, and to be one that is supported.
+func (s *store) works(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*redisTimeout)
+	defer cancel()
+	if info, err := s.rdb.Info(ctx, "server").Result(); err == nil { // not everyone may ask
+		if err := supportedMode(infoField(info, "redis_mode")); err != nil {
+			return err
+		}
+	}
+	key, want := s.prefix+"works:"+s.self, rand.Text()
+	if err := s.rdb.Set(ctx, key, want, time.Minute).Err(); err != nil {
+		return fmt.Errorf("a write failed: %w", err)
+	}
+	if got, err := s.rdb.Get(ctx, key).Result(); err != nil || got != want {
+		return fmt.Errorf("a read failed: %w", cmp.Or(err, errNotWritten))
+	}
+	if got, err := workScript.Run(ctx, s.rdb, []string{key}).Text(); err != nil || got != want {
+		return fmt.Errorf("a script failed: %w", cmp.Or(err, errNotWritten))
+	}
+	if err := s.catchUp(ctx); err != nil {
+		s.listenAgain()
+		return fmt.Errorf("news did not come back: %w", err)
+	}
+	return nil
+}
+
+var errNotWritten = errors.New("it did not return what was written")
+
+// supportedMode refuses Redis that gateways can't share.
+func supportedMode(mode string) error {
+	switch mode {
+	case "sentinel":
+		return errors.New("this is a Sentinel, which holds no data; give --redis-url the address under which the primary is always reached, such as that of a proxy in front")
+	case "cluster":
+		return errors.New("this is a node of a Redis Cluster, which is not supported; use a Redis without cluster mode")
+	}
+	return nil
 }
 
 // epoch returns a value that changes when Redis may have lost data: when it was
@@ -84,56 +122,23 @@ func (s *store) epoch(ctx context.Context) (epoch string, err error) {
 		pipe := s.rdb.Pipeline()
 		pipe.SetNX(ctx, key, rand.Text(), 0)
 		get, info := pipe.Get(ctx, key), pipe.Info(ctx, "server")
-		_, _ = pipe.Exec(ctx) // each has its own error
-		if err := get.Err(); err != nil {
-			return err
+		// It fails as a whole where no connection could be made, and the commands
+		// then have no errors of their own. One of them may fail: INFO.
+		_, err := pipe.Exec(ctx)
+		if get.Val() == "" {
+			return cmp.Or(err, errNotWritten)
 		}
-		epoch = get.Val() + processID(info.Val())
+		epoch = get.Val() + infoField(info.Val(), "run_id")
 		return nil
 	})
 	return epoch, err
 }
 
-// processID finds run_id in what INFO says.
-func processID(info string) string {
-	_, after, _ := strings.Cut(info, "\nrun_id:")
-	id, _, _ := strings.Cut(after, "\r")
-	return id
-}
-
-// publish tells all gateways that a membership changed.
-func (s *store) publish(ctx context.Context, member tag) error {
-	return s.do(ctx, func(ctx context.Context) error {
-		return s.rdb.Publish(ctx, s.prefix+"changed", s.self+" "+string(member[:])).Err()
-	})
-}
-
-// follow drops from the cache what other gateways say has changed, until the
-// context ends. News that was missed while Redis was away could be about
-// anything, so each new connection empties the cache.
-func (s *store) follow(ctx context.Context, c *cache) {
-	sub := s.rdb.Subscribe(ctx, s.prefix+"changed")
-	defer sub.Close()
-	news := sub.ChannelWithSubscriptions()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case event, open := <-news:
-			if !open {
-				return
-			}
-			switch e := event.(type) {
-			case *redis.Subscription:
-				c.dropAll()
-			case *redis.Message:
-				n := len(s.self)
-				if len(e.Payload) == n+1+len(tag{}) && e.Payload[:n] != s.self {
-					c.drop(tag([]byte(e.Payload[n+1:])))
-				}
-			}
-		}
-	}
+// infoField finds a field in what INFO says.
+func infoField(info, name string) string {
+	_, after, _ := strings.Cut(info, "\n"+name+":")
+	value, _, _ := strings.Cut(after, "\r")
+	return value
 }
 
 // markRefused remembers that a machine was told no.

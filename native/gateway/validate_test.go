@@ -223,8 +223,18 @@ func TestWrongRequests(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
+	assert.Zero(t, sim.calls("v1.get"), "nothing of this goes to Whop")
+}
+
+// An app that reads only the status would take a 400 for a mismatch.
+func TestKeysThatCannotBeOneAreUnknown(t *testing.T) {
+	sim := startSim(t, nil)
+	g := startGateway(t, sim)
+	unknown := g.validate(testKey("nobody"), machine(1))
+	require.Equal(t, 1, sim.calls("v1.get"))
 	paths := map[string]string{
 		"no key":          "",
+		"two keys":        "ABC%20DEF",
 		"white space":     "%20%20",
 		"a slash":         "a%2Fb",
 		"a plain slash":   "a/b",
@@ -240,12 +250,29 @@ func TestWrongRequests(t *testing.T) {
 		"201 characters":  strings.Repeat("a", 201),
 	}
 	for name, segment := range paths {
-		assertRefused(t, g.post(validatePrefix+segment+validateSuffix, `{"metadata":{"HWID":"x"}}`), 400, "invalid_request")
+		a := g.post(validatePrefix+segment+validateSuffix, `{"metadata":{"HWID":"x"}}`)
+		assertRefused(t, a, 404, "not_found")
+		assert.Equal(t, unknown.body, a.body, name)
+		assertRefused(t, g.post(validatePrefix+segment+validateSuffix, `{}`), 400, "invalid_request")
 		if t.Failed() {
 			t.Fatal(name)
 		}
 	}
-	assert.Zero(t, sim.calls("v1.get"), "nothing of this goes to Whop")
+	assert.Equal(t, 1, sim.calls("v1.get"), "nothing of this goes to Whop")
+}
+
+// An app whose base URL ends in a slash, or that adds one, asks all the same.
+func TestSlashesTooMany(t *testing.T) {
+	key := testKey("slashes")
+	g := startGateway(t, startSim(t, []fields{licensed(key)}))
+	body := `{"metadata":{"HWID":"` + machine(1) + `"}}`
+	for _, path := range []string{
+		"/" + validatePath(key), "//" + validatePath(key), validatePath(key) + "/", validatePath(key) + "//",
+		"/api//v2///memberships//" + key + "//validate_license",
+	} {
+		assert.Equal(t, 201, g.post(path, body).status, path)
+	}
+	assertRefused(t, g.post("/"+validatePath(testKey("none"))+"/", body), 404, "not_found")
 }
 
 func TestRequestsThatOldAppsSend(t *testing.T) {
@@ -264,7 +291,7 @@ func TestRequestsThatOldAppsSend(t *testing.T) {
 
 func TestOtherPathsAndMethods(t *testing.T) {
 	g := startGateway(t, startSim(t, nil))
-	for _, path := range []string{"/", "/metrics", "/api/v1/memberships/x", "/api/v2/memberships/x", "/api/v2/memberships/validate_license", "/x" + validatePath("K"), validatePath("K") + "/"} {
+	for _, path := range []string{"/", "/metrics", "/api/v1/memberships/x", "/api/v2/memberships/x", "/api/v2/memberships/validate_license", "/x" + validatePath("K"), "/api/v2/membershipsK/validate_license", "/api/v2/memberships/Kvalidate_license", "/apiv2/memberships/K/validate_license", validatePath("K") + "/x"} {
 		a := g.post(path, `{"metadata":{}}`)
 		assert.Equal(t, 404, a.status, path)
 		assert.NotContains(t, a.header.Get("Content-Type"), "json", "a 404 in JSON would mean that a license does not exist")
