@@ -53,8 +53,12 @@ wasm: js/dist/whop-license.wasm js/dist/wasm_exec.js ## Build the WebAssembly mo
 # (several with commas between), so that nothing in a page can replace it.
 LICENSE_PUBLIC_KEY ?=
 
+# Inlining costs download. Without it in the runtime the module is 4 % smaller by
+# brotli -11, and a check takes as long.
+WASM_GCFLAGS := -gcflags='runtime/...=-l' -gcflags='internal/...=-l'
+
 js/dist/whop-license.wasm: $(GO_FILES) js/dist/.public-key
-	GOOS=js GOARCH=wasm $(GO_BUILD) -ldflags="$(LDFLAGS) -X main.publicKey=$(LICENSE_PUBLIC_KEY)" -o $@ ./wasm
+	GOOS=js GOARCH=wasm $(GO_BUILD) $(WASM_GCFLAGS) -ldflags="$(LDFLAGS) -X main.publicKey=$(LICENSE_PUBLIC_KEY)" -o $@ ./wasm
 
 .PHONY: FORCE
 js/dist/.public-key: FORCE

@@ -1,16 +1,22 @@
-// Package lease reads signed leases and decides what they prove.
+// Package lease reads what a server signs, leases and the proofs of refusals, and
+// decides what it proves.
 //
 // A lease is a server's "yes, this license is valid on this machine", signed so
 // that no other server can say it, and dated so that it can stand in for the
-// server while that can't be asked. It is a compact JWS (RFC 7515) signed with
+// server while no verdict is to be had. It is a compact JWS (RFC 7515) signed with
 // Ed25519 (RFC 8037) over a set of [Claims]:
 //
 //	base64url({"alg":"EdDSA","kid":…,"typ":"whop-license-lease+jwt"}) . base64url(claims) . base64url(signature)
 //
-// There are two questions, and a function for each. [Verify] asks whether a
+// The proof of a refusal is the same of a server's "no", over [RefusalClaims], with
+// a typ of its own ([RefusalType]). It proves one answer and is never kept.
+// Neither is taken for the other.
+//
+// There are three questions, and a function for each. [VerifyRefusal] asks whether
+// a proof that a server sent just now answers this very request with no. [Verify] asks whether a
 // lease that a server sent just now answers this very request. [StandIn] asks
 // whether a lease from an earlier answer may stand in for a server that can't
-// be reached. Both check the signature first; no other function reads a lease,
+// be heard. All check the signature first; no other function reads a token,
 // so claims that came out of this package were signed.
 //
 // # Strictness
@@ -34,8 +40,9 @@
 //
 // # Clocks
 //
-// Neither the network nor the clock of the machine is trusted; [Verify] and
-// [StandIn] say what each does with a wrong clock. One thing can't be seen here:
+// Neither the network nor the clock of the machine is trusted. A fresh answer is
+// proven by its nonce, so only [StandIn] asks for the time: it judges by the clock
+// plus the skew that was seen when the lease came. One thing can't be seen here:
 // a clock that stands still. Time for which an app has run by a monotonic clock
 // belongs in [Clock].LastSeenMs, which makes it visible.
 //
