@@ -109,18 +109,26 @@ func addSkews(all vectors) {
 		skewed(c.name+"-at-once", "a clock that is "+c.text+", as it was", "", c.off, 0, 2000, at)
 		skewed(c.name+"-last-moment", "a clock that is "+c.text+", in the last moment of the grace", "", c.off, 0, until-at, at)
 		skewed(c.name+"-run-out", "a clock that is "+c.text+", a millisecond later", lease.ReasonExpired, c.off, 0, until-at+1, at)
-		skewed(c.name+"-turned-back", "a clock that is "+c.text+", and was turned back by an hour since", lease.ReasonClock, c.off, -hours, 24*hours, at+24*hours)
+		// A clock that is ahead can be turned back by less than that and still show no
+		// earlier time than was seen, as one that is set right does.
+		turned := lease.ReasonClock
+		if c.off > 0 {
+			turned = ""
+		}
+		skewed(c.name+"-turned-back", "a clock that is "+c.text+", and was turned back by an hour since", turned, c.off, -hours, 24*hours, at+24*hours)
 		skewed(c.name+"-turned-back-by-drift", "a clock that is "+c.text+", and is behind the latest time seen by the drift", "", c.off, -drift, 24*hours, at+24*hours)
 		skewed(c.name+"-turned-back-to-stay-in-grace", "a clock that is "+c.text+", turned back once the grace had run out", lease.ReasonClock, c.off, -48*hours, until-at+24*hours, until+24*hours)
 		skewed(c.name+"-turned-forward", "a clock that is "+c.text+", and was turned forward past the grace", lease.ReasonExpired, c.off, 30*24*hours, hours, at)
-		skewed(c.name+"-frozen", "a clock that is "+c.text+", and stands still while time is known to pass", lease.ReasonClock, c.off, -6*60*1000, 6*60*1000, at+6*60*1000)
+		skewed(c.name+"-frozen", "a clock that is "+c.text+", and stands still while time is known to pass", turned, c.off, -6*60*1000, 6*60*1000, at+6*60*1000)
 		skewed(c.name+"-frozen-at-the-end", "a clock that is "+c.text+", and stood still at the end of the grace", lease.ReasonExpired, c.off, -2000, until-at+1000, until+1000)
 		skewed(c.name+"-suspended", "a clock that is "+c.text+", of a machine that slept for two days", "", c.off, 0, 48*hours, at+hours)
 	}
 	skewed("slow-put-right", "a slow clock that was put right since: the lease ends early by as much", "", -9*hours, 9*hours, hours, at)
 	skewed("slow-put-right-at-the-end", "a slow clock that was put right, in the grace's last nine hours", lease.ReasonExpired, -9*hours, 9*hours, until-at-8*hours, at)
-	skewed("fast-put-right", "a fast clock that was put right since can't be told from one that is turned back", lease.ReasonClock, 9*hours, -9*hours, hours, at)
-	skewed("fast-put-right-later", "a fast clock that was put right, once the lease's time of issue is past by it too", "", 9*hours, -9*hours, 10*hours, 0)
-	skewed("before-iat-by-drift", "behind the lease's time of issue by the drift, with a skew", "", 9*hours, -drift, 0, 0)
-	skewed("before-iat", "a millisecond more", lease.ReasonClock, 9*hours, -drift-1, 0, 0)
+	skewed("fast-put-right", "a fast clock that was put right since", "", 9*hours, -9*hours, hours, at)
+	skewed("fast-put-right-at-the-end", "a fast clock that was put right, in the last moment of the grace", "", 9*hours, -9*hours, until-at, until-hours)
+	skewed("fast-put-right-run-out", "a millisecond later, where it can't be told from one that was turned back", lease.ReasonClock, 9*hours, -9*hours, until-at+1, until-hours)
+	skewed("fast-turned-back-past-right", "a fast clock that was turned back to before the latest time seen", lease.ReasonClock, 9*hours, -10*hours, hours, at+hours)
+	skewed("before-iat-by-drift", "behind the lease's time of issue by the drift, with a skew", "", -9*hours, -drift, 0, 0)
+	skewed("before-iat", "a millisecond more", lease.ReasonClock, -9*hours, -drift-1, 0, 0)
 }

@@ -30,11 +30,6 @@ type Clock struct {
 // JavaScript Date can.
 const maxClock = 8_640_000_000_000_000
 
-// times returns the time by the clock plus its skew, and the latest time seen.
-func (c Clock) times() (now, seen int64) {
-	return clamp(c.NowMs) + clamp(c.SkewMs), clamp(c.LastSeenMs)
-}
-
 func clamp(ms int64) int64 { return min(max(ms, -maxClock), maxClock) }
 
 // Verify returns the claims of a lease that a server sent in answer to the
@@ -67,13 +62,15 @@ const otherNonce = " answers another request, so it may be an old one that was r
 // turning a clock back within [Drift] gains nothing. It is refused with
 // [ReasonClock] where the clock, corrected so, is behind the lease's time of
 // issue, or behind the latest time seen, by more than [Drift]. A lease refused
-// so may serve again once the clock is right.
+// so may serve again once the clock is right. A clock that was ahead when the
+// lease came and has been set right since is believed as it is, if it is behind
+// neither without its skew and the lease holds by it.
 func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, error) {
 	c, err := openLease(token, keys, want)
 	if err != nil {
 		return Claims{}, err
 	}
-	now, seen := clock.times()
+	now, seen := c.judge(clock)
 	switch {
 	case now < (c.IssuedAt-Drift)*1000:
 		return Claims{}, leaseToken.refuse(ReasonClock, " was issued later than this machine's clock says it is; set the clock, or connect to the server")
@@ -88,8 +85,19 @@ func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, 
 // Unexpired reports whether the lease has not expired, its grace left aside, by
 // a clock with which it stands in.
 func (c Claims) Unexpired(clock Clock) bool {
-	now, seen := clock.times()
+	now, seen := c.judge(clock)
 	return max(now, seen) < c.ExpiresAt*1000
+}
+
+// judge returns the time that the lease is judged by, and the latest time seen.
+func (c Claims) judge(clock Clock) (now, seen int64) {
+	raw, seen := clamp(clock.NowMs), clamp(clock.LastSeenMs)
+	now = raw + clamp(clock.SkewMs)
+	earliest := max(c.IssuedAt*1000, seen) - Drift*1000
+	if now < earliest && raw >= earliest && raw <= c.StandsInUntil()*1000 {
+		now = raw
+	}
+	return now, seen
 }
 
 // openLease returns the claims of a lease that was signed for want.
