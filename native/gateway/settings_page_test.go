@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The documentation's page of settings has each flag, with its default.
+// The documentation's page of settings has each flag, with its default, and no other.
 func TestEverySettingIsDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../web/docs/settings.md")
 	require.NoError(t, err)
@@ -31,8 +31,10 @@ func TestEverySettingIsDocumented(t *testing.T) {
 		}
 		documented, ok := defaults[f.Name]
 		assert.True(t, ok, "--%s is not in settings.md", f.Name)
+		delete(defaults, f.Name)
 		if f.Default != "" {
 			assert.Equal(t, f.Default, documented, "the default of --%s", f.Name)
 		}
 	}
+	assert.Empty(t, defaults, "there are no such flags")
 }
