@@ -113,6 +113,30 @@ export interface ServersOptions {
   gatewayArgs?: string[];
 }
 
+export interface GatewayOptions {
+  /** The simulator of Whop behind it, and the API key that it takes. */
+  simulator: string;
+  apiKey: string;
+  product?: string;
+  origins?: string[];
+  gatewayArgs?: string[];
+}
+
+/** Starts the gateway in front of a simulator, on a free loopback port. */
+export function startGateway(options: GatewayOptions): Promise<Running> {
+  return start(
+    "whop-license-gateway",
+    [
+      "--listen=127.0.0.1:0",
+      `--upstream-url=${options.simulator}/api/v1`,
+      `--product=${options.product ?? sampleProduct}`,
+      ...(options.origins ?? []).map((origin) => `--allowed-origin=${origin}`),
+      ...(options.gatewayArgs ?? []),
+    ],
+    { WHOP_API_KEY: options.apiKey },
+  );
+}
+
 /** Starts the simulator and, in front of it, the gateway, on free loopback ports. */
 export async function startServers(options: ServersOptions = {}): Promise<Servers> {
   const apiKey = randomBytes(16).toString("hex");
@@ -123,17 +147,7 @@ export async function startServers(options: ServersOptions = {}): Promise<Server
     ...(options.simulatorArgs ?? []),
   ]);
   try {
-    const gateway = await start(
-      "whop-license-gateway",
-      [
-        "--listen=127.0.0.1:0",
-        `--upstream-url=${simulator.url}/api/v1`,
-        `--product=${sampleProduct}`,
-        ...(options.origins ?? []).map((origin) => `--allowed-origin=${origin}`),
-        ...(options.gatewayArgs ?? []),
-      ],
-      { WHOP_API_KEY: apiKey },
-    );
+    const gateway = await startGateway({ ...options, simulator: simulator.url, apiKey });
     return {
       endpoint: gateway.url,
       simulator: simulator.url,

@@ -1,17 +1,29 @@
-// The launcher page as a customer meets it: page → WebAssembly → HTTP → simulator.
+// The launcher page as a customer meets it: page → WebAssembly → HTTP → gateway →
+// simulator. Without the gateway, the simulator is what may answer in its place.
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { launcherPage } from "../launcher-page.js";
+import { type Running, startGateway } from "../servers.js";
 import { type LocalServer, listen } from "../static-server.js";
 import { launchBrowser } from "./browser.js";
 import { enter, outcome, type Shown } from "./customer.js";
 import { complaints } from "./page.js";
 import { type Simulator, startSimulator } from "./simulator.js";
 
+interface Outcome {
+  key: string;
+  code: string;
+  says: RegExp;
+  /** Whether there is a link to Whop, and whether the customer can try again. */
+  whop?: boolean;
+  retry?: boolean;
+}
+
 suite("the launcher page", () => {
   let browser: Browser;
   let simulator: Simulator;
+  let gateway: Running;
   let server: LocalServer;
   let context: BrowserContext;
   let page: Page;
@@ -21,20 +33,25 @@ suite("the launcher page", () => {
     browser = await launchBrowser();
     simulator = await startSimulator(["--retry-after"]);
     server = await listen();
-    server.handle(launcherPage(simulator.url));
+    gateway = await startGateway({
+      ...{ simulator: simulator.url, apiKey: simulator.apiKey },
+      ...{ product: "prod_sim", origins: [server.origin] },
+    });
   });
   after(async () => {
     await browser?.close();
     await server?.close();
+    await gateway?.stop();
     await simulator?.stop();
   });
   beforeEach(async () => {
-    // The API key is added outside the page, as a gateway would.
+    // The simulator asks for the API key, which is added outside the page.
     context = await browser.newContext({
       extraHTTPHeaders: { Authorization: `Bearer ${simulator.apiKey}` },
     });
     page = await context.newPage();
     said = complaints(page);
+    server.handle(launcherPage(simulator.url));
     await simulator.forget();
   });
   afterEach(async () => {
@@ -43,6 +60,8 @@ suite("the launcher page", () => {
   });
 
   const open = (fragment = ""): Promise<unknown> => page.goto(`${server.origin}/${fragment}`);
+
+  const throughGateway = (): void => server.handle(launcherPage(gateway.url));
 
   const check = (key: string): Promise<void> => enter(page, key);
   const result = (): Promise<Shown> => outcome(page);
@@ -62,7 +81,7 @@ suite("the launcher page", () => {
   const requests = async (): Promise<number> =>
     (await simulator.seen()).filter(({ operation }) => operation === "v2.validate").length;
 
-  const outcomes = [
+  const verdicts: Outcome[] = [
     { key: "L-VALID", code: "valid", says: /is valid.*Status\s+active.*Valid until\s+\S+/s },
     {
       key: "L-BOUND",
@@ -84,6 +103,8 @@ suite("the launcher page", () => {
       whop: true,
       retry: true,
     },
+  ];
+  const errors: Outcome[] = [
     {
       key: "L-401",
       code: "bad_response",
@@ -119,7 +140,7 @@ suite("the launcher page", () => {
 
   test("says for every outcome what happened and what to do next", async () => {
     await simulator.add(
-      { license_key: "L-VALID", expires_at: 1893456000 },
+      { license_key: "L-VALID", renewal_period_end: 1893456000, cancel_at_period_end: true },
       { license_key: "L-BOUND", metadata: { HWID: "another" } },
       { license_key: "L-ENDED", status: "expired" },
       { license_key: "L-401", fault: "401" },
@@ -129,25 +150,31 @@ suite("the launcher page", () => {
       { license_key: "L-HTML", fault: "html" },
       { license_key: "L-REDIRECT", fault: "redirect" },
     );
+    throughGateway();
     await open("#machine-id=one");
-    for (const { key, code, says, whop = false, retry: again = false } of outcomes) {
-      await check(key);
-      const shown = await result();
-      assert.equal(shown.code, code, key);
-      assert.match(shown.text, says, key);
-      assert.match(shown.text, /What to do next/);
-      assert.ok(shown.focused, `${key}: the result did not take the focus`);
-      assert.equal(await link().isVisible(), whop, `${key}: link to Whop`);
-      assert.equal(await retry().isVisible(), again, `${key}: try again`);
-      if (code === "metadata_mismatch") {
-        assert.match((await link().getAttribute("href")) ?? "", /^https:\/\/whop\.com\//);
-        assert.match((await link().getAttribute("rel")) ?? "", /noopener/);
-      }
-      if (code === "valid") continue;
-      const invalid = await field().getAttribute("aria-invalid");
-      assert.equal(invalid, String(code === "not_found"), key);
-    }
+    for (const verdict of verdicts) await shows(verdict);
+    server.handle(launcherPage(simulator.url));
+    await page.reload();
+    for (const error of errors) await shows(error);
   });
+
+  async function shows({ key, code, says, whop = false, retry: again = false }: Outcome) {
+    await check(key);
+    const shown = await result();
+    assert.equal(shown.code, code, key);
+    assert.match(shown.text, says, key);
+    assert.match(shown.text, /What to do next/);
+    assert.ok(shown.focused, `${key}: the result did not take the focus`);
+    assert.equal(await link().isVisible(), whop, `${key}: link to Whop`);
+    assert.equal(await retry().isVisible(), again, `${key}: try again`);
+    if (code === "metadata_mismatch") {
+      assert.match((await link().getAttribute("href")) ?? "", /^https:\/\/whop\.com\//);
+      assert.match((await link().getAttribute("rel")) ?? "", /noopener/);
+    }
+    if (code === "valid") return;
+    const invalid = await field().getAttribute("aria-invalid");
+    assert.equal(invalid, String(code === "not_found"), key);
+  }
 
   test("says what a license is, and until when", async () => {
     const end = Date.parse("2030-01-15") / 1000;
@@ -197,19 +224,16 @@ suite("the launcher page", () => {
     assert.equal(await requests(), 1);
 
     server.handle(launcherPage("http://license.example.com"));
-    try {
-      await page.goto(server.origin);
-      await check("L-ARGUMENT");
-      const { code, text } = await result();
-      assert.equal(code, "invalid_argument");
-      assert.match(text, /seller’s side.*Your license isn’t the cause.*Contact the seller/s);
-    } finally {
-      server.handle(launcherPage(simulator.url));
-    }
+    await page.goto(server.origin);
+    await check("L-ARGUMENT");
+    const { code, text } = await result();
+    assert.equal(code, "invalid_argument");
+    assert.match(text, /seller’s side.*Your license isn’t the cause.*Contact the seller/s);
   });
 
   test("after Reset Key, trying again works", async () => {
     await simulator.add({ license_key: "L-RESET-KEY", metadata: { HWID: "another" } });
+    throughGateway();
     await open("#machine-id=one");
     await check("L-RESET-KEY");
     assert.equal((await result()).code, "metadata_mismatch");
@@ -357,7 +381,7 @@ suite("the launcher page", () => {
         "Access-Control-Allow-Headers": "*",
         "Content-Type": "application/json",
       });
-      response.end(JSON.stringify({ error: { message: words } }));
+      response.end(JSON.stringify({ error: { code: "metadata_mismatch", message: words } }));
     });
     server.handle(launcherPage(hostile.origin));
     try {
@@ -371,13 +395,13 @@ suite("the launcher page", () => {
       assert.equal(await page.locator("[part=result] img, [part=result] script").count(), 0);
       assert.equal(await page.title(), "Check your license");
     } finally {
-      server.handle(launcherPage(simulator.url));
       await hostile.close();
     }
   });
 
   test("works by keyboard alone", async () => {
     await simulator.add({ license_key: "L-KEYS", metadata: { HWID: "another" } });
+    throughGateway();
     await open();
     const focus: string[] = [];
     const tab = async (): Promise<void> => {
