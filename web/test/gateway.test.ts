@@ -1,6 +1,7 @@
 // The launcher and the package in a browser through the gateway, as in production.
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { request as forward } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -11,6 +12,8 @@ import { type LocalServer, listen } from "../static-server.js";
 import { launchBrowser } from "./browser.js";
 import { enter, outcome } from "./customer.js";
 import { ask, askAll, blankPage, codeOf, complaints, servePages, strictPolicy } from "./page.js";
+
+type Harness = typeof import("./pages/harness.js");
 
 const product = sampleProduct;
 const memberships = [
@@ -162,5 +165,39 @@ suite("through the gateway", () => {
     assert.equal(listed.get("access-control-allow-credentials"), null);
     const stranger = (await preflight("http://127.0.0.1:1")).headers;
     assert.equal(stranger.get("access-control-allow-origin"), null);
+  });
+
+  test("twenty checks from another origin need one preflight", async () => {
+    const methods: (string | undefined)[] = [];
+    const counter = await listen();
+    counter.handle((request, response) => {
+      const { method, url, headers } = request;
+      methods.push(method);
+      const onward = forward(servers.endpoint + url, { method, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      });
+      onward.once("error", () => response.destroy());
+      request.pipe(onward);
+    });
+    try {
+      const codes = await page.evaluate(
+        async ({ endpoint, path }) => {
+          const { answerOf, load }: Harness = await import(path);
+          const { validateLicense } = await load(endpoint);
+          const codes: (string | undefined)[] = [];
+          for (let n = 0; n < 20; n++) {
+            const { verdict, error } = await answerOf(validateLicense("G-MANY", "one"));
+            codes.push(verdict?.code ?? error?.code);
+          }
+          return codes;
+        },
+        { endpoint: counter.origin, path: "/test/pages/harness.js" },
+      );
+      assert.deepEqual(codes, Array(20).fill("valid"));
+      assert.deepEqual(methods, ["OPTIONS", ...Array(20).fill("POST")]);
+    } finally {
+      await counter.close();
+    }
   });
 });
