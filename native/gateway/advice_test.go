@@ -215,6 +215,7 @@ func TestBindingsThatComeBackAltered(t *testing.T) {
 			assertRefused(t, g.post(validatePath(key), `{"metadata":`+c.sent+`}`), 503, "unavailable")
 		}
 		assert.Equal(t, 1, g.count(`"level":"ERROR"`, c.says), "%s: %s", name, g.logs)
+		assert.Zero(t, g.count("--seller-metadata"), "%s: nobody was refused yet", name)
 		assert.Equal(t, 1, whop.written(), name)
 		assertRefused(t, g.validate(key, machine(2)), 400, "metadata_mismatch")
 		assertRefused(t, g.post(validatePath(key), `{"metadata":`+c.sent+`}`), 503, "unavailable")

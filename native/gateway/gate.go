@@ -143,6 +143,9 @@ func (g *gate) fromWhop(ctx context.Context, q *query) (verdict, error) {
 	if err != nil || v.outcome == outcomeValid {
 		return v, err
 	}
+	if v.outcome == outcomeMismatch && g.rules.namesDiffer(v.m.metadata, q.sent) {
+		g.adviseNames(v.m, q.sent)
+	}
 	g.tellRefusal(ctx, q, l, v.outcome)
 	if v.outcome == outcomeMismatch && g.markRefused(ctx, g.machine(l.tag, q)) == nil {
 		g.cache.refuse(l)
@@ -193,9 +196,6 @@ func (g *gate) judge(m *membership, sent metadata) (outcome, metadata) {
 	}
 	if g.wasAltered(m, sent) {
 		return outcomeAltered, nil
-	}
-	if g.rules.namesDiffer(m.metadata, sent) {
-		g.adviseNames(m, sent)
 	}
 	return outcomeMismatch, nil
 }
