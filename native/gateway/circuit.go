@@ -59,7 +59,7 @@ func newCircuit(m *metrics, log *slog.Logger) *circuit {
 }
 
 func circuitError() error {
-	return &upstreamError{reason: "circuit_open", retryAfter: circuitRest, err: errors.New("Whop was failing and is left alone")}
+	return &upstreamError{reason: "circuit_open", retryAfter: circuitRest, err: errors.New("the circuit is open, as Whop was failing")}
 }
 
 // open returns an [upstreamError] while Whop is not to be asked.
