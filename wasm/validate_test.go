@@ -103,7 +103,7 @@ func requireCode(t *testing.T, code string, reason js.Value) {
 // TestVectors reads the same files as the native tests, through a real
 // Response's stream and into real JavaScript objects.
 func TestVectors(t *testing.T) {
-	files, err := fs.Glob(testdata.Files, "license/*.json")
+	files, err := fs.Glob(testdata.Files, "response/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {

@@ -26,7 +26,7 @@ function bodyOf({ body = "", bodyBase64, bodyRepeat }: Answer["response"]): Buff
 }
 
 test("what a server answers", async (t) => {
-  const answers = new Map(vectors<Answer>("license"));
+  const answers = new Map(vectors<Answer>("response"));
   const endpoint = await serve((request, response) => {
     const vector = answers.get(request.url?.split("/")[1] ?? "") as Answer;
     request.resume().on("end", () => {

@@ -14,7 +14,7 @@ import (
 )
 
 func FuzzReadResponse(f *testing.F) {
-	eachVector(f, "license", func(_ string, data []byte) {
+	eachVector(f, "response", func(_ string, data []byte) {
 		var v responseVector
 		require.NoError(f, json.Unmarshal(data, &v))
 		if r := v.response(f); len(r.Body) < 4096 {

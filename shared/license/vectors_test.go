@@ -86,7 +86,7 @@ func eachVector(t testing.TB, folder string, f func(name string, data []byte)) {
 }
 
 func TestReadResponseVectors(t *testing.T) {
-	eachVector(t, "license", func(name string, data []byte) {
+	eachVector(t, "response", func(name string, data []byte) {
 		t.Run(name, func(t *testing.T) {
 			var v responseVector
 			require.NoError(t, json.Unmarshal(data, &v))
@@ -113,7 +113,7 @@ func TestReadResponseVectors(t *testing.T) {
 // in for all but the caller's own fault.
 func TestResponseVectorsWithTrust(t *testing.T) {
 	signer := newSigner(t, 1)
-	eachVector(t, "license", func(name string, data []byte) {
+	eachVector(t, "response", func(name string, data []byte) {
 		t.Run(name, func(t *testing.T) {
 			var v responseVector
 			require.NoError(t, json.Unmarshal(data, &v))
