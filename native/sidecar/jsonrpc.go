@@ -1,12 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/sourcegraph/jsonrpc2"
+
+	"github.com/whop-license/whop-license/shared/jsonobject"
 )
 
 // A request is a JSON-RPC 2.0 request. jsonrpc2's own type has no place for an
@@ -81,29 +82,20 @@ func response(id jsontext.Value, result any, wrong *jsonrpc2.Error) ([]byte, err
 	}{"2.0", json.RawMessage(id), result, wrong})
 }
 
-// readObject returns the members of a JSON object, given as valid JSON. A
-// member that is there twice is an error: which of the two counts is anyone's
-// guess.
+// readObject returns the members of a JSON object. A member that is there twice
+// is an error, because a sender and a reader may disagree on which one counts.
 func readObject(object []byte) (map[string]jsontext.Value, error) {
-	d := jsontext.NewDecoder(bytes.NewReader(object), jsontext.AllowDuplicateNames(true))
-	if _, err := d.ReadToken(); err != nil {
-		return nil, err
-	}
 	members := map[string]jsontext.Value{}
-	for d.PeekKind() == '"' {
-		token, err := d.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		name := token.String()
+	err := jsonobject.Read(object, func(d *jsontext.Decoder, name string) error {
 		if _, twice := members[name]; twice {
-			return nil, fmt.Errorf("the member %.40q is there twice", name)
+			return fmt.Errorf("the member %.40q is there twice", name)
 		}
 		value, err := d.ReadValue()
-		if err != nil {
-			return nil, err
-		}
 		members[name] = value.Clone()
+		return err
+	}, jsontext.AllowDuplicateNames(true)) // which is answered with the name
+	if err != nil {
+		return nil, err
 	}
 	return members, nil
 }

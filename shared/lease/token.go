@@ -1,10 +1,12 @@
 package lease
 
 import (
-	"io"
+	"errors"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/whop-license/whop-license/shared/jsonobject"
 )
 
 const (
@@ -67,7 +69,7 @@ func find(keys []PublicKey, kid string) (PublicKey, bool) {
 func (k kind) readHeader(json []byte) (kid string, err error) {
 	var alg, typ string
 	known := true
-	whole := readObject(json, func(d *jsontext.Decoder, name string) bool {
+	err = jsonobject.Read(json, func(d *jsontext.Decoder, name string) error {
 		switch name {
 		case "alg":
 			return readText(d, &alg)
@@ -77,10 +79,10 @@ func (k kind) readHeader(json []byte) (kid string, err error) {
 			return readText(d, &kid)
 		}
 		known = false
-		return d.SkipValue() == nil
+		return d.SkipValue()
 	})
 	switch {
-	case !whole:
+	case err != nil:
 		return "", k.refuse(ReasonMalformed, "'s header can't be read")
 	case !known:
 		return "", k.refuse(ReasonHeader, "'s header has a member other than alg, kid and typ")
@@ -97,10 +99,10 @@ func (k kind) readHeader(json []byte) (kid string, err error) {
 // place.
 func (k kind) readClaims(json []byte, claims map[string]any) error {
 	need := len(claims)
-	whole := readObject(json, func(d *jsontext.Decoder, name string) bool {
+	err := jsonobject.Read(json, func(d *jsontext.Decoder, name string) error {
 		place, known := claims[name]
 		if !known {
-			return d.SkipValue() == nil
+			return d.SkipValue()
 		}
 		need--
 		switch place := place.(type) {
@@ -112,9 +114,9 @@ func (k kind) readClaims(json []byte, claims map[string]any) error {
 			}
 			return readText(d, place)
 		}
-		return false
+		return errWrongType
 	})
-	if !whole || need > 0 {
+	if err != nil || need > 0 {
 		return k.refuse(ReasonMalformed, " lacks a claim, or has one of the wrong type")
 	}
 	return nil
@@ -135,67 +137,54 @@ func readClaims(json []byte) (c Claims, err error) {
 	return c, nil
 }
 
-// readObject reports whether json is one object, strictly spelled, of whose
-// members each was taken by member, which reads exactly one value.
-func readObject(json []byte, member func(d *jsontext.Decoder, name string) bool) bool {
-	d := jsontext.NewDecoder(strings.NewReader(string(json)))
-	if d.PeekKind() != '{' {
-		return false
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return false
-	}
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil || !member(d, name.String()) {
-			return false
-		}
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return false
-	}
-	_, err := d.ReadToken()
-	return err == io.EOF
-}
+var errWrongType = errors.New("wrong type")
 
-func readText(d *jsontext.Decoder, dst *string) bool {
+func readText(d *jsontext.Decoder, dst *string) error {
 	if d.PeekKind() != '"' {
-		return false
+		return errWrongType
 	}
 	token, err := d.ReadToken()
-	if err != nil {
-		return false
+	if err == nil {
+		*dst = token.String()
 	}
-	*dst = token.String()
-	return true
+	return err
 }
 
 // readAudience reads a string, or an array of one string, which is how several
 // JWT libraries write it (RFC 7519, section 4.1.3).
-func readAudience(d *jsontext.Decoder, dst *string) bool {
+func readAudience(d *jsontext.Decoder, dst *string) error {
 	if d.PeekKind() != '[' {
 		return readText(d, dst)
 	}
-	if _, err := d.ReadToken(); err != nil || !readText(d, dst) || d.PeekKind() != ']' {
-		return false
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	if err := readText(d, dst); err != nil {
+		return err
+	}
+	if d.PeekKind() != ']' {
+		return errWrongType
 	}
 	_, err := d.ReadToken()
-	return err == nil
+	return err
 }
 
 // readInteger reads a number that is written in digits alone.
-func readInteger(d *jsontext.Decoder, dst *int64) bool {
+func readInteger(d *jsontext.Decoder, dst *int64) error {
 	value, err := d.ReadValue()
-	if err != nil || len(value) > 15 {
-		return false
+	if err != nil {
+		return err
+	}
+	if len(value) > 15 {
+		return errWrongType
 	}
 	n := int64(0)
 	for _, c := range value {
 		if c < '0' || c > '9' {
-			return false
+			return errWrongType
 		}
 		n = n*10 + int64(c-'0')
 	}
 	*dst = n
-	return true
+	return nil
 }

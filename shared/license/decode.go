@@ -1,13 +1,13 @@
 package license
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/whop-license/whop-license/shared/jsonobject"
 )
 
 // What is wrong with an answer; a message says it of "its answer".
@@ -22,47 +22,17 @@ var (
 	errNotItsOwn     = errors.New("is an error that the license server doesn't send")
 )
 
-// readObject reads body, which must be one JSON object and nothing else, and
-// calls member with each name. member reads exactly one value from d. Names
-// that repeat and malformed UTF-8 are errors, as they mean different things to
-// different readers.
-func readObject(body []byte, member func(d *jsontext.Decoder, name string) error) error {
+// readObject reads body, which must be one strictly spelled JSON object.
+func readObject(body []byte, member jsonobject.Member) error {
 	if len(body) > MaxBody {
 		return errTooLong
 	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(body)) // a Buffer is read in place
-	if d.PeekKind() != '{' {
+	switch err := jsonobject.Read(body, member); err {
+	case jsonobject.ErrNotObject, jsonobject.ErrNotJSON, jsonobject.ErrTrailing:
 		return errNotJSON
-	}
-	if err := readMembers(d, member); err != nil {
-		var syntactic *jsontext.SyntacticError
-		if errors.As(err, &syntactic) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return errNotJSON
-		}
+	default:
 		return err
 	}
-	if _, err := d.ReadToken(); err != io.EOF {
-		return errNotJSON
-	}
-	return nil
-}
-
-// readMembers reads the object that d stands before.
-func readMembers(d *jsontext.Decoder, member func(d *jsontext.Decoder, name string) error) error {
-	if _, err := d.ReadToken(); err != nil {
-		return err
-	}
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return err
-		}
-		if err := member(d, name.String()); err != nil {
-			return err
-		}
-	}
-	_, err := d.ReadToken()
-	return err
 }
 
 // success is what a 200 or 201 says.
@@ -145,7 +115,7 @@ func readField(d *jsontext.Decoder, want kind) (jsontext.Value, error) {
 }
 
 func readExpanded(d *jsontext.Decoder) (id jsontext.Value, err error) {
-	err = readMembers(d, func(d *jsontext.Decoder, name string) (err error) {
+	err = jsonobject.ReadMembers(d, func(d *jsontext.Decoder, name string) (err error) {
 		if name != "id" {
 			return d.SkipValue()
 		}
@@ -197,7 +167,7 @@ func readProblem(body []byte) (p problem, err error) {
 		switch {
 		case name == "error" && kind == '{':
 			found = true
-			return readMembers(d, func(d *jsontext.Decoder, name string) error {
+			return jsonobject.ReadMembers(d, func(d *jsontext.Decoder, name string) error {
 				switch name {
 				case "code":
 					return readText(d, &p.code)
