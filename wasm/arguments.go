@@ -19,7 +19,7 @@ const maxString = 16 << 10
 type call struct {
 	query  license.Query
 	trust  license.Trust
-	limits license.Limits
+	policy license.RetryPolicy
 	signal js.Value // an AbortSignal, or undefined
 
 	ctx     *signalContext
@@ -60,7 +60,7 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 		return nil, err
 	}
 	r.argument = "hwid"
-	if c.query.Metadata, err = r.metadata(argument(1)); err != nil {
+	if c.query.MachineID, err = r.metadata(argument(1)); err != nil {
 		return nil, err
 	}
 	// The fourth argument is the npm package's own, for what it adds to every
@@ -191,11 +191,13 @@ func (r *reader) options(v js.Value, c *call) error {
 		case "dangerouslyAllowBrowser":
 			c.dangerouslyAllowBrowser, err = r.boolean(value)
 		case "timeoutMs":
-			c.limits.TimeoutMs, err = r.number(value, license.MaxTimeoutMs)
+			var n int64
+			n, err = r.number(value, int64(license.MaxTimeout))
+			c.policy.Timeout = license.Milliseconds(n)
 		case "maxAttempts":
 			var n int64
 			n, err = r.number(value, license.MaxAttempts)
-			c.limits.Attempts = int(n)
+			c.policy.Attempts = int(n)
 		case "signal":
 			c.signal, err = value, r.abortSignal(value)
 		case "publicKey":
@@ -272,20 +274,20 @@ func (r *reader) publicKeys(v js.Value) ([]lease.PublicKey, error) {
 // time less this clock's.
 func (r *reader) clock(v js.Value, stored *license.Stored) error {
 	return r.members(v, 2, func(name string, value js.Value) error {
-		least, place := 0.0, &stored.LastSeenMs
+		least, place := 0.0, &stored.LastSeen
 		switch name {
 		case "lastSeen":
 		case "skew":
 			if value.IsUndefined() {
 				return nil
 			}
-			least, place = -maxDate, &stored.SkewMs
+			least, place = -maxDate, &stored.Skew
 		default:
 			return r.invalid("has a member that is not lastSeen or skew: " + shown(name))
 		}
 		if value.Type() == js.TypeNumber {
 			if f := value.Float(); f >= least && f <= maxDate {
-				*place = int64(f)
+				*place = license.Milliseconds(f)
 				return nil
 			}
 		}
@@ -313,13 +315,13 @@ func (r *reader) boolean(v js.Value) (bool, error) {
 }
 
 // number reads a whole number from 1 to most.
-func (r *reader) number(v js.Value, most int) (int64, error) {
+func (r *reader) number(v js.Value, most int64) (int64, error) {
 	if v.Type() == js.TypeNumber {
 		if f := v.Float(); f >= 1 && f <= float64(most) && f == float64(int64(f)) {
 			return int64(f), nil
 		}
 	}
-	return 0, r.invalid("must be a whole number from 1 to " + strconv.Itoa(most))
+	return 0, r.invalid("must be a whole number from 1 to " + strconv.FormatInt(most, 10))
 }
 
 func (r *reader) abortSignal(v js.Value) error {

@@ -124,7 +124,7 @@ func (r *realm) nonce() string {
 func (r *realm) errorValue(err error) js.Value {
 	e, ok := err.(*license.Error)
 	if !ok {
-		e = &license.Error{Code: loadFailed, Message: err.Error(), RetryAfterMs: -1}
+		e = &license.Error{Code: loadFailed, Message: err.Error(), RetryAfter: -1}
 	}
 	members := []any{"name", "LicenseError", "code", string(e.Code), "retryable", e.Retryable()}
 	if e.Argument != "" {
@@ -133,8 +133,8 @@ func (r *realm) errorValue(err error) js.Value {
 	if e.Status != 0 {
 		members = append(members, "status", e.Status)
 	}
-	if e.RetryAfterMs >= 0 {
-		members = append(members, "retryAfterMs", float64(e.RetryAfterMs))
+	if e.RetryAfter >= 0 {
+		members = append(members, "retryAfterMs", float64(e.RetryAfter))
 	}
 	switch cause := e.Cause.(type) {
 	case js.Error:

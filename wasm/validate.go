@@ -79,7 +79,7 @@ func appendSkew(out []byte, verdict *license.Verdict) []byte {
 		return out
 	}
 	out = append(out[:len(out)-1], `,"skew":`...)
-	return append(strconv.AppendInt(out, verdict.SkewMs, 10), '}')
+	return append(strconv.AppendInt(out, int64(verdict.Skew), 10), '}')
 }
 
 func (m *module) collect() {
@@ -95,11 +95,11 @@ func (m *module) leaseName(args []js.Value) any {
 	if err != nil {
 		return js.Undefined()
 	}
-	key, err := license.ParseKey(c.query.LicenseKey)
+	name, err := license.LeaseName(c.query.LicenseKey, c.query.MachineID)
 	if err != nil {
 		return js.Undefined()
 	}
-	return lease.HashLicenseKey(key) + "." + lease.HashMetadata(c.query.Metadata)
+	return name
 }
 
 // run answers one call. Whatever goes wrong in it ends here, and not the other
@@ -107,7 +107,7 @@ func (m *module) leaseName(args []js.Value) any {
 func (m *module) run(c *call) (verdict *license.Verdict, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			failure := &license.Error{Code: loadFailed, RetryAfterMs: -1,
+			failure := &license.Error{Code: loadFailed, RetryAfter: -1,
 				Message: "The license module failed inside. Please report this; it says nothing about the license."}
 			if thrown, ok := p.(error); ok {
 				failure.Cause = thrown
@@ -121,7 +121,7 @@ func (m *module) run(c *call) (verdict *license.Verdict, err error) {
 		Clock:     &clock{m},
 		Random:    func() float64 { return m.global.Get("Math").Call("random").Float() },
 	}
-	return client.Validate(c.ctx, c.query, c.limits)
+	return client.Validate(c.ctx, c.query, c.policy)
 }
 
 // signalContext is an AbortSignal as a license.Context.
@@ -189,14 +189,16 @@ func (c *signalContext) Err() error {
 // clock is the page's time.
 type clock struct{ *module }
 
-func (c *clock) NowMs() int64 { return int64(c.global.Get("Date").Call("now").Float()) }
+func (c *clock) Now() license.Milliseconds {
+	return license.Milliseconds(c.global.Get("Date").Call("now").Float())
+}
 
-func (c *clock) AfterFunc(ms int64, f func()) (stop func()) {
+func (c *clock) AfterFunc(d license.Milliseconds, f func()) (stop func()) {
 	t := c.takeTimer()
 	t.f = f
 	// Both now, as a page may put others in their place while the time runs.
 	set, clear := c.global.Get("setTimeout"), c.global.Get("clearTimeout")
-	id := set.Invoke(t.fired, float64(ms))
+	id := set.Invoke(t.fired, float64(d))
 	return func() {
 		clear.Invoke(id)
 		c.giveTimer(t)

@@ -44,7 +44,7 @@
 // proven by its nonce, so only [StandIn] asks for the time: it judges by the clock
 // plus the skew that was seen when the lease came. One thing can't be seen here:
 // a clock that stands still. Time for which an app has run by a monotonic clock
-// belongs in [Clock].LastSeenMs, which makes it visible.
+// belongs in [Clock].LastSeen, which makes it visible.
 //
 // # Size
 //

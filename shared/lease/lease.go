@@ -1,9 +1,9 @@
 package lease
 
-// Drift is the error that a clock is forgiven, in seconds: where it is behind a
-// stored lease's time of issue, or behind the latest time that was seen, by
-// more than this, the lease is refused.
-const Drift = 5 * 60
+// Drift is how far a clock may be behind without losing its customer the lease:
+// behind the lease's time of issue, or behind the latest time that was seen. A
+// clock that is further behind can't be right, and the lease is refused.
+const Drift Milliseconds = 5 * 60 * 1000
 
 // Expect is what a lease must have been issued for.
 type Expect struct {
@@ -14,23 +14,23 @@ type Expect struct {
 	Subject        string // the membership; empty for any
 }
 
-// Clock is what a machine knows of the time, in milliseconds since 1970.
+// Clock is what a machine knows of the time.
 type Clock struct {
-	NowMs int64 // what its clock says
-	// SkewMs is how far its clock was behind the server's time of issue when the
+	Now Milliseconds // what its clock says
+	// Skew is how far its clock was behind the server's time of issue when the
 	// lease came; negative where it was ahead.
-	SkewMs int64
-	// LastSeenMs is the latest time that it is known to have been, by the clock
+	Skew Milliseconds
+	// LastSeen is the latest time that it is known to have been, by the clock
 	// plus its skew; 0 where none is known.
-	LastSeenMs int64
+	LastSeen Milliseconds
 }
 
-// maxClock bounds a clock and a skew, in milliseconds, so that no sum overflows.
+// maxClock bounds a clock and a skew, so that no sum overflows.
 // It is far beyond the last time that a lease can hold, and as much as a
 // JavaScript Date can.
-const maxClock = 8_640_000_000_000_000
+const maxClock Milliseconds = 8_640_000_000_000_000
 
-func clamp(ms int64) int64 { return min(max(ms, -maxClock), maxClock) }
+func clamp(ms Milliseconds) Milliseconds { return min(max(ms, -maxClock), maxClock) }
 
 // Verify returns the claims of a lease that a server sent in answer to the
 // request that carried nonce, or an [*Error]. Without a nonce, or with none of
@@ -72,11 +72,11 @@ func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, 
 	}
 	now, seen := c.judge(clock)
 	switch {
-	case now < (c.IssuedAt-Drift)*1000:
+	case now < Seconds(c.IssuedAt)-Drift:
 		return Claims{}, leaseToken.refuse(ReasonClock, " was issued later than this machine's clock says it is; set the clock, or connect to the server")
-	case seen > 0 && now < seen-Drift*1000:
+	case seen > 0 && now < seen-Drift:
 		return Claims{}, leaseToken.refuse(ReasonClock, " can't be judged, as this machine's clock was turned back or stood still; set the clock, or connect to the server")
-	case max(now, seen) > c.StandsInUntil()*1000:
+	case max(now, seen) > Seconds(c.StandsInUntil()):
 		return Claims{}, leaseToken.refuse(ReasonExpired, " and its grace have run out; connect to the server to renew it")
 	}
 	return c, nil
@@ -86,15 +86,15 @@ func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, 
 // a clock with which it stands in.
 func (c Claims) Unexpired(clock Clock) bool {
 	now, seen := c.judge(clock)
-	return max(now, seen) < c.ExpiresAt*1000
+	return max(now, seen) < Seconds(c.ExpiresAt)
 }
 
 // judge returns the time that the lease is judged by, and the latest time seen.
-func (c Claims) judge(clock Clock) (now, seen int64) {
-	raw, seen := clamp(clock.NowMs), clamp(clock.LastSeenMs)
-	now = raw + clamp(clock.SkewMs)
-	earliest := max(c.IssuedAt*1000, seen) - Drift*1000
-	if now < earliest && raw >= earliest && raw <= c.StandsInUntil()*1000 {
+func (c Claims) judge(clock Clock) (now, seen Milliseconds) {
+	raw, seen := clamp(clock.Now), clamp(clock.LastSeen)
+	now = raw + clamp(clock.Skew)
+	earliest := max(Seconds(c.IssuedAt), seen) - Drift
+	if now < earliest && raw >= earliest && raw <= Seconds(c.StandsInUntil()) {
 		now = raw
 	}
 	return now, seen

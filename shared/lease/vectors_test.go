@@ -17,22 +17,22 @@ import (
 
 // vector is one file of shared/testdata/lease, whose README describes it.
 type vector struct {
-	About      string            `json:"about"`
-	Call       string            `json:"call"`
-	Token      string            `json:"token,omitempty"`
-	PublicKeys []string          `json:"publicKeys,omitempty"`
-	PublicKey  string            `json:"publicKey,omitempty"`
-	LicenseKey string            `json:"licenseKey,omitempty"`
-	Metadata   map[string]string `json:"metadata,omitempty"`
-	Issuer     string            `json:"issuer,omitempty"`
-	Audience   string            `json:"audience,omitempty"`
-	Subject    string            `json:"subject,omitempty"`
-	Nonce      string            `json:"nonce,omitempty"`
-	Code       string            `json:"code,omitempty"`
-	NowMs      int64             `json:"nowMs,omitempty"`
-	SkewMs     int64             `json:"skewMs,omitempty"`
-	LastSeenMs int64             `json:"lastSeenMs,omitempty"`
-	Want       want              `json:"want"`
+	About      string             `json:"about"`
+	Call       string             `json:"call"`
+	Token      string             `json:"token,omitempty"`
+	PublicKeys []string           `json:"publicKeys,omitempty"`
+	PublicKey  string             `json:"publicKey,omitempty"`
+	LicenseKey string             `json:"licenseKey,omitempty"`
+	Metadata   map[string]string  `json:"metadata,omitempty"`
+	Issuer     string             `json:"issuer,omitempty"`
+	Audience   string             `json:"audience,omitempty"`
+	Subject    string             `json:"subject,omitempty"`
+	Nonce      string             `json:"nonce,omitempty"`
+	Code       string             `json:"code,omitempty"`
+	NowMs      lease.Milliseconds `json:"nowMs,omitempty"`
+	SkewMs     lease.Milliseconds `json:"skewMs,omitempty"`
+	LastSeenMs lease.Milliseconds `json:"lastSeenMs,omitempty"`
+	Want       want               `json:"want"`
 }
 
 type want struct {
@@ -108,7 +108,7 @@ func (v vector) check(t *testing.T) {
 		claims, standsInUntil = c, c.StandsInUntil()
 	case "standIn":
 		var c lease.Claims
-		c, err = lease.StandIn(v.Token, v.keys(t), v.expect(), lease.Clock{NowMs: v.NowMs, SkewMs: v.SkewMs, LastSeenMs: v.LastSeenMs})
+		c, err = lease.StandIn(v.Token, v.keys(t), v.expect(), lease.Clock{Now: v.NowMs, Skew: v.SkewMs, LastSeen: v.LastSeenMs})
 		claims, standsInUntil = c, c.StandsInUntil()
 	case "verifyRefusal":
 		claims, err = lease.VerifyRefusal(v.Token, v.keys(t), v.expect(), v.Nonce, v.Code)

@@ -10,7 +10,8 @@ import (
 	"github.com/whop-license/whop-license/shared/jsonobject"
 )
 
-// What is wrong with an answer; a message says it of "its answer".
+// These say what is wrong with a response, as the end of a sentence that begins
+// with "its answer".
 var (
 	errUnknownStatus = errors.New("has a status that the contract doesn't know")
 	errRedirect      = errors.New("is a redirect, which is not followed")
@@ -35,16 +36,16 @@ func readObject(body []byte, member jsonobject.Member) error {
 	}
 }
 
-// success is what a 200 or 201 says.
+// success is the body of a 200 or 201.
 type success struct {
 	valid      bool
 	membership Membership
 	lease      string
 }
 
-// readSuccess reads Whop's v2 membership, of which only "valid" must be there,
-// and a gateway's lease. Members that are known must have their type or be
-// null; others may be anything.
+// readSuccess reads Whop's v2 membership and a gateway's lease. Only "valid" must
+// be there. Other known members must be null or have their type, and unknown
+// members may be anything.
 func readSuccess(body []byte) (s success, err error) {
 	hasValid := false
 	err = readObject(body, func(d *jsontext.Decoder, name string) error {
@@ -86,8 +87,8 @@ func readValid(d *jsontext.Decoder, valid *bool) error {
 	return d.SkipValue()
 }
 
-// readField reads a value of the given kind. Null is nil, but for a time, where
-// it says that there is none.
+// readField reads a value of the given kind. It returns nil for null, except that
+// null is a value of a time: it says that there is none.
 func readField(d *jsontext.Decoder, want kind) (jsontext.Value, error) {
 	if want == kindID && d.PeekKind() == '{' {
 		return readExpanded(d)
@@ -154,10 +155,10 @@ func readTime(value jsontext.Value) (jsontext.Value, error) {
 	return strconv.AppendInt(nil, seconds, 10), nil
 }
 
-// problem is what an error body says.
+// problem is the body of an error response.
 type problem struct{ code, message, proof string }
 
-// readProblem reads an error body in any of the shapes that Whop sends:
+// readProblem reads the body of an error in any of the shapes that Whop sends:
 // {"error":{"code":…,"type":…,"message":…}}, {"error":"…"} and {"message":"…"}.
 // A gateway adds "proof" to the first.
 func readProblem(body []byte) (p problem, err error) {

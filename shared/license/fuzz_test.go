@@ -23,10 +23,10 @@ func FuzzReadResponse(f *testing.F) {
 	})
 	trust := Query{LicenseKey: testKey, Trust: &Trust{Keys: []lease.PublicKey{newSigner(f, 1).public}}, Nonce: testNonce}
 	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {
-		proven, err := ReadResponse(trust, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNowMs)
+		proven, err := ReadResponse(trust, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNow)
 		require.Nil(t, proven, "nobody has the key")
 		require.Error(t, err)
-		verdict, err := ReadResponse(testQuery, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNowMs)
+		verdict, err := ReadResponse(testQuery, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNow)
 		if err != nil {
 			require.Nil(t, verdict)
 			var e *Error

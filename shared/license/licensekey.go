@@ -9,13 +9,15 @@ import (
 // MaxKeyLength is the greatest length of a license key, in characters.
 const MaxKeyLength = 200
 
-// ParseKey cleans a license key of what a paste brings along and nobody sees:
-// it trims white space, and drops characters that can't be seen wherever they
-// stand. It returns the rest, or an [InvalidArgument] error. Sellers choose
-// their keys' form, so it refuses only what could not be a key or could steer a
-// URL's path: an empty key, one over [MaxKeyLength], malformed UTF-8, "." and
-// "..", white space, control characters, any of / ? # % \, and what stands for a
-// hyphen or a quotation mark in typeset text, or around a key in a list.
+// ParseKey returns a license key without what a paste brings along and nobody
+// sees, or an [InvalidArgument] error. It trims white space, and drops invisible
+// characters wherever they are.
+//
+// Sellers choose the form of their keys, so ParseKey refuses only what can't be a
+// key or could change a URL's path: an empty key, a key of over [MaxKeyLength]
+// characters, malformed UTF-8, "." and "..", white space, control characters, any
+// of / ? # % \, the dashes and quotation marks of typeset text, and punctuation
+// around the key.
 func ParseKey(raw string) (string, error) {
 	const arg = "licenseKey"
 	if !utf8.ValidString(raw) {
@@ -26,7 +28,7 @@ func ParseKey(raw string) (string, error) {
 	case key == "":
 		return "", Invalid(arg, "is empty; ask for the license key from the purchase")
 	case utf8.RuneCountInString(key) > MaxKeyLength:
-		return "", Invalid(arg, "is longer than 200 characters")
+		return "", Invalid(arg, longerThan(MaxKeyLength))
 	case key == "." || key == "..":
 		return "", Invalid(arg, "is not a license key")
 	}
@@ -50,10 +52,10 @@ func ParseKey(raw string) (string, error) {
 	return key, nil
 }
 
-// around is what stands before or behind a key in a list, a letter or a program.
+// around are characters that enclose or end a key in a list, a letter or a program.
 const around = `"',;`
 
-// named shows a character and its code point, such as “–” (U+2013).
+// named returns a character and its code point, such as “–” (U+2013).
 func named(r rune) string {
 	const hex = "0123456789ABCDEF"
 	code := []byte{hex[r>>12&15], hex[r>>8&15], hex[r>>4&15], hex[r&15]}
@@ -73,7 +75,7 @@ var invisible = [...][2]rune{
 	{0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
 }
 
-// dropInvisible maps what can't be seen to nothing, for [strings.Map].
+// dropInvisible maps invisible characters to nothing, for [strings.Map].
 func dropInvisible(r rune) rune {
 	if r > '~' {
 		for _, run := range invisible {
@@ -85,19 +87,8 @@ func dropInvisible(r rune) rune {
 	return r
 }
 
-// ShortenKey returns a license key as it may be shown in a log or an error: its
-// first and last four characters, or only an ellipsis where those would be
-// most of it.
-func ShortenKey(key string) string {
-	r := []rune(key)
-	if len(r) < 12 {
-		return "…"
-	}
-	return string(r[:4]) + "…" + string(r[len(r)-4:])
-}
-
-// isSpace reports white space by Unicode's definition or JavaScript's, which
-// adds U+FEFF: a key pasted from either world is trimmed alike.
+// isSpace reports whether r is white space by Unicode's definition or by
+// JavaScript's, which adds U+FEFF.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r == '\uFEFF' }
 
 // escapePath percent-encodes all but RFC 3986's unreserved characters.

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	testKey   = "A1B2C3-D4E5F6-G7H8I9"
-	testNowMs = int64(1_795_392_000_123) // 2026-11-23T00:00:00.123Z
+	testKey = "A1B2C3-D4E5F6-G7H8I9"
+	testNow = Milliseconds(1_795_392_000_123) // 2026-11-23T00:00:00.123Z
 )
 
 type wantError struct {
@@ -24,7 +24,7 @@ type wantError struct {
 	Argument     string
 	Retryable    bool
 	Status       int
-	RetryAfterMs *int64
+	RetryAfterMs *Milliseconds
 }
 
 type responseVector struct {
@@ -49,7 +49,7 @@ type responseVector struct {
 }
 
 func (v *responseVector) query() Query {
-	q := Query{Endpoint: testQuery.Endpoint, LicenseKey: testKey, Metadata: testQuery.Metadata, APIKey: v.Query.APIKey}
+	q := Query{Endpoint: testQuery.Endpoint, LicenseKey: testKey, MachineID: testQuery.MachineID, APIKey: v.Query.APIKey}
 	if v.Query.LicenseKey != "" {
 		q.LicenseKey = v.Query.LicenseKey
 	}
@@ -90,7 +90,7 @@ func TestReadResponseVectors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var v responseVector
 			require.NoError(t, json.Unmarshal(data, &v))
-			verdict, err := ReadResponse(v.query(), v.response(t), testNowMs)
+			verdict, err := ReadResponse(v.query(), v.response(t), testNow)
 			if want := v.Want.Error; want != nil {
 				require.Nil(t, verdict)
 				assertError(t, want, err)
@@ -127,7 +127,7 @@ func TestResponseVectorsWithTrust(t *testing.T) {
 			send := func() (*Verdict, error) {
 				response := v.response(t)
 				client := Client{Transport: &script{steps: []step{func(Context) (*Response, error) { return response, nil }}}, Clock: newFakeClock()}
-				return client.Validate(t.Context(), q, Limits{Attempts: 1})
+				return client.Validate(t.Context(), q, RetryPolicy{Attempts: 1})
 			}
 			_, err := send()
 			assertError(t, want, err)
@@ -168,9 +168,9 @@ func assertError(t *testing.T, want *wantError, err error) {
 		assert.True(t, strings.HasPrefix(e.Message, want.Argument+": "), "%q does not name %s", e.Message, want.Argument)
 	}
 	if want.RetryAfterMs == nil {
-		assert.Negative(t, e.RetryAfterMs)
+		assert.Negative(t, e.RetryAfter)
 	} else {
-		assert.Equal(t, *want.RetryAfterMs, e.RetryAfterMs)
+		assert.Equal(t, *want.RetryAfterMs, e.RetryAfter)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestNewRequestVectors(t *testing.T) {
 			var v requestVector
 			require.NoError(t, json.Unmarshal(data, &v))
 			r, err := NewRequest(Query{
-				Endpoint: v.Query.Endpoint, LicenseKey: v.Query.LicenseKey, Metadata: v.Query.Hwid, APIKey: v.Query.APIKey,
+				Endpoint: v.Query.Endpoint, LicenseKey: v.Query.LicenseKey, MachineID: v.Query.Hwid, APIKey: v.Query.APIKey,
 			})
 			if v.Want.Error != nil {
 				require.Nil(t, r)
@@ -256,10 +256,10 @@ func TestShortenKey(t *testing.T) {
 func TestServerMessageHoldsNoSecret(t *testing.T) {
 	query := Query{LicenseKey: testKey, APIKey: "apik_0123456789"}
 	verdict, err := ReadResponse(query, &Response{Status: 400,
-		Body: []byte(`{"message":"apik_0123456789 may not ask for ` + testKey + `"}`)}, testNowMs)
+		Body: []byte(`{"message":"apik_0123456789 may not ask for ` + testKey + `"}`)}, testNow)
 	require.NoError(t, err)
 	assert.Equal(t, "apik…6789 may not ask for A1B2…H8I9", verdict.Message)
 	_, err = ReadResponse(query, &Response{Status: 400,
-		Body: []byte(`{"error":{"code":"invalid_request","message":"odd: ` + testKey + `"}}`)}, testNowMs)
+		Body: []byte(`{"error":{"code":"invalid_request","message":"odd: ` + testKey + `"}}`)}, testNow)
 	assert.EqualError(t, err, "odd: A1B2…H8I9")
 }
