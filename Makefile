@@ -70,7 +70,8 @@ js/dist/wasm_exec.js: go.mod
 	cp "$$(go env GOROOT)/lib/wasm/wasm_exec.js" $@
 
 JS_FILES  = $(shell git ls-files -co --exclude-standard js)
-WEB_FILES = $(shell git ls-files -co --exclude-standard web)
+WEB_FILES = $(shell git ls-files -co --exclude-standard web ':!web/docs')
+DOC_FILES = $(shell git ls-files -co --exclude-standard web/docs)
 
 js/node_modules/.package-lock.json: js/package.json js/package-lock.json
 	cd js && npm ci --no-audit --no-fund
@@ -117,6 +118,13 @@ release: pack ## Build what a release publishes into release/: tarballs, program
 	done
 	cd release && sha256sum * > SHA256SUMS
 
+# VitePress stops at a link to a page that isn't there.
+.PHONY: docs
+docs: web/docs/.vitepress/dist/index.html ## Build the documentation into a website in web/docs/.vitepress/dist/
+
+web/docs/.vitepress/dist/index.html: web/node_modules/.package-lock.json web/launcher/favicon.svg $(DOC_FILES)
+	cd web && npm run --silent docs
+
 ##### Running
 
 .PHONY: demo
@@ -126,6 +134,10 @@ demo: build ## Show every outcome on this machine, through the real parts
 .PHONY: launcher
 launcher: build ## Serve the launcher page with sample keys until interrupted
 	cd web && npm run --silent launcher
+
+.PHONY: screenshots
+screenshots: build browser ## Take the documentation's pictures of the gate again
+	cd web && npm run --silent screenshots
 
 ##### Testing
 
@@ -199,7 +211,7 @@ bench: build pack browser redis ## Measure the budgets of size and speed
 	echo; (cd native/gateway && go run ./bench) || status=1; exit $$status
 
 .PHONY: check
-check: bin/staticcheck bin/actionlint js/dist/.built web/dist/.built ## Check formatting, vet, lint, types, workflows, and that nothing generated is committed
+check: bin/staticcheck bin/actionlint js/dist/.built web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, workflows, links, and that nothing generated is committed
 	@unformatted=$$(gofmt -l native shared wasm web); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	GOOS=js GOARCH=wasm go vet ./wasm ./shared/... ./web/...
@@ -212,13 +224,13 @@ check: bin/staticcheck bin/actionlint js/dist/.built web/dist/.built ## Check fo
 	bin/actionlint
 	go mod tidy -diff
 	go mod verify
-	@generated=$$(git ls-files bin js/dist js/build js/pack release web/dist '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
+	@generated=$$(git ls-files bin js/dist js/build js/pack release web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
 	cd js && npm run lint && npm run types
-	cd web && npm run lint && npm run types
+	cd web && npm run lint && npm run types && npm run links
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf bin release js/dist js/build js/pack js/node_modules web/dist web/node_modules
+	rm -rf bin release js/dist js/build js/pack js/node_modules web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache web/node_modules
 
 # Built for this machine, to look at the code of others with.
 bin/staticcheck: go.mod go.sum

@@ -30,7 +30,7 @@ const program = `node_modules/${platformPackage}/${programFile}`;
 
 /** The glob that the documentation gives for a packer. */
 function documented(rule: RegExp): string {
-  const text = readFileSync(join(packageFolder, "docs/electron.md"), "utf8");
+  const text = readFileSync(join(packageFolder, "../web/docs/electron.md"), "utf8");
   const glob = rule.exec(text)?.[1];
   assert.ok(glob, `${rule} is not in the documentation`);
   return glob;

@@ -1,6 +1,6 @@
 // Whop-license-sidecar tells which machine it runs on: to a program over
 // standard input and output, to a browser extension over Chrome's native
-// messaging, and to a shell. The README beside this file describes all three.
+// messaging, and to a shell. web/docs/sidecar.md describes all three.
 package main
 
 import (
