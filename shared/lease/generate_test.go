@@ -124,13 +124,17 @@ func TestVectorsAreCurrent(t *testing.T) {
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
 		require.NoError(t, e.Encode(v))
-		file := name + ".json"
 		if *update {
-			require.NoError(t, os.WriteFile(filepath.Join("..", "testdata", "lease", file), made.Bytes(), 0o644))
+			require.NoError(t, os.WriteFile(filepath.Join("..", "testdata", "lease", name+".json"), made.Bytes(), 0o644))
 			continue
 		}
-		committed, err := testdata.Files.ReadFile("lease/" + file)
+		committed, err := testdata.File("lease", name)
 		require.NoError(t, err)
 		assert.Equal(t, string(committed), made.String(), "run go test ./shared/lease -run TestVectorsAreCurrent -update")
 	}
+	eachVector(t, func(name string, v vector) {
+		if _, made := all[name]; !made {
+			assert.NotEmpty(t, v.Captured, "%s is neither made here nor captured from other software", name)
+		}
+	})
 }

@@ -3,9 +3,6 @@ package lease_test
 import (
 	"encoding/json"
 	"errors"
-	"io/fs"
-	"path"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,9 +12,10 @@ import (
 	"github.com/whop-license/whop-license/shared/testdata"
 )
 
-// vector is one file of shared/testdata/lease, whose README describes it.
+// vector is one file of shared/testdata/lease, which the README there describes.
 type vector struct {
 	About      string             `json:"about"`
+	Captured   string             `json:"captured,omitempty"`
 	Call       string             `json:"call"`
 	Token      string             `json:"token,omitempty"`
 	PublicKeys []string           `json:"publicKeys,omitempty"`
@@ -64,18 +62,7 @@ func (v vector) keys(t testing.TB) (keys []lease.PublicKey) {
 }
 
 func eachVector(t testing.TB, f func(name string, v vector)) {
-	files, err := fs.Glob(testdata.Files, "lease/*.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		data, err := testdata.Files.ReadFile(file)
-		require.NoError(t, err)
-		var v vector
-		d := json.NewDecoder(strings.NewReader(string(data)))
-		d.DisallowUnknownFields()
-		require.NoError(t, d.Decode(&v), file)
-		f(strings.TrimSuffix(path.Base(file), ".json"), v)
-	}
+	require.NoError(t, testdata.Each("lease", f))
 }
 
 func reason(t testing.TB, err error) lease.Reason {

@@ -3,8 +3,6 @@ package license
 import (
 	"encoding/base64"
 	"encoding/json"
-	"io/fs"
-	"path"
 	"strings"
 	"testing"
 
@@ -28,6 +26,7 @@ type wantError struct {
 }
 
 type responseVector struct {
+	About    string
 	Query    struct{ LicenseKey, APIKey string }
 	Response struct {
 		Status     int
@@ -72,24 +71,9 @@ func (v *responseVector) response(t testing.TB) *Response {
 	return r
 }
 
-// eachVector calls f with each file of a folder of vectors.
-func eachVector(t testing.TB, folder string, f func(name string, data []byte)) {
-	t.Helper()
-	files, err := fs.Glob(testdata.Files, folder+"/*.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		data, err := testdata.Files.ReadFile(file)
-		require.NoError(t, err)
-		f(strings.TrimSuffix(path.Base(file), ".json"), data)
-	}
-}
-
 func TestReadResponseVectors(t *testing.T) {
-	eachVector(t, "response", func(name string, data []byte) {
+	require.NoError(t, testdata.Each("response", func(name string, v responseVector) {
 		t.Run(name, func(t *testing.T) {
-			var v responseVector
-			require.NoError(t, json.Unmarshal(data, &v))
 			verdict, err := ReadResponse(v.query(), v.response(t), testNow)
 			if want := v.Want.Error; want != nil {
 				require.Nil(t, verdict)
@@ -106,17 +90,15 @@ func TestReadResponseVectors(t *testing.T) {
 			require.NoError(t, err)
 			assert.JSONEq(t, string(v.Want.Verdict), string(rest))
 		})
-	})
+	}))
 }
 
 // With a public key none of the answers counts, and a lease that was kept stands
 // in for all but the caller's own fault.
 func TestResponseVectorsWithTrust(t *testing.T) {
 	signer := newSigner(t, 1)
-	eachVector(t, "response", func(name string, data []byte) {
+	require.NoError(t, testdata.Each("response", func(name string, v responseVector) {
 		t.Run(name, func(t *testing.T) {
-			var v responseVector
-			require.NoError(t, json.Unmarshal(data, &v))
 			want := v.Want.Error
 			if want == nil {
 				require.NotEmpty(t, v.Want.Trusted)
@@ -152,7 +134,7 @@ func TestResponseVectorsWithTrust(t *testing.T) {
 			assert.Equal(t, want.Status, got.Error.Status)
 			assert.Equal(t, verdict.Failure.Message, got.Error.Message)
 		})
-	})
+	}))
 }
 
 func assertError(t *testing.T, want *wantError, err error) {
@@ -175,6 +157,7 @@ func assertError(t *testing.T, want *wantError, err error) {
 }
 
 type requestVector struct {
+	About string
 	Query struct {
 		Endpoint, LicenseKey, APIKey string
 		Hwid                         map[string]string
@@ -187,10 +170,8 @@ type requestVector struct {
 }
 
 func TestNewRequestVectors(t *testing.T) {
-	eachVector(t, "request", func(name string, data []byte) {
+	require.NoError(t, testdata.Each("request", func(name string, v requestVector) {
 		t.Run(name, func(t *testing.T) {
-			var v requestVector
-			require.NoError(t, json.Unmarshal(data, &v))
 			r, err := NewRequest(Query{
 				Endpoint: v.Query.Endpoint, LicenseKey: v.Query.LicenseKey, MachineID: v.Query.Hwid, APIKey: v.Query.APIKey,
 			})
@@ -209,7 +190,7 @@ func TestNewRequestVectors(t *testing.T) {
 			}
 			assert.Equal(t, header, r.Header)
 		})
-	})
+	}))
 }
 
 func TestNewRequestNonce(t *testing.T) {
