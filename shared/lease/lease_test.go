@@ -227,6 +227,18 @@ func TestPayloadRoundTrip(t *testing.T) {
 			break
 		}
 	}
+	made, err := c.Payload()
+	require.NoError(t, err)
+	const most = (lease.MaxTokenSize - 300) * 3 / 4 // leaves room for header and signature
+	for len(made) < most {                          // the longest, to the byte
+		c.Nonce += "n"
+		made, err = c.Payload()
+		require.NoError(t, err)
+	}
+	tooLong := c
+	tooLong.Nonce += "n"
+	_, err = tooLong.Payload()
+	assert.Equal(t, lease.ReasonMalformed, reason(t, err))
 	token := signer1.lease(c)
 	assert.Less(t, lease.MaxTokenSize-200, len(token))
 	want := expect()

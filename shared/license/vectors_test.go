@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/whop-license/whop-license/shared/lease"
 	"github.com/whop-license/whop-license/shared/testdata"
 )
 
@@ -232,6 +233,36 @@ func TestShortenKey(t *testing.T) {
 	} {
 		assert.Equal(t, want, ShortenKey(key), key)
 	}
+}
+
+func TestRedact(t *testing.T) {
+	assert.Equal(t, "… and …, but abc", Redact("abcd and ABCD, but abc", "abcd", "abc", ""))
+	assert.Equal(t, "at /A1B2…H8I9/x", Redact("at /a1b2c3-d4e5f6-g7h8i9/x", testKey))
+}
+
+func TestIsLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "127.255.255.255": true, "[::1]": true,
+		"": false, "localhost.example.com": false, "127.1": false, "126.255.255.255": false, "128.0.0.0": false, "[::2]": false, "127.0.0.1.example.com": false,
+	} {
+		assert.Equal(t, want, IsLoopback(host), host)
+	}
+}
+
+// Everybody who types the same key on the same machine has one lease.
+func TestLeaseName(t *testing.T) {
+	machineID := map[string]string{"HWID": "m1"}
+	name, err := LeaseName(testKey, machineID)
+	require.NoError(t, err)
+	assert.Equal(t, lease.HashLicenseKey(testKey)+"."+lease.HashMetadata(machineID), name)
+	same, err := LeaseName(" \u200b"+testKey+"\n", machineID)
+	require.NoError(t, err)
+	assert.Equal(t, name, same)
+	other, err := LeaseName(testKey, nil)
+	require.NoError(t, err)
+	assert.NotEqual(t, name, other)
+	_, err = LeaseName("a/b", machineID)
+	assertError(t, &wantError{Code: InvalidArgument, Argument: "licenseKey"}, err)
 }
 
 func TestServerMessageHoldsNoSecret(t *testing.T) {
