@@ -1,11 +1,11 @@
 // What every entry point exports beside its own loadValidator.
 import type { LicenseError } from "./errors.js";
-import type { LeaseStore } from "./lease-store.js";
-import type { InvalidVerdict, Validator } from "./verdict.js";
+import type { LeaseStore } from "./leases/store.js";
+import type { InvalidVerdict, Validator } from "./types.js";
 
 export { LicenseError, type LicenseErrorCode, type LicenseErrorDetails } from "./errors.js";
-export type { LeaseStore } from "./lease-store.js";
-export type * from "./verdict.js";
+export type { LeaseStore } from "./leases/store.js";
+export type * from "./types.js";
 
 /**
  * Where the WebAssembly module comes from: its absolute URL (in a page also a

@@ -1,13 +1,13 @@
 import type { LoadValidator } from "./api.js";
-import { compile, type ReadFile, readSource } from "./compile.js";
 import { invalid, loadFailed } from "./errors.js";
-import { LeaseKeeper } from "./lease-keeper.js";
-import { type LeaseStore, memoryStore } from "./lease-store.js";
+import { LeaseKeeper } from "./leases/keeper.js";
+import { readSettings, SETTINGS, type Settings } from "./leases/options.js";
+import { type LeaseStore, memoryStore } from "./leases/store.js";
+import { makeValidator } from "./leases/validator.js";
 import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
-import { type Program, start } from "./program.js";
-import { readSettings, SETTINGS, type Settings } from "./settings.js";
-import { makeValidator } from "./validator.js";
-import type { Validator } from "./verdict.js";
+import type { Validator } from "./types.js";
+import { type Program, start } from "./wasm/module.js";
+import { compile, type ReadFile, readSource } from "./wasm/source.js";
 
 interface Loaded {
   module: Promise<WebAssembly.Module>;

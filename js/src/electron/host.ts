@@ -1,16 +1,16 @@
 import type { App, IpcMain, IpcMainInvokeEvent, WebContents, WebFrameMain } from "electron";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
-import { withoutRevival } from "../lease-keeper.js";
-import { type LeaseStore, readStore } from "../lease-store.js";
+import { withoutRevival } from "../leases/keeper.js";
+import { type LeaseStore, readStore } from "../leases/store.js";
 import { readOptions } from "../options.js";
-import type { MachineIdOptions, Sidecar } from "../sidecar-client.js";
-import type { ValidateOptions, Verdict } from "../verdict.js";
-import { type Channel, errorData, type Reply } from "./bridge.js";
-import { createDecider, type DeciderOptions } from "./decider.js";
+import type { MachineIdOptions, Sidecar } from "../sidecar/client.js";
+import type { ValidateOptions, Verdict } from "../types.js";
+import { type Channel, errorData, type Reply } from "./ipc.js";
 import { createFileLeases, type SafeStorage } from "./lease-file.js";
-import { readModule, readModuleFile } from "./module.js";
+import { createDecider, type DeciderOptions } from "./main-validator.js";
 import { isListed, readOrigins } from "./origins.js";
 import { refusal, watchOpened } from "./sender.js";
+import { readModule, readModuleFile } from "./wasm-file.js";
 
 export interface LicenseHostOptions {
   /**

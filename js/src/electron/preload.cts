@@ -5,7 +5,7 @@
  * it twice does nothing more.
  */
 import { contextBridge, ipcRenderer } from "electron";
-import type { Bridge, Channel, NoBridge } from "./bridge.js";
+import type { Bridge, Channel, NoBridge } from "./ipc.js";
 
 const RAN = Symbol.for("whop-license.preload");
 const NAME = "whopLicense";

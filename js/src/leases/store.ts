@@ -1,4 +1,4 @@
-import { invalid } from "./errors.js";
+import { invalid } from "../errors.js";
 
 /**
  * Keeps texts by name. Each function may answer at once or by a promise, and

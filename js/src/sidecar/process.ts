@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { resolve } from "node:path";
-import { LicenseError, loadFailed, textOf } from "./errors.js";
+import { LicenseError, loadFailed, textOf } from "../errors.js";
+import { VERSION } from "../version.js";
+import { programDigest } from "./digest.js";
 import { encodeFrame, frameReader } from "./frames.js";
-import { programDigest } from "./program-digest.js";
-import { VERSION } from "./version.js";
 
 const NAME = "whop-license-sidecar";
 const PROTOCOL = 1;

@@ -1,11 +1,11 @@
 import { webcrypto } from "node:crypto";
+import { readLimits, remaining, within } from "../abort.js";
 import type { LoadOptions } from "../api.js";
 import type { LicenseError } from "../errors.js";
-import type { LeaseStore } from "../lease-store.js";
-import { readLimits, remaining, within } from "../limits.js";
+import type { LeaseStore } from "../leases/store.js";
 import { createLoader } from "../load.js";
-import type { MachineId } from "../sidecar-client.js";
-import type { ValidateOptions, Validator, Verdict } from "../verdict.js";
+import type { MachineId } from "../sidecar/client.js";
+import type { ValidateOptions, Validator, Verdict } from "../types.js";
 
 /** The options of a validator in the main process. */
 export type DeciderOptions = Omit<LoadOptions, "wasm" | "leases" | "signal" | "onChange">;

@@ -7,8 +7,8 @@ import {
   loadFailed,
   textOf,
 } from "../errors.js";
-import type { MachineId } from "../sidecar-client.js";
-import type { InvalidVerdict, Verdict } from "../verdict.js";
+import type { MachineId } from "../sidecar/client.js";
+import type { InvalidVerdict, Verdict } from "../types.js";
 
 /** The form of the bridge and of the channels behind it. */
 export const PROTOCOL = 1;

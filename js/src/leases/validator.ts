@@ -1,16 +1,16 @@
-import { invalid, LicenseError } from "./errors.js";
-import type { KeptLease, LeaseKeeper } from "./lease-keeper.js";
-import { atMost, readLimits, remaining } from "./limits.js";
-import { copyOf } from "./options.js";
-import type { Added, Answer, Program } from "./program.js";
-import type { Settings } from "./settings.js";
+import { atMost, readLimits, remaining } from "../abort.js";
+import { invalid, LicenseError } from "../errors.js";
+import { copyOf } from "../options.js";
 import type {
   InvalidVerdict,
   ValidateLicense,
   ValidateOptions,
   Validator,
   Verdict,
-} from "./verdict.js";
+} from "../types.js";
+import type { Added, Answer, Program } from "../wasm/module.js";
+import type { KeptLease, LeaseKeeper } from "./keeper.js";
+import type { Settings } from "./options.js";
 
 /** Whose signature counts, as the module takes it. */
 export type Trust = Pick<Added, "publicKey" | "issuer" | "audience">;

@@ -1,8 +1,8 @@
-import { instantiate } from "./compile.js";
-import { LicenseError, loadFailed } from "./errors.js";
-import { defineGo } from "./go-runtime.js";
-import type { InvalidVerdict, ValidVerdict } from "./verdict.js";
-import { VERSION } from "./version.js";
+import { LicenseError, loadFailed } from "../errors.js";
+import type { InvalidVerdict, ValidVerdict } from "../types.js";
+import { VERSION } from "../version.js";
+import { defineGo } from "./runtime.js";
+import { instantiate } from "./source.js";
 
 const SAID = "The console may say why.";
 

@@ -1,5 +1,5 @@
-import { invalid } from "./errors.js";
-import { type LeaseStore, readStore } from "./lease-store.js";
+import { invalid } from "../errors.js";
+import { type LeaseStore, readStore } from "./store.js";
 import type { Leasing, Trust } from "./validator.js";
 
 /** What `loadValidator` is told about signed answers. */

@@ -1,4 +1,4 @@
-import { type LeaseStore, remember } from "./lease-store.js";
+import { type LeaseStore, remember } from "./store.js";
 
 /** A lease that was kept. Times are in milliseconds. */
 export interface KeptLease {

@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
-import { CHECKSUMS } from "./checksums.js";
-import { invalid, LicenseError, loadFailed } from "./errors.js";
-import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
-import { type Program, RpcError, SidecarProcess, sidecarPlatform } from "./sidecar-process.js";
+import { CHECKSUMS } from "../checksums.js";
+import { invalid, LicenseError, loadFailed } from "../errors.js";
+import { aborted, readOptions, readSignal, untilAborted } from "../options.js";
+import { type Program, RpcError, SidecarProcess, sidecarPlatform } from "./process.js";
 
 /**
  * How the id is made.
