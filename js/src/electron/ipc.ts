@@ -7,22 +7,50 @@ import {
   loadFailed,
   textOf,
 } from "../errors.js";
-import type { MachineId } from "../sidecar/client.js";
+import type { MachineId } from "../sidecar/types.js";
 import type { InvalidVerdict, Verdict } from "../types.js";
 
-/** The form of the bridge and of the channels behind it. */
+/** The version of the bridge and of the channels behind it. */
 export const PROTOCOL = 1;
 
-/** The channels of Electron's IPC. The preload, which can import nothing, writes them out. */
-export type Channel =
-  | "whop-license:machine-id"
-  | "whop-license:wasm"
-  | "whop-license:store"
-  | "whop-license:validate"
-  | "whop-license:abort"
-  | "whop-license:change";
+/**
+ * What a page asks of the main process: by each channel of Electron's IPC, what
+ * it sends and what the {@link Reply} carries. The preload, which can import
+ * nothing, writes the channels out.
+ *
+ * Every request of a page that isn't listed is answered with the error
+ * `load_failed`. So are the first three where the main process decides.
+ */
+export interface Requests {
+  /** This machine's id, from the sidecar. */
+  "whop-license:machine-id": () => MachineId;
+  /** The bytes of the WebAssembly module. */
+  "whop-license:wasm": () => Uint8Array;
+  /** Reads, writes or removes one text of the host's store, by a name of whop-license's. */
+  "whop-license:store":
+    | ((operation: "get", name: string) => string | undefined)
+    | ((operation: "set", name: string, text: string) => void)
+    | ((operation: "remove", name: string) => void);
+  /**
+   * Has the main process check a license key on this machine. The number is the
+   * page's own, for `abort`. The verdict has neither lease nor metadata.
+   */
+  "whop-license:validate": (check: number, licenseKey: unknown, timeoutMs: unknown) => Verdict;
+  /** Aborts the check of that number, if it is still under way. */
+  "whop-license:abort": (check: number) => void;
+}
 
-/** An answer of the main process. Of an Error, Electron's IPC would keep the message only. */
+export type RequestChannel = keyof Requests;
+
+/** What the main process sends without being asked. */
+export interface Events {
+  /** A refusal that came in the background, to each page that has asked for a verdict. */
+  "whop-license:change": InvalidVerdict;
+}
+
+export type Channel = RequestChannel | keyof Events;
+
+/** An answer of the main process. Errors are data in it, as Electron's IPC keeps only an Error's message. */
 export type Reply<Value> = { value: Value } | { error: ErrorData };
 
 /** A {@link LicenseError} as plain data. */
@@ -33,11 +61,11 @@ export interface ErrorData {
   argument?: string | undefined;
   status?: number | undefined;
   retryAfterMs?: number | undefined;
-  /** What the cause says of a wrong clock, where it does. */
+  /** The message of the cause, where that is a wrong clock. */
   clock?: string | undefined;
 }
 
-/** What the preload exposes to the page as `whopLicense`. Each function may be called by anyone in the page. */
+/** What the preload exposes to the page as `whopLicense`. Any script of the page may call each function. */
 export interface Bridge {
   protocol: typeof PROTOCOL;
   machineId(): Promise<Reply<MachineId>>;
@@ -45,13 +73,13 @@ export interface Bridge {
   get(name: string): Promise<Reply<string | undefined>>;
   set(name: string, text: string): Promise<Reply<void>>;
   remove(name: string): Promise<Reply<void>>;
-  validate(call: number, licenseKey: unknown, timeoutMs: unknown): Promise<Reply<Verdict>>;
-  abort(call: number): Promise<Reply<void>>;
-  /** Says who hears of a refusal in the background, in place of who did. */
+  validate(check: number, licenseKey: unknown, timeoutMs: unknown): Promise<Reply<Verdict>>;
+  abort(check: number): Promise<Reply<void>>;
+  /** Sets who is told of a refusal in the background, in place of the listener before. */
   onChange(listener: (verdict: InvalidVerdict) => void): void;
 }
 
-/** What stands in the bridge's place where the window's settings are not safe. */
+/** What the preload exposes instead where the settings of the window are not safe. */
 export interface NoBridge {
   protocol: typeof PROTOCOL;
   refused: string;

@@ -1,74 +1,90 @@
 import { webcrypto } from "node:crypto";
-import { readLimits, remaining, within } from "../abort.js";
-import type { LoadOptions } from "../api.js";
+import { readDeadline, reducedTimeout, within } from "../abort.js";
 import type { LicenseError } from "../errors.js";
 import type { LeaseStore } from "../leases/store.js";
 import { createLoader } from "../load.js";
-import type { MachineId } from "../sidecar/client.js";
-import type { ValidateOptions, Validator, Verdict } from "../types.js";
+import type { MachineId } from "../sidecar/types.js";
+import type {
+  InvalidVerdict,
+  LoadOptions,
+  LoadValidator,
+  ValidateOptions,
+  Validator,
+  Verdict,
+} from "../types.js";
 
 /** The options of a validator in the main process. */
-export type DeciderOptions = Omit<LoadOptions, "wasm" | "leases" | "signal" | "onChange">;
+export type MainValidatorSettings = Omit<LoadOptions, "wasm" | "leases" | "signal" | "onChange">;
 
-/** What a decider needs, each asked for when it is used. */
-export interface DeciderParts {
+/** What the validator needs of its host. Each is asked for when it is used. */
+export interface MainValidatorParts {
   wasm: () => Promise<Uint8Array>;
   machineId: () => Promise<MachineId>;
   store: LeaseStore;
-  /** Told each verdict; `later` where nobody waits for it, as it came in the background. */
-  tell: (verdict: Verdict, later: boolean) => void;
+  /** Called with each verdict that somebody waits for. */
+  tell: (verdict: Verdict) => void;
+  /** Called with each refusal that came in the background. */
+  tellLater: (verdict: InvalidVerdict) => void;
 }
 
-/** Asks about a license key on this machine; the key may be anything. */
-export type Decide = (licenseKey: unknown, options: ValidateOptions) => Promise<Verdict>;
+/** Checks license keys on this machine, in the main process. The module is loaded at the first check. */
+export class MainValidator {
+  readonly #settings: MainValidatorSettings;
+  readonly #parts: MainValidatorParts;
+  readonly #load: LoadValidator;
+  #loading: Promise<Validator> | undefined;
 
-/** Makes a validator for the main process, which is loaded when it is first asked. */
-export function createDecider(
-  options: DeciderOptions,
-  { wasm, machineId, store, tell }: DeciderParts,
-): Decide {
-  const load = createLoader({
-    defaultWasm: () => {
-      throw new Error("the module is given as bytes");
-    },
-    crypto: webcrypto,
-    defaultStore: store,
-  });
-  const revalidates = options.revalidateAfterMs !== undefined;
-  let loading: Promise<Validator> | undefined;
-
-  function loaded(): Promise<Validator> {
-    if (loading) return loading;
-    const started = wasm().then((bytes) =>
-      load({
-        ...options,
-        wasm: bytes,
-        ...(revalidates && { onChange: (verdict) => tell(verdict, true) }),
-      }),
-    );
-    loading = started;
-    started.catch(() => forget(started));
-    return started;
+  constructor(settings: MainValidatorSettings, parts: MainValidatorParts) {
+    this.#settings = settings;
+    this.#parts = parts;
+    this.#load = createLoader({
+      defaultWasm: () => {
+        throw new Error("the module is given as bytes");
+      },
+      crypto: webcrypto,
+      defaultStore: parts.store,
+    });
   }
 
-  function forget(started: Promise<Validator>): void {
-    if (loading === started) loading = undefined;
-  }
-
-  return async (licenseKey, asked) => {
-    const limits = readLimits(asked);
-    const started = loaded();
-    const needed = Promise.all([started, machineId()]);
-    const [{ validateLicense }, { id }] = await within(needed, limits);
+  /** Checks a license key, which may be anything. */
+  async validateLicense(licenseKey: unknown, options: ValidateOptions): Promise<Verdict> {
+    const deadline = readDeadline(options);
+    const loading = this.#loaded();
+    const needed = Promise.all([loading, this.#parts.machineId()]);
+    const [{ validateLicense }, { id }] = await within(needed, deadline);
+    const timeoutMs = reducedTimeout(deadline);
+    const asked = timeoutMs === undefined ? options : { ...options, timeoutMs };
     let verdict: Verdict;
     try {
-      verdict = await validateLicense(licenseKey as string, id, remaining(asked, limits));
+      verdict = await validateLicense(licenseKey as string, id, asked);
     } catch (thrown) {
       // A module that has stopped must be loaded again.
-      if ((thrown as LicenseError).code === "load_failed") forget(started);
+      if ((thrown as LicenseError).code === "load_failed") this.#forget(loading);
       throw thrown;
     }
-    tell(verdict, false);
+    this.#parts.tell(verdict);
     return verdict;
-  };
+  }
+
+  #loaded(): Promise<Validator> {
+    if (this.#loading) return this.#loading;
+    const loading = this.#start();
+    this.#loading = loading;
+    loading.catch(() => this.#forget(loading));
+    return loading;
+  }
+
+  async #start(): Promise<Validator> {
+    const { wasm, tellLater } = this.#parts;
+    const revalidates = this.#settings.revalidateAfterMs !== undefined;
+    return this.#load({
+      ...this.#settings,
+      wasm: await wasm(),
+      ...(revalidates && { onChange: tellLater }),
+    });
+  }
+
+  #forget(loading: Promise<Validator>): void {
+    if (this.#loading === loading) this.#loading = undefined;
+  }
 }

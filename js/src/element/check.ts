@@ -1,6 +1,6 @@
 // One check: the validator and the machine id, as they were given, and the answer.
+import { untilAborted } from "../abort.js";
 import { LicenseError, textOf } from "../errors.js";
-import { untilAborted } from "../options.js";
 import type { Verdict } from "../types.js";
 import { type Answer, isLicenseError, readError, readVerdict } from "./answer.js";
 

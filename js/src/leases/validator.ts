@@ -1,139 +1,129 @@
-import { atMost, readLimits, remaining } from "../abort.js";
-import { invalid, LicenseError } from "../errors.js";
-import { copyOf } from "../options.js";
-import type {
-  InvalidVerdict,
-  ValidateLicense,
-  ValidateOptions,
-  Validator,
-  Verdict,
-} from "../types.js";
-import type { Added, Answer, Program } from "../wasm/module.js";
-import type { KeptLease, LeaseKeeper } from "./keeper.js";
-import type { Settings } from "./options.js";
+import { atMost, type Deadline, reducedTimeout } from "../abort.js";
+import { LicenseError } from "../errors.js";
+import type { InvalidVerdict, ValidateLicense, Validator, Verdict } from "../types.js";
+import { validator } from "../validator.js";
+import type { Answer, OfferedLease, PreparedCheck, RunningModule, Trust } from "../wasm/module.js";
+import type { LeaseKeeper } from "./keeper.js";
+import type { LeaseSettings } from "./options.js";
+import type { KeptLease } from "./record.js";
 
-/** Whose signature counts, as the module takes it. */
-export type Trust = Pick<Added, "publicKey" | "issuer" | "audience">;
-
-/** How leases are used. */
-export interface Leasing {
-  keeper: LeaseKeeper;
-  /** From which age of its lease an answer is refreshed; `undefined` asks the server first. */
-  revalidateAfterMs?: number | undefined;
-  onChange?: ((verdict: InvalidVerdict) => void) | undefined;
-}
-
-/** Makes a validator, or rejects with the `invalid_argument` of a setting that the module refuses. */
-export async function makeValidator(
-  program: Program,
-  { trust, leasing, needsKey }: Settings,
+/** A validator that keeps the leases it is sent, and offers them to the module. */
+export function leasingValidator(
+  module: RunningModule,
   keeper: LeaseKeeper,
-): Promise<Validator> {
-  if (Object.values(trust).some((value) => value !== undefined)) await check(program, trust);
-  if (program.hasPublicKey || trust.publicKey !== undefined) {
-    return leasingValidator(program, trust, { keeper, ...leasing });
-  }
-  if (needsKey) throw invalid(needsKey, "needs a publicKey: without one there are no leases");
-  return validator(program, (licenseKey, hwid, options) =>
-    program.validate(licenseKey, hwid, options),
+  { trust, leasing }: Pick<LeaseSettings, "trust" | "leasing">,
+): Validator {
+  const leases = new Leases(module, trust, keeper, leasing);
+  return validator((licenseKey, hwid, options) =>
+    leases.validateLicense(licenseKey, hwid, options),
   );
 }
 
-/** Has the module judge the settings, by a call that is not sent for want of a license key. */
-async function check(program: Program, trust: Trust): Promise<void> {
-  try {
-    await program.validate("", undefined, undefined, trust);
-  } catch (thrown) {
-    if ((thrown as LicenseError).argument !== "licenseKey") throw thrown;
+/**
+ * Decides when a lease is kept, offered and removed, and when the server is
+ * asked again. Whether one may stand in for the server, the module decides.
+ *
+ * - A lease that came with a yes is kept, in place of the one before.
+ * - A kept lease is offered with every check of its license key and machine.
+ * - A no removes it. Checks that were under way by then neither bring it back
+ *   nor answer from it: for them the keeper counts refusals.
+ * - Any other failure leaves it as it is, but for the time that has been seen.
+ */
+class Leases {
+  readonly #module: RunningModule;
+  readonly #trust: Trust;
+  readonly #keeper: LeaseKeeper;
+  readonly #leasing: LeaseSettings["leasing"];
+  /** The names of the leases that are being refreshed. */
+  readonly #refreshing = new Set<string>();
+
+  constructor(
+    module: RunningModule,
+    trust: Trust,
+    keeper: LeaseKeeper,
+    leasing: LeaseSettings["leasing"],
+  ) {
+    this.#module = module;
+    this.#trust = trust;
+    this.#keeper = keeper;
+    this.#leasing = leasing;
   }
-}
 
-/** A validator that keeps the leases it is sent, and offers them to the module. */
-function leasingValidator(
-  program: Program,
-  trust: Trust,
-  { keeper, revalidateAfterMs, onChange }: Leasing,
-): Validator {
-  const refreshing = new Set<string>();
-
-  return validator(program, async (licenseKey, hwid, options) => {
-    // These are read again after the store has answered, and for a refresh.
-    const machine = copyOf(hwid);
-    const given = copyOf(options);
-    const name = program.leaseName(licenseKey, machine);
-    if (name === undefined) return program.validate(licenseKey, machine, given, trust);
-    const limits = readLimits(given);
-    const refusals = keeper.refusals(name);
-    const kept = await atMost(keeper.offer(name), limits);
-    const added: Added = { ...trust };
-    if (kept) {
-      added.lease = kept.lease;
-      added.clock = { lastSeen: kept.lastSeen, skew: kept.skew };
-      added.preferLease = revalidateAfterMs !== undefined;
+  async validateLicense(...given: Parameters<ValidateLicense>): Promise<Verdict> {
+    const [licenseKey, hwid, options] = given;
+    const check = this.#module.prepare(licenseKey, hwid, options, this.#trust);
+    try {
+      const { leaseName } = check;
+      if (leaseName !== undefined) return await this.#check(check, leaseName);
+      return (await check.run()).verdict;
+    } finally {
+      check.release();
     }
+  }
+
+  async #check(check: PreparedCheck, name: string): Promise<Verdict> {
+    const { signal, timeoutMs } = check;
+    const deadline: Deadline = { signal, timeoutMs, beganMs: performance.now() };
+    const keeper = this.#keeper;
+    const refusals = keeper.refusals(name);
+    const kept = await atMost(keeper.offer(name), deadline);
     let answer: Answer;
     try {
-      answer = await program.validate(licenseKey, machine, remaining(given, limits), added);
+      answer = await check.run(kept && this.#offered(kept), reducedTimeout(deadline));
     } catch (thrown) {
-      if (kept) await atMost(keeper.touch(name, kept.lease), limits);
+      if (kept) await atMost(keeper.touch(name, kept.lease), deadline);
       throw thrown;
     }
-    if (answer.source === "lease" && refusals !== keeper.refusals(name)) throw refusedMeanwhile();
-    await atMost(note(name, answer, refusals), limits);
-    if (isOld(answer, kept)) refresh(name, licenseKey, machine, given);
-    return verdictOf(answer);
-  });
-
-  /** Keeps what an answer brings, or forgets what it ends. */
-  async function note(name: string, answer: Answer, refusals: number): Promise<void> {
-    if (!answer.valid) return keeper.forget(name);
-    const { lease, source, skew = 0 } = answer;
-    if (lease === undefined) return;
-    if (source === "server") return keeper.keep(name, lease, skew, refusals);
-    return keeper.touch(name, lease);
+    const { verdict } = answer;
+    if (verdict.source === "lease" && refusals !== keeper.refusals(name)) throw refusedMeanwhile();
+    await atMost(this.#note(name, answer, refusals), deadline);
+    if (this.#isOld(verdict, kept)) this.#refresh(name, check);
+    return verdict;
   }
 
-  function isOld({ source, checkedAt }: Verdict, kept: KeptLease | undefined): boolean {
+  #offered({ lease, lastSeen, skew }: KeptLease): OfferedLease {
+    const preferLease = this.#leasing.revalidateAfterMs !== undefined;
+    return { lease, clock: { lastSeen, skew }, preferLease };
+  }
+
+  /** Keeps what an answer brings, or removes what it ends. */
+  async #note(name: string, { verdict, skew = 0 }: Answer, refusals: number): Promise<void> {
+    if (!verdict.valid) return this.#keeper.forget(name);
+    const { lease, source } = verdict;
+    if (lease === undefined) return;
+    if (source === "server") return this.#keeper.keep(name, lease, skew, refusals);
+    return this.#keeper.touch(name, lease);
+  }
+
+  /** Whether an answer from a lease is so old that the server has to be asked. Its age is told by the corrected clock, as the module tells whether it holds. */
+  #isOld({ source, checkedAt }: Verdict, kept: KeptLease | undefined): boolean {
+    const { revalidateAfterMs } = this.#leasing;
     if (source !== "lease" || revalidateAfterMs === undefined) return false;
     const { skew = 0, lastSeen = 0 } = kept ?? {};
     const now = Math.max(Date.now() + skew, lastSeen);
     return now - Date.parse(checkedAt) >= revalidateAfterMs;
   }
 
-  function refresh(
-    name: string,
-    licenseKey: string,
-    hwid: string | Record<string, string> | undefined,
-    given: ValidateOptions | undefined,
-  ): void {
-    if (refreshing.has(name)) return;
-    refreshing.add(name);
-    const refusals = keeper.refusals(name);
-    // Once, as the next call tries again; and without a lease only the server will do.
-    const asked = { ...given, maxAttempts: 1 };
-    for (const own of ["signal", "lease", "clock"] as const) delete asked[own];
-    program
-      .validate(licenseKey, hwid, asked, trust)
+  /** Asks the server in the background, one request at a time for each lease. */
+  #refresh(name: string, check: PreparedCheck): void {
+    if (this.#refreshing.has(name)) return;
+    this.#refreshing.add(name);
+    const refusals = this.#keeper.refusals(name);
+    check
+      .refresh()
       .then(async (answer) => {
-        await note(name, answer, refusals);
-        if (!answer.valid) tell(answer);
+        await this.#note(name, answer, refusals);
+        if (!answer.verdict.valid) this.#tell(answer.verdict);
       })
       .catch(() => {}) // The lease stands as it did.
-      .finally(() => refreshing.delete(name));
+      .finally(() => this.#refreshing.delete(name));
   }
 
-  function tell(verdict: InvalidVerdict): void {
-    if (!onChange) return;
-    // What it throws is reported as of any other listener, and not lost here.
-    queueMicrotask(() => onChange(verdict));
+  #tell(verdict: InvalidVerdict): void {
+    const { onChange } = this.#leasing;
+    // What it throws is reported like any other listener's error, and breaks nothing here.
+    if (onChange) queueMicrotask(() => onChange(verdict));
   }
-}
-
-/** An answer without what is only for this package. */
-function verdictOf(answer: Answer): Verdict {
-  if (!answer.valid) return answer;
-  const { skew: _, ...verdict } = answer;
-  return verdict;
 }
 
 function refusedMeanwhile(): LicenseError {
@@ -142,8 +132,4 @@ function refusedMeanwhile(): LicenseError {
     "The license server could not be asked, and meanwhile refused this license to another call. Try again.",
     { retryable: true },
   );
-}
-
-function validator(program: Program, validateLicense: ValidateLicense): Validator {
-  return Object.freeze({ validateLicense, version: program.version });
 }
