@@ -21,12 +21,12 @@ type call struct {
 	trust  license.Trust
 	policy license.RetryPolicy
 	signal js.Value // an AbortSignal, or undefined
+	given  []string // the names of the options that were read
 
 	ctx     *signalContext
 	release func() // ends ctx
 
 	dangerouslyAllowBrowser bool
-	ownPackage              bool // the npm package calls, which keeps leases
 }
 
 // reader reads a caller's values, which may be anything.
@@ -35,19 +35,23 @@ type reader struct {
 	argument string // being read, for the error
 }
 
-// readCall reads the arguments of validateLicense. A getter that throws or a
-// proxy that misbehaves is an [license.InvalidArgument] like any other.
-func (m *module) readCall(args []js.Value) (c *call, err error) {
-	r := &reader{module: m}
-	defer func() {
-		if p := recover(); p != nil {
-			invalid := r.invalid("can't be read").(*license.Error)
-			if thrown, ok := p.(js.Error); ok {
-				invalid.Cause = thrown
-			}
-			c, err = nil, invalid
+// guard makes an [license.InvalidArgument] of what a getter or a proxy of the
+// caller throws.
+func (r *reader) guard(err *error) {
+	if p := recover(); p != nil {
+		invalid := r.invalid("can't be read").(*license.Error)
+		if thrown, ok := p.(js.Error); ok {
+			invalid.Cause = thrown
 		}
-	}()
+		*err = invalid
+	}
+}
+
+// readCall reads (licenseKey, hwid, options), and after them settings that stand
+// wherever the options name none.
+func (m *module) readCall(args []js.Value, settings js.Value) (c *call, err error) {
+	r := &reader{module: m}
+	defer r.guard(&err)
 	argument := func(i int) js.Value {
 		if i < len(args) {
 			return args[i]
@@ -63,28 +67,43 @@ func (m *module) readCall(args []js.Value) (c *call, err error) {
 	if c.query.MachineID, err = r.metadata(argument(1)); err != nil {
 		return nil, err
 	}
-	// The fourth argument is the npm package's own, for what it adds to every
-	// call: it can so leave the caller's object unread. Its verdict tells the skew.
-	c.ownPackage = !argument(3).IsUndefined()
-	for _, i := range []int{3, 2} {
-		r.argument = "options"
-		if err := r.options(argument(i), c); err != nil {
-			return nil, err
-		}
+	r.argument = "options"
+	if err := r.options(argument(2), c); err != nil {
+		return nil, err
+	}
+	if err := r.settings(settings, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// settings reads options that are not the caller's own, and holds all of them
+// against each other.
+func (r *reader) settings(v js.Value, c *call) error {
+	r.argument = "options"
+	if err := r.options(v, c); err != nil {
+		return err
 	}
 	if err := r.settle(c); err != nil {
-		return nil, err
+		return err
 	}
 	// What fetch can't read it refuses as if there were no connection, and quotes.
 	if !r.isURL(c.query.Endpoint) {
-		return nil, license.Invalid("endpoint", "has a host that can't be one")
+		return license.Invalid("endpoint", "has a host that can't be one")
 	}
+	return nil
+}
+
+// begin makes a call ready to be sent, with a nonce of its own, and follows its signal.
+func (m *module) begin(c *call) (err error) {
+	r := &reader{module: m, argument: "options"}
+	defer r.guard(&err)
 	if c.query.Trust != nil {
 		c.query.Nonce = r.nonce()
 	}
 	r.argument = "signal"
 	c.ctx, c.release = newSignalContext(m.realm, c.signal)
-	return c, nil
+	return nil
 }
 
 // isURL reports whether fetch can read an endpoint, as far as this platform
@@ -174,14 +193,17 @@ func (r *reader) isPlain(v js.Value) bool {
 // of an object that has nothing to do with them.
 const maxOptions = 20
 
+// options reads an object of options. Of one that is read twice, in two objects,
+// the first stands.
 func (r *reader) options(v js.Value, c *call) error {
 	if v.IsUndefined() {
 		return nil
 	}
 	return r.members(v, maxOptions, func(name string, value js.Value) (err error) {
-		if value.IsUndefined() {
+		if value.IsUndefined() || c.has(name) {
 			return nil
 		}
+		c.given = append(c.given, name)
 		r.argument = name
 		switch name {
 		case "endpoint":
@@ -218,6 +240,15 @@ func (r *reader) options(v js.Value, c *call) error {
 		}
 		return err
 	})
+}
+
+func (c *call) has(name string) bool {
+	for _, given := range c.given {
+		if given == name {
+			return true
+		}
+	}
+	return false
 }
 
 // settle holds the options against each other. A key that was built into the

@@ -4,7 +4,6 @@ package main
 
 import (
 	"runtime"
-	"strconv"
 	"syscall/js"
 
 	"github.com/whop-license/whop-license/shared/lease"
@@ -30,6 +29,8 @@ type module struct {
 
 	idleAnswers []*answers
 	idleTimers  []*timer
+
+	prepared []*call // by handle; nil where a handle is free
 }
 
 // publicKey parses a public key, or remembers it.
@@ -50,8 +51,17 @@ func (m *module) publicKey(text string) (lease.PublicKey, error) {
 // validateLicense reads the arguments at once, so that a caller may change its
 // objects after the call, and returns a promise for the rest.
 func (m *module) validateLicense(args []js.Value) any {
+	c, err := m.readCall(args, js.Undefined())
+	return m.answer(c, err, func(verdict *license.Verdict) []byte { return verdict.AppendJSON(nil) })
+}
+
+// answer runs a call that was read without an error, and returns a promise of its
+// verdict, written as JSON.
+func (m *module) answer(c *call, err error, write func(*license.Verdict) []byte) any {
 	promise, resolve, reject := m.newPromise()
-	c, err := m.readCall(args)
+	if err == nil {
+		err = m.begin(c)
+	}
 	if err != nil {
 		reject.Invoke(m.errorValue(err))
 		return promise
@@ -63,43 +73,15 @@ func (m *module) validateLicense(args []js.Value) any {
 			reject.Invoke(m.errorValue(err))
 			return
 		}
-		out := verdict.AppendJSON(nil)
-		if c.ownPackage {
-			out = appendSkew(out, verdict)
-		}
-		resolve.Invoke(m.parse.Invoke(string(out)))
+		resolve.Invoke(m.parse.Invoke(string(write(verdict))))
 	}()
 	return promise
-}
-
-// appendSkew adds the skew of a lease that came just now to a verdict's JSON. The
-// npm package keeps it with the lease, and hands the verdict on without it.
-func appendSkew(out []byte, verdict *license.Verdict) []byte {
-	if verdict.FromLease || verdict.Lease == "" {
-		return out
-	}
-	out = append(out[:len(out)-1], `,"skew":`...)
-	return append(strconv.AppendInt(out, int64(verdict.Skew), 10), '}')
 }
 
 func (m *module) collect() {
 	if m.checks++; m.checks%collectEvery == 0 {
 		runtime.GC()
 	}
-}
-
-// leaseName names the lease of a license key and machine id, or returns
-// undefined where those can't have one.
-func (m *module) leaseName(args []js.Value) any {
-	c, err := m.readCall(args[:min(len(args), 2)])
-	if err != nil {
-		return js.Undefined()
-	}
-	name, err := license.LeaseName(c.query.LicenseKey, c.query.MachineID)
-	if err != nil {
-		return js.Undefined()
-	}
-	return name
 }
 
 // run answers one call. Whatever goes wrong in it ends here, and not the other

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LicenseError, type LicenseErrorCode, loadValidator } from "whop-license";
-import { startLeaseServer, TestStore } from "./lease-server.js";
-import { KEY, rejects, serve, vectors } from "./support.js";
+import { startLeaseServer, TestStore } from "./helpers/lease-server.js";
+import { KEY, rejects, serve, vectors } from "./helpers/support.js";
 
 interface Answer {
   about: string;

@@ -2,10 +2,15 @@
 import { webcrypto } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
-import type { LoadValidator } from "./api.js";
 import { createLoader } from "./load.js";
+import type { LoadValidator } from "./types.js";
 
-export * from "./api.js";
+export {
+  LicenseError,
+  type LicenseErrorCode,
+  type LicenseErrorDetails,
+} from "./errors.js";
+export type * from "./types.js";
 
 /** Loads and starts the WebAssembly module; see {@link LoadValidator}. */
 export const loadValidator: LoadValidator = createLoader({

@@ -5,8 +5,8 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { programDigest } from "../dist/program-digest.js";
-import { packageFolder, temporaryFolder } from "./support.js";
+import { programDigest } from "../dist/sidecar/digest.js";
+import { packageFolder, temporaryFolder } from "./helpers/support.js";
 
 const folder = temporaryFolder();
 

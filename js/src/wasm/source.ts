@@ -1,4 +1,4 @@
-import { invalid, type LicenseError, loadFailed, textOf } from "./errors.js";
+import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
 
 /** Reads a file: URL; given where there is a file system. */
 export type ReadFile = (url: URL) => Promise<Uint8Array>;

@@ -1,70 +1,13 @@
 import { dirname, join } from "node:path";
-import { CHECKSUMS } from "./checksums.js";
-import { invalid, LicenseError, loadFailed } from "./errors.js";
-import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
-import { type Program, RpcError, SidecarProcess, sidecarPlatform } from "./sidecar-process.js";
-
-/**
- * How the id is made.
- *
- * - `node-machine-id`, the default: the bytes of npm's `node-machine-id`, `machineIdSync()`.
- * - `python-platform-node`: SHA-256 of the host name, for apps that bound customers with it. Host names repeat and change.
- * - `app-scoped`, advised for new apps: differs for each `appId`, so no two apps see the same value.
- */
-export type MachineIdScheme = "node-machine-id" | "python-platform-node" | "app-scoped";
-
-export interface MachineIdOptions {
-  scheme?: MachineIdScheme | undefined;
-  /** The app's own name or id; needed by `app-scoped`, and only there. */
-  appId?: string | undefined;
-  /** Aborts the call, which then rejects with `aborted`. */
-  signal?: AbortSignal | undefined;
-}
-
-export interface MachineId {
-  /** 64 lowercase hexadecimal digits, the same on every call on this machine. */
-  id: string;
-  scheme: MachineIdScheme;
-  /** Where the system keeps what the id was made from. */
-  source: "dbus" | "etc" | "hostname" | "ioreg" | "registry";
-  /** Why the id may be shared by several machines, in English; mostly empty. */
-  warnings: string[];
-}
-
-export interface SidecarOptions {
-  /**
-   * The program's path. Default: the one in this platform's package, such as
-   * `@whop-license/sidecar-linux-x64`, which must be as it was published, though
-   * it may have been signed since. The environment variable
-   * WHOP_LICENSE_SIDECAR overrides both. In a path into an Electron archive,
-   * `.asar` is read as `.asar.unpacked`.
-   */
-  path?: string | undefined;
-  /**
-   * How long a call waits for its answer, in milliseconds. Default 5,000. The
-   * first start has at least 30 seconds of its own before that, as a virus
-   * scanner or Gatekeeper may look at the program first.
-   */
-  timeoutMs?: number | undefined;
-}
-
-/** The sidecar, started on first use and again after it ended. */
-export interface Sidecar {
-  /**
-   * Reads this machine's id. Calls may overlap. It rejects with a
-   * {@link LicenseError}: `no_machine_id` where the machine has none or the
-   * sidecar broke down, `load_failed` where the sidecar can't be started,
-   * `timeout`, `aborted` or `invalid_argument`. Never replace a missing id by
-   * a fixed value: all such machines would be one.
-   */
-  machineId(options?: MachineIdOptions): Promise<MachineId>;
-  /** Stops the sidecar for good. Calls in flight, and later ones, reject with `aborted`. */
-  close(): void;
-}
+import { aborted, MAX_TIMER_MS, readSignal, untilAborted } from "../abort.js";
+import { CHECKSUMS } from "../checksums.js";
+import { invalid, LicenseError, loadFailed } from "../errors.js";
+import { readOptions } from "../options.js";
+import { RpcError, SidecarProcess, type SidecarProgram, sidecarPlatform } from "./process.js";
+import type { MachineId, MachineIdOptions, Sidecar, SidecarOptions } from "./types.js";
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 const FIRST_START_MS = 30_000;
-const MAX_TIMEOUT_MS = 2 ** 31 - 1; // a timer's limit
 
 const MAX_TEXT_LENGTH = 4_096; // far below the sidecar's limit for a frame
 
@@ -83,21 +26,21 @@ export function sidecarFactory(resolve: Resolve): (options?: SidecarOptions) => 
     if (path !== undefined && (typeof path !== "string" || path === "")) {
       throw invalid("path", "must be a path");
     }
-    if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
-      throw invalid("timeoutMs", `must be a number from 1 to ${MAX_TIMEOUT_MS}`);
+    if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMER_MS)) {
+      throw invalid("timeoutMs", `must be a number from 1 to ${MAX_TIMER_MS}`);
     }
     return new Client(() => locate(path, resolve), timeoutMs);
   };
 }
 
-function locate(path: string | undefined, resolve: Resolve): Program {
+function locate(path: string | undefined, resolve: Resolve): SidecarProgram {
   const own = process.env.WHOP_LICENSE_SIDECAR || path;
   const program = own ? { path: own } : packaged(resolve);
   // A program inside Electron's archive can't be started; its unpacked copy can.
   return { ...program, path: program.path.replace(/\.asar(?=[\\/])/, ".asar.unpacked") };
 }
 
-function packaged(resolve: Resolve): Program {
+function packaged(resolve: Resolve): SidecarProgram {
   const platform = sidecarPlatform();
   const otherwise =
     "or give the path of one that you built in the `path` option or in WHOP_LICENSE_SIDECAR.";
@@ -130,13 +73,13 @@ function packaged(resolve: Resolve): Program {
 }
 
 class Client implements Sidecar {
-  readonly #locate: () => Program;
+  readonly #locate: () => SidecarProgram;
   readonly #timeoutMs: number;
   #running: SidecarProcess | undefined;
   #hasStarted = false;
   #closed = false;
 
-  constructor(locate: () => Program, timeoutMs: number) {
+  constructor(locate: () => SidecarProgram, timeoutMs: number) {
     this.#locate = locate;
     this.#timeoutMs = timeoutMs;
   }
@@ -149,7 +92,7 @@ class Client implements Sidecar {
     if (this.#closed) throw closed();
 
     // Keeps the host alive while somebody waits.
-    const awake = setInterval(() => {}, MAX_TIMEOUT_MS);
+    const awake = setInterval(() => {}, MAX_TIMER_MS);
     try {
       return await untilAborted(this.#ask(this.#start(), params), abort);
     } finally {

@@ -1,8 +1,10 @@
 /** This machine's id, from the native sidecar, for Node and Electron's main process, as an ES module. */
 import { createRequire } from "node:module";
-import { type Sidecar, type SidecarOptions, sidecarFactory } from "./sidecar-client.js";
+import { sidecarFactory } from "./client.js";
+import type { Sidecar, SidecarOptions } from "./types.js";
 
-export * from "./sidecar-api.js";
+export { LicenseError, type LicenseErrorCode } from "../errors.js";
+export type * from "./types.js";
 
 /** Makes a sidecar of one's own. Nothing is started before its first call. */
 export const createSidecar: (options?: SidecarOptions) => Sidecar = /* @__PURE__ */ sidecarFactory(

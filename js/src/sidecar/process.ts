@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { resolve } from "node:path";
-import { LicenseError, loadFailed, textOf } from "./errors.js";
+import { LicenseError, loadFailed, textOf } from "../errors.js";
+import { VERSION } from "../version.js";
+import { programDigest } from "./digest.js";
 import { encodeFrame, frameReader } from "./frames.js";
-import { programDigest } from "./program-digest.js";
-import { VERSION } from "./version.js";
 
 const NAME = "whop-license-sidecar";
 const PROTOCOL = 1;
@@ -15,7 +15,7 @@ const MAX_WINDOWS_PATH = 259; // Windows' MAX_PATH, without the NUL at its end
 const MAX_PROGRAM_SIZE = 64 * 1024 * 1024; // the program and any signature are a few
 
 /** A program to start. */
-export interface Program {
+export interface SidecarProgram {
   path: string;
   /** What {@link programDigest} must make of it; a program of the seller's own may be any. */
   digest?: string;
@@ -58,7 +58,7 @@ export class SidecarProcess {
   #ended: LicenseError | undefined;
 
   /** Starts the program. `onEnd` is called once, when it can't answer any more. */
-  constructor({ path, digest }: Program, onEnd: () => void) {
+  constructor({ path, digest }: SidecarProgram, onEnd: () => void) {
     this.#path = path;
     this.#onEnd = onEnd;
     let file: number | undefined;

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { loadValidator, type ValidateLicense } from "whop-license";
-import { packageFolder, rejects, temporaryFolder } from "./support.js";
+import { packageFolder, rejects, temporaryFolder } from "./helpers/support.js";
 
 const out = join(temporaryFolder(), "stopping.wasm");
 execFileSync("go", ["build", "-o", out, "./test/testdata/stopping"], {

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import type { LicenseErrorCode } from "whop-license";
 
 /** The folder js/. */
-export const packageFolder = fileURLToPath(new URL("..", import.meta.url));
+export const packageFolder = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The vectors of a rule, by file name. */
 export function vectors<Vector>(rule: string): [name: string, vector: Vector][] {

@@ -1,13 +1,16 @@
-import { invalid } from "./errors.js";
+import { invalid } from "../errors.js";
+
+/** The greatest length of a kept lease as the text of a store, in UTF-16 units. */
+export const MAX_TEXT_LENGTH = 5000;
 
 /**
  * Keeps texts by name. Each function may answer at once or by a promise, and
- * its calls must take effect in the order in which they were made. What
- * throws, rejects, or takes longer than two seconds counts as a store that is
- * empty or that forgets: it never breaks a validation.
+ * its calls must take effect in the order in which they were made. A store that
+ * throws, rejects, or takes longer than two seconds counts as empty when it is
+ * read, and as one that forgets when it is written. It never breaks a check.
  *
- * A text holds a lease, which is good for one license key on one machine. It is
- * under 5,000 characters.
+ * A text holds a lease, which is good for one license key on one machine. It has
+ * at most 5,000 characters.
  */
 export interface LeaseStore {
   /** Returns the text, or `null` or `undefined` where there is none. */
@@ -26,22 +29,22 @@ export function readStore(option: unknown): LeaseStore | undefined {
     return localStore;
   }
   try {
-    const store = option as LeaseStore;
-    if (
-      typeof store === "object" &&
-      [store.get, store.set, store.remove].every((member) => typeof member === "function")
-    ) {
-      return store;
-    }
+    if (typeof option === "object" && hasMethods(option)) return option;
   } catch (thrown) {
     throw invalid("leases", "can't be read", thrown);
   }
   throw invalid("leases", 'must be "memory", "local", or an object with get, set and remove');
 }
 
+/** Whether a value has what a store has. It may throw, as its getters do. */
+export function hasMethods(value: unknown): value is LeaseStore {
+  const { get, set, remove } = (value ?? {}) as Partial<LeaseStore>;
+  return [get, set, remove].every((member) => typeof member === "function");
+}
+
 function hasLocalStorage(): boolean {
-  // A window always has one. Where the user or an embedding app switches it off,
-  // it is null or throws, which is then a store that is empty and forgets.
+  // A window always has one. Where the user or an embedding app has switched it
+  // off, it is null or throws, and the store counts as one that forgets.
   if (typeof window === "object") return true;
   try {
     return typeof localStorage === "object" && localStorage !== null;
@@ -50,7 +53,8 @@ function hasLocalStorage(): boolean {
   }
 }
 
-const localStore: LeaseStore = {
+/** The page's `localStorage`. */
+export const localStore: LeaseStore = {
   get: (name) => localStorage.getItem(name),
   set: (name, text) => localStorage.setItem(name, text),
   remove: (name) => localStorage.removeItem(name),

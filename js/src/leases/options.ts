@@ -1,26 +1,35 @@
-import { invalid } from "./errors.js";
-import { type LeaseStore, readStore } from "./lease-store.js";
-import type { Leasing, Trust } from "./validator.js";
+import { invalid } from "../errors.js";
+import type { InvalidVerdict } from "../types.js";
+import type { Trust } from "../wasm/module.js";
+import { type LeaseStore, readStore } from "./store.js";
 
-/** What `loadValidator` is told about signed answers. */
-export interface Settings {
+/** The options of `loadValidator` that are about signed answers. */
+export interface LeaseSettings {
   trust: Trust;
-  /** The store that was given; `undefined` is one in memory. */
+  /** The store that was given; `undefined` stands for one in memory. */
   store: LeaseStore | undefined;
-  leasing: Omit<Leasing, "keeper">;
+  leasing: {
+    /** From which age of its lease an answer is refreshed; `undefined` asks the server first. */
+    revalidateAfterMs?: number | undefined;
+    onChange?: ((verdict: InvalidVerdict) => void) | undefined;
+  };
   /** The option that makes no sense without a public key, if one was given. */
   needsKey: string | undefined;
-  /** The same for the same settings; `undefined` where they hold what can't be compared. */
+  /** Equal for equal settings; `undefined` where they can't be compared. */
   id: string | undefined;
 }
 
-export const SETTINGS = [
+export const LEASE_OPTIONS = [
   ...(["publicKey", "issuer", "audience"] as const),
   ...(["leases", "revalidateAfterMs", "onChange"] as const),
 ] as const;
 
-/** Reads the settings. What the module reads too is left for it to judge. */
-export function readSettings(given: { [N in (typeof SETTINGS)[number]]?: unknown }): Settings {
+/** Reads the options. The `trust` is left for the module to judge. */
+export function readLeaseOptions(
+  given: {
+    [N in (typeof LEASE_OPTIONS)[number]]?: unknown;
+  },
+): LeaseSettings {
   const { issuer, audience, leases, revalidateAfterMs, onChange } = given;
   const keys = listed(given.publicKey);
   const trust = { publicKey: keys, issuer, audience };
@@ -40,13 +49,13 @@ export function readSettings(given: { [N in (typeof SETTINGS)[number]]?: unknown
   return {
     trust,
     store,
-    leasing: { revalidateAfterMs, onChange: onChange as Leasing["onChange"] },
+    leasing: { revalidateAfterMs, onChange: onChange as LeaseSettings["leasing"]["onChange"] },
     needsKey: (["leases", "revalidateAfterMs"] as const).find((name) => given[name] !== undefined),
     id: comparable ? JSON.stringify([trust, leases, revalidateAfterMs]) : undefined,
   };
 }
 
-// One more than the module takes, so that it sees that there are too many.
+// One more than the module takes, so that it can report that there are too many.
 const MAX_LISTED = 11;
 
 /** A copy of a list, which its owner can't change any more. */
