@@ -5,11 +5,11 @@
 // page, worker or process ends. The function's type is declared in the npm
 // package whop-license. Its properties are that package's own interface:
 // "version" is this module's release, "hasPublicKey" tells whether a public key is
-// built in, and "package" makes calls in steps, so that leases can be kept
-// between them (see prepare.go).
+// built in, and "package" makes a check in steps, between which the npm package
+// reads and writes stored leases (see prepare.go).
 //
-// The environment variable WHOP_LICENSE_ENDPOINT, given to the Go runtime when
-// the module is started, is the endpoint of calls that name none.
+// The environment variable WHOP_LICENSE_ENDPOINT, given to the Go runtime when the
+// module is started, is the endpoint of checks whose options name none.
 package main
 
 import (

@@ -9,9 +9,9 @@ import (
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// packageInterface is what the npm package calls, which keeps leases, in place of
-// validateLicense. A call's arguments are read once, by prepare; what was read
-// stays under a handle until it is released. The package alone is told a skew.
+// packageInterface returns what the npm package calls in place of validateLicense,
+// because it keeps leases. prepare reads the arguments of a check once, and keeps what
+// it read under a handle until release. Only the package learns the skew of a clock.
 //
 //	verifySettings(settings): LicenseError | null
 //	prepare(licenseKey, hwid, options, settings):
@@ -20,9 +20,9 @@ import (
 //	refresh(handle): Promise<{ verdict, skew? }>
 //	release(handle): undefined
 //
-// The settings are options that a validator was made with, and kept is what was
-// kept of a lease: both stand only where the caller's options name no other. The
-// name is the lease's in a store, and is missing where the key can't be one.
+// settings are the options that a validator was made with, and kept are those that
+// a stored lease adds. Both count only where the caller's options say nothing. name
+// is that of the lease in a store, and is absent if the license key can't be one.
 func (m *module) packageInterface() js.Value {
 	function := func(f func(args []js.Value) any) js.Func {
 		return js.FuncOf(func(_ js.Value, args []js.Value) any { return f(args) })
@@ -46,11 +46,11 @@ func (m *module) verifySettings(args []js.Value) any {
 func (m *module) readSettings(settings js.Value) (err error) {
 	r := &reader{module: m}
 	defer r.guard(&err)
-	return r.settings(settings, &call{query: license.Query{Endpoint: m.endpoint}})
+	return r.settings(settings, &check{query: license.Query{Endpoint: m.endpoint}})
 }
 
 func (m *module) prepare(args []js.Value) any {
-	c, err := m.readCall(args[:3], args[3])
+	c, err := m.readArguments(args[:3], args[3])
 	if err != nil {
 		return m.errorValue(err)
 	}
@@ -58,15 +58,15 @@ func (m *module) prepare(args []js.Value) any {
 	if c.policy.Timeout != 0 {
 		out.Set("timeoutMs", float64(c.policy.Timeout))
 	}
-	// A key that can't be one has no lease; run says what is wrong with it.
+	// A license key that can't be one has no lease; run says what is wrong with it.
 	if name, err := license.LeaseName(c.query.LicenseKey, c.query.MachineID); err == nil {
 		out.Set("name", name)
 	}
 	return out
 }
 
-// keep puts a call under a free handle.
-func (m *module) keep(c *call) int {
+// keep stores a check under a free handle.
+func (m *module) keep(c *check) int {
 	for handle, prepared := range m.prepared {
 		if prepared == nil {
 			m.prepared[handle] = c
@@ -77,22 +77,22 @@ func (m *module) keep(c *call) int {
 	return len(m.prepared) - 1
 }
 
-// runPrepared sends a prepared call, with the time that is left of its own.
+// runPrepared makes a prepared check, in the time that is left of its own.
 func (m *module) runPrepared(args []js.Value) any {
 	c := *m.prepared[args[0].Int()]
 	if timeoutMs := args[2]; !timeoutMs.IsUndefined() {
 		c.policy.Timeout = license.Milliseconds(timeoutMs.Int())
 	}
 	r := &reader{module: m, argument: "lease"}
-	return m.answer(&c, r.options(args[1], &c), appendAnswer)
+	return m.start(&c, r.options(args[1], &c), appendResult)
 }
 
-// refresh sends a prepared call once, as the next call tries again, and without
-// a lease, as only the server will do.
+// refresh makes a prepared check that only the server can answer, so without the
+// stored lease. It makes one attempt, because the next check tries again anyway.
 func (m *module) refresh(args []js.Value) any {
 	c := *m.prepared[args[0].Int()]
 	c.query.Stored, c.signal, c.policy.Attempts = license.Stored{}, js.Undefined(), 1
-	return m.answer(&c, nil, appendAnswer)
+	return m.start(&c, nil, appendResult)
 }
 
 func (m *module) releasePrepared(args []js.Value) any {
@@ -100,8 +100,9 @@ func (m *module) releasePrepared(args []js.Value) any {
 	return nil
 }
 
-// appendAnswer writes a verdict and, where a lease came just now, the skew to keep with it.
-func appendAnswer(verdict *license.Verdict) []byte {
+// appendResult writes a verdict and, if a lease came with it, the skew to store with
+// the lease.
+func appendResult(verdict *license.Verdict) []byte {
 	out := verdict.AppendJSON([]byte(`{"verdict":`))
 	if !verdict.FromLease && verdict.Lease != "" {
 		out = strconv.AppendInt(append(out, `,"skew":`...), int64(verdict.Skew), 10)

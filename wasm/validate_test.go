@@ -454,7 +454,7 @@ func TestOddFunctionsOfAPage(t *testing.T) {
 
 	p.answer = func(js.Value) any { return 7 }
 	requireCode(t, "unavailable", call())
-	assert.Len(t, m.idleAnswers, 1, "functions that are not given back are lost")
+	assert.Len(t, m.idleAwaiters, 1, "functions that are not given back are lost")
 
 	late := eval(`({then(fulfilled) { this.again = () => fulfilled(new Response("{}")); fulfilled(new Response('{"valid":true}', {status: 201})) }})`)
 	p.answer = func(js.Value) any { return late }
