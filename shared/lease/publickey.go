@@ -6,8 +6,8 @@ import (
 	"github.com/whop-license/whop-license/shared/lease/internal/sha2"
 )
 
-// PublicKey is an Ed25519 public key that leases are checked with. Only
-// [ParsePublicKey] makes one; the zero value verifies nothing.
+// PublicKey is an Ed25519 public key that verifies tokens. Only [ParsePublicKey] makes
+// one. The zero value verifies nothing.
 type PublicKey struct {
 	encoded  [32]byte
 	id       string
@@ -23,11 +23,11 @@ func minusOne() *edwards25519.Scalar {
 	return one.Negate(one)
 }
 
-// ParsePublicKey reads an Ed25519 public key: 32 bytes as unpadded base64url,
-// 43 characters, the "x" of its JWK (RFC 8037). Anything else is an [*Error]
-// with [ReasonPublicKey], and so is a key that no honest key generation makes:
-// one that is not canonically encoded, or not a point of the prime-order group,
-// with which anyone could sign, or verifiers could disagree.
+// ParsePublicKey reads an Ed25519 public key: 32 bytes as unpadded base64url, which is
+// 43 characters, the "x" of its JWK (RFC 8037). Anything else is an [*Error] with
+// [ReasonPublicKey]. So is a key that is not canonically encoded, or not a point of the
+// prime-order group: no honest software makes one, and with some of them anyone could
+// sign, or verifiers could disagree.
 func ParsePublicKey(text string) (PublicKey, error) {
 	if text == "" {
 		return PublicKey{}, refuse(ReasonPublicKey, "the public key is empty; give the gateway's public key, 43 characters of base64url")

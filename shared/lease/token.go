@@ -16,8 +16,8 @@ const (
 	Type = "whop-license-lease+jwt"
 )
 
-// kind is one of the two things that a server signs. Neither is taken for the
-// other, as their headers differ.
+// kind is one of the two kinds of token. Their headers differ, so neither is taken for
+// the other.
 type kind struct{ typ, name string }
 
 var (
@@ -27,7 +27,7 @@ var (
 
 func (k kind) refuse(reason Reason, problem string) *Error { return &Error{reason, k.name + problem} }
 
-// open checks a token's form, header and signature, and returns its payload.
+// open verifies a token's form, header and signature, and returns its payload.
 func (k kind) open(token string, keys []PublicKey) ([]byte, error) {
 	if len(token) > MaxTokenSize {
 		return nil, k.refuse(ReasonMalformed, " is over 4 KiB")
@@ -94,9 +94,8 @@ func (k kind) readHeader(json []byte) (kid string, err error) {
 	return kid, nil
 }
 
-// readClaims reads the payload's claims into texts (*string) and whole numbers
-// (*int64), each of which must be there. It passes over claims that have no
-// place.
+// readClaims reads claims from a payload: texts into a *string, and whole numbers into
+// an *int64. All of the claims must be there. Others are ignored.
 func (k kind) readClaims(json []byte, claims map[string]any) error {
 	need := len(claims)
 	err := jsonobject.Read(json, func(d *jsontext.Decoder, name string) error {
@@ -129,7 +128,7 @@ func readClaims(json []byte) (c Claims, err error) {
 		"nonce": &c.Nonce, "lic": &c.LicenseKeyHash, "hwm": &c.MetadataHash, "grace": &c.Grace,
 	})
 	if err == nil {
-		err = c.check()
+		err = c.validate()
 	}
 	if err != nil {
 		return Claims{}, err
