@@ -97,7 +97,7 @@ func ExampleVerifyRefusal() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// the refusal's proof is of another refusal than the answer's
+	// the refusal's proof is for another refusal than that of the response
 }
 
 func ExampleCanonicalMetadata() {

@@ -127,7 +127,7 @@ func (want Expect) matchLease(c Claims) error {
 	case want.Audience != "" && c.Audience != want.Audience:
 		return leaseToken.refuse(ReasonAudience, " is for another product; use a license key of this one")
 	case want.Subject != "" && c.Subject != want.Subject:
-		return leaseToken.refuse(ReasonSubject, " is for another membership than the answer that it came with")
+		return leaseToken.refuse(ReasonSubject, " is for another membership than the response that it came with")
 	case c.NotBefore > c.IssuedAt:
 		return leaseToken.refuse(ReasonNotYetValid, " was not yet valid when it was issued; check the server's settings")
 	case c.ExpiresAt <= c.IssuedAt:
@@ -140,7 +140,7 @@ func (want Expect) matchLease(c Claims) error {
 func (want Expect) matchRequest(k kind, issuer, licenseKeyHash, metadataHash string) error {
 	switch {
 	case want.Issuer != "" && issuer != want.Issuer:
-		return k.refuse(ReasonIssuer, " is of another server")
+		return k.refuse(ReasonIssuer, " is from another server")
 	case licenseKeyHash != want.LicenseKeyHash:
 		return k.refuse(ReasonLicenseKey, " is for another license key")
 	case metadataHash != want.MetadataHash:

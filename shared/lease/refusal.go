@@ -64,7 +64,7 @@ func VerifyRefusal(token string, keys []PublicKey, want Expect, nonce, code stri
 	case nonce == "" || c.Nonce != nonce:
 		return RefusalClaims{}, refusalProof.refuse(ReasonNonce, otherNonce)
 	case c.Code != code:
-		return RefusalClaims{}, refusalProof.refuse(ReasonCode, " is of another refusal than the answer's")
+		return RefusalClaims{}, refusalProof.refuse(ReasonCode, " is for another refusal than that of the response")
 	}
 	return c, nil
 }

@@ -49,7 +49,7 @@ func (k kind) open(token string, keys []PublicKey) ([]byte, error) {
 	}
 	key, ok := find(keys, kid)
 	if !ok {
-		return nil, k.refuse(ReasonKeyID, " is signed by a key that is not configured")
+		return nil, k.refuse(ReasonKeyID, " is signed with a key that is not configured")
 	}
 	if !key.verify([]byte(signed), signature) {
 		return nil, k.refuse(ReasonSignature, "'s signature is wrong, so it was forged or altered")
@@ -87,9 +87,9 @@ func (k kind) readHeader(json []byte) (kid string, err error) {
 	case !known:
 		return "", k.refuse(ReasonHeader, "'s header has a member other than alg, kid and typ")
 	case alg != algorithm:
-		return "", k.refuse(ReasonAlgorithm, " is not signed by EdDSA")
+		return "", k.refuse(ReasonAlgorithm, " is not signed with EdDSA")
 	case typ != k.typ:
-		return "", k.refuse(ReasonType, " is a token that was signed to be something else")
+		return "", k.refuse(ReasonType, " is another kind of token")
 	}
 	return kid, nil
 }

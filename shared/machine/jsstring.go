@@ -6,14 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// clean is what node-machine-id does to the text it found.
+// clean does what node-machine-id does to the text that it found.
 func clean(s string) string {
 	return lower(stripSpace(s))
 }
 
-// decode reads bytes as UTF-8 in the way of the WHATWG Encoding Standard,
-// which Node follows: one U+FFFD for each longest start of a character that
-// is then broken off. Go puts one for each byte.
+// decode reads bytes as UTF-8 by the WHATWG Encoding Standard, as Node does: what starts
+// a character and then breaks off becomes one U+FFFD. Go makes one of each byte.
 func decode(b []byte) string {
 	if utf8.Valid(b) {
 		return string(b)
@@ -46,9 +45,9 @@ func stripSpace(s string) string {
 	}, s)
 }
 
-// lower is JavaScript's String.prototype.toLowerCase: the simple lower case of
-// each character, but for the two special cases of Unicode's SpecialCasing
-// that depend on no language.
+// lower is JavaScript's String.prototype.toLowerCase: the simple lower case of each
+// character, except for the two special cases in Unicode's SpecialCasing that depend on
+// no language.
 func lower(s string) string {
 	rs := []rune(s)
 	out := make([]rune, 0, len(rs))
@@ -69,10 +68,9 @@ func lower(s string) string {
 	return string(out)
 }
 
-// nextToCased says whether the first character that casing doesn't ignore is a
-// cased one, going forward from the start (step 1) or back from the end (step
-// -1). Like ICU, which JavaScript engines use, it takes a character that is
-// both cased and ignorable for ignorable.
+// nextToCased reports whether the first character that casing doesn't ignore is cased,
+// going forward from the start (step 1) or back from the end (step -1). A character that
+// is both cased and ignorable is ignored, as by ICU, which JavaScript engines use.
 func nextToCased(rs []rune, step int) bool {
 	i := 0
 	if step < 0 {
