@@ -10,9 +10,8 @@ import (
 	"github.com/whop-license/whop-license/shared/jsonobject"
 )
 
-// A request is a JSON-RPC 2.0 request. jsonrpc2's own type has no place for an
-// id that is null, negative or fractional, and drops a member that is given
-// twice.
+// A request is a JSON-RPC 2.0 request. jsonrpc2's own type has no place for an id that
+// is null, negative or fractional, and doesn't notice a member that comes twice.
 type request struct {
 	id     jsontext.Value // as it came; nil for a notification
 	method string
@@ -25,9 +24,9 @@ func rpcError(code int64, format string, args ...any) *jsonrpc2.Error {
 	return &jsonrpc2.Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// parseRequest reads a message. Where it is no request, it returns the error
-// to answer with, and of the request the id to answer to: null where the
-// message has no good one.
+// parseRequest reads a message. If the message isn't a request, parseRequest returns the
+// error to respond with, and a request that holds only the id to respond to, which is
+// null if the message has no usable one.
 func parseRequest(message []byte) (request, *jsonrpc2.Error) {
 	if !jsontext.Value(message).IsValid(jsontext.AllowDuplicateNames(true)) {
 		return request{id: nullID}, rpcError(jsonrpc2.CodeParseError, "the frame doesn't hold one JSON text in UTF-8")
@@ -41,9 +40,9 @@ func parseRequest(message []byte) (request, *jsonrpc2.Error) {
 	switch jsontext.Value(message).Kind() {
 	case '{':
 	case '[':
-		return invalid(nil, "batches are not taken: send each request in a frame of its own")
+		return invalid(nil, "batches are not supported: send each request in a frame of its own")
 	default:
-		return invalid(nil, "a request is a JSON object")
+		return invalid(nil, "a request must be a JSON object")
 	}
 	members, err := readObject(message)
 	if err != nil {
@@ -72,7 +71,7 @@ func parseRequest(message []byte) (request, *jsonrpc2.Error) {
 	return r, nil
 }
 
-// response is the message that answers a request.
+// response returns the message that responds to a request.
 func response(id jsontext.Value, result any, wrong *jsonrpc2.Error) ([]byte, error) {
 	return json.Marshal(struct {
 		JSONRPC string          `json:"jsonrpc"`
@@ -93,7 +92,7 @@ func readObject(object []byte) (map[string]jsontext.Value, error) {
 		value, err := d.ReadValue()
 		members[name] = value.Clone()
 		return err
-	}, jsontext.AllowDuplicateNames(true)) // which is answered with the name
+	}, jsontext.AllowDuplicateNames(true)) // found above, where the error can name it
 	if err != nil {
 		return nil, err
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// machineID is the subcommand: it prints the id, or with --json what the
-// method machineId answers.
+// machineID is the subcommand machine-id. It prints the machine id, or with --json the
+// result of the method machineId.
 func machineID(args []string, stdout, stderr io.Writer, capture capturer) error {
 	flags := flag.NewFlagSet("machine-id", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)

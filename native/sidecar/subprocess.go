@@ -12,15 +12,15 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// output runs a program without input and returns what it printed, within a
-// time and machine.MaxReading bytes.
+// output runs a program without input and returns what it printed: at most
+// [machine.MaxReading] bytes, and no longer than timeout.
 func output(timeout time.Duration, program string, args ...string) machine.Reading {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	var out limited
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout = &out
-	// A child of the program that outlives it may hold the output open.
+	// The program may leave a child behind that keeps the output open.
 	cmd.WaitDelay = 100 * time.Millisecond
 
 	err := cmd.Run()
@@ -40,7 +40,7 @@ func output(timeout time.Duration, program string, args ...string) machine.Readi
 	return r
 }
 
-// limited keeps what is written to it, and fails where that is too much.
+// limited keeps what is written to it, and fails if that is too much.
 type limited struct {
 	kept []byte
 	over bool
