@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// The readers of one field's value. Each refuses what it does not
-// take, null included unless it says otherwise.
+// A reader reads the value of one field. It returns an error for values that it doesn't
+// accept, including null unless its comment says otherwise.
 
 type reader = func(json.RawMessage) error
 
@@ -229,7 +229,7 @@ func names(to *[]string) reader {
 	}
 }
 
-// metadataField takes null, which the Current API then answers as null.
+// metadataField accepts null, which the Current API then sends as null.
 func metadataField(to *map[string]any) reader {
 	return func(raw json.RawMessage) error {
 		if isNull(raw) {

@@ -18,7 +18,7 @@ func wrongTypes(op operation, _ *membership, fields map[string]any) {
 	}
 }
 
-// oddMembers gives those that decide nothing odd types and forms.
+// oddMembers gives members that decide nothing odd types and forms.
 func oddMembers(_ operation, _ *membership, fields map[string]any) {
 	for name, value := range map[string]any{
 		"manage_url": map[string]any{"href": "https://whop.com/"}, "quantity": "1",
@@ -33,7 +33,7 @@ func oddMembers(_ operation, _ *membership, fields map[string]any) {
 	}
 }
 
-// repeatMember gives one that nobody knows twice.
+// repeatMember adds an unknown member twice.
 func repeatMember(_ operation, good []byte) []byte {
 	return append([]byte(`{"unheard_of":1,"unheard_of":{"a":2},`), good[1:]...)
 }

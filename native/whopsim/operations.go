@@ -11,17 +11,18 @@ import (
 	"unicode/utf8"
 )
 
-// validate is v2's validate_license: check, and on first use bind.
-func (s *simulator) validate(c *call, m *membership) result {
+// validate is v2's validate_license: compare the machine id with the stored one, and
+// bind the license if none is stored.
+func (s *simulator) validate(c *exchange, m *membership) result {
 	sent, err := sentMetadata(c)
 	if err != nil {
-		return refused(c, http.StatusBadRequest, err.Error())
+		return failed(c, http.StatusBadRequest, err.Error())
 	}
 	if sent == nil {
-		return refused(c, http.StatusBadRequest, "metadata is required")
+		return failed(c, http.StatusBadRequest, "metadata is required")
 	}
 	if len(m.metadata) > 0 && !s.matches(m.metadata, sent) {
-		return refused(c, http.StatusBadRequest, "Please reset your key to use on a new machine")
+		return failed(c, http.StatusBadRequest, "Please reset your key to use on a new machine")
 	}
 	bind := m.entitled() && len(m.metadata) == 0 && len(sent) > 0
 	if bind {
@@ -44,19 +45,19 @@ func (s *simulator) matches(stored, sent map[string]any) bool {
 }
 
 // patch is the Current API's update. {} clears under either semantics.
-func (s *simulator) patch(c *call, m *membership) result {
+func (s *simulator) patch(c *exchange, m *membership) result {
 	if key := c.r.Header.Get("Idempotency-Key"); utf8.RuneCountInString(key) > 255 {
-		return refused(c, http.StatusBadRequest, "Idempotency-Key must have at most 255 characters")
+		return failed(c, http.StatusBadRequest, "Idempotency-Key must have at most 255 characters")
 	}
 	sent, err := sentMetadata(c)
 	if err == nil {
-		err = checkMetadata(sent)
+		err = validateMetadata(sent)
 	}
 	if err != nil {
-		return refused(c, http.StatusBadRequest, err.Error())
+		return failed(c, http.StatusBadRequest, err.Error())
 	}
 	if earlier, ok, err := s.idempotent.find(c); err != nil {
-		return refused(c, http.StatusBadRequest, err.Error())
+		return failed(c, http.StatusBadRequest, err.Error())
 	} else if ok {
 		return result{replayed: &earlier}
 	}
@@ -69,8 +70,8 @@ func (s *simulator) patch(c *call, m *membership) result {
 	}
 	maps.Copy(next, sent)
 	maps.DeleteFunc(next, func(_ string, value any) bool { return value == nil })
-	if err := checkMetadata(next); err != nil {
-		return refused(c, http.StatusBadRequest, err.Error())
+	if err := validateMetadata(next); err != nil {
+		return failed(c, http.StatusBadRequest, err.Error())
 	}
 	m.write(next)
 	return result{membership: *m, wrote: true}
@@ -86,14 +87,14 @@ func (m *membership) write(metadata map[string]any) {
 	m.previous, m.metadata, m.written = m.metadata, metadata, true
 }
 
-func refused(c *call, status int, message string) result {
-	a := refuse(c.op, status, "invalid_request", message)
-	return result{refused: &a}
+func failed(c *exchange, status int, message string) result {
+	a := apiError(c.op, status, "invalid_request", message)
+	return result{failed: &a}
 }
 
 // sentMetadata reads a request's metadata; nil if there is none. Other members
 // of the body, such as a nonce, are ignored.
-func sentMetadata(c *call) (map[string]any, error) {
+func sentMetadata(c *exchange) (map[string]any, error) {
 	if !utf8.Valid(c.body) {
 		return nil, errors.New("the body is not valid UTF-8")
 	}
@@ -119,7 +120,7 @@ const (
 	maxMetadataValue = 500
 )
 
-func checkMetadata(m map[string]any) error {
+func validateMetadata(m map[string]any) error {
 	if len(m) > maxMetadataKeys {
 		return fmt.Errorf("metadata may have at most %d keys", maxMetadataKeys)
 	}
@@ -150,7 +151,7 @@ type keptAnswer struct {
 
 func newIdempotency() idempotency { return idempotency{kept: map[string]keptAnswer{}} }
 
-func (i *idempotency) find(c *call) (answer, bool, error) {
+func (i *idempotency) find(c *exchange) (answer, bool, error) {
 	kept, ok := i.kept[c.r.Header.Get("Idempotency-Key")]
 	if !ok {
 		return answer{}, false, nil
@@ -161,7 +162,7 @@ func (i *idempotency) find(c *call) (answer, bool, error) {
 	return kept.answer, true, nil
 }
 
-func (i *idempotency) keep(c *call, a answer) {
+func (i *idempotency) keep(c *exchange, a answer) {
 	key := c.r.Header.Get("Idempotency-Key")
 	if key == "" {
 		return
@@ -174,6 +175,6 @@ func (i *idempotency) keep(c *call, a answer) {
 	i.order = append(i.order, key)
 }
 
-func fingerprint(c *call) [sha256.Size]byte {
+func fingerprint(c *exchange) [sha256.Size]byte {
 	return sha256.Sum256(append([]byte(c.key()+"\n"), c.body...))
 }
