@@ -33,6 +33,19 @@ func (s signer) joseLease(c lease.Claims) string {
 	return token
 }
 
+// otherNonce is that of another request.
+const otherNonce = "EBESExQVFhcYGRobHB0eHw"
+
+func refusalPayload(c lease.RefusalClaims) string {
+	p, err := c.Payload()
+	must(err)
+	return string(p)
+}
+
+func (s signer) refusal(c lease.RefusalClaims) string {
+	return s.sign(s.headerOf(lease.RefusalType), refusalPayload(c))
+}
+
 // vectors collects the cases, which differ from one good call.
 type vectors map[string]vector
 

@@ -41,25 +41,12 @@ func claims() lease.Claims {
 	}
 }
 
-// otherNonce is that of another request.
-const otherNonce = "EBESExQVFhcYGRobHB0eHw"
-
 func refusalClaims() lease.RefusalClaims {
 	c := claims()
 	return lease.RefusalClaims{
 		Issuer: c.Issuer, IssuedAt: c.IssuedAt, Nonce: c.Nonce,
 		LicenseKeyHash: c.LicenseKeyHash, MetadataHash: c.MetadataHash, Code: "not_found",
 	}
-}
-
-func refusalPayload(c lease.RefusalClaims) string {
-	p, err := c.Payload()
-	must(err)
-	return string(p)
-}
-
-func (s signer) refusal(c lease.RefusalClaims) string {
-	return s.sign(s.headerOf(lease.RefusalType), refusalPayload(c))
 }
 
 func expect() lease.Expect {
