@@ -211,7 +211,7 @@ bench: build pack browser redis ## Measure the budgets of size and speed
 	echo; (cd native/gateway && go run ./bench) || status=1; exit $$status
 
 .PHONY: check
-check: bin/staticcheck bin/actionlint js/dist/.built web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, workflows, links, and that nothing generated is committed
+check: bin/staticcheck bin/actionlint bin/misspell js/dist/.built web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, spelling, workflows, links, and that nothing generated is committed
 	@unformatted=$$(gofmt -l native shared wasm web); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	GOOS=js GOARCH=wasm go vet ./wasm ./shared/... ./web/...
@@ -222,6 +222,7 @@ check: bin/staticcheck bin/actionlint js/dist/.built web/dist/.built web/docs/.v
 	GOOS=windows bin/staticcheck ./native/sidecar
 	GOOS=darwin bin/staticcheck ./native/sidecar
 	bin/actionlint
+	@git ls-files -co --exclude-standard | grep -vE '(^|/)(package-lock\.json|go\.sum|LICENSE)$$|\.(png|ico)$$' | xargs bin/misspell -locale US -error
 	go mod tidy -diff
 	go mod verify
 	@generated=$$(git ls-files bin js/dist js/build js/pack release web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
@@ -239,10 +240,13 @@ bin/staticcheck: go.mod go.sum
 bin/actionlint: go.mod go.sum
 	go build -o $@ github.com/rhysd/actionlint/cmd/actionlint
 
+bin/misspell: go.mod go.sum
+	go build -o $@ github.com/golangci/misspell/cmd/misspell
+
 ##### Set-up
 
 .PHONY: setup
-setup: system js/node_modules/.package-lock.json web/node_modules/.package-lock.json bin/wasmbrowsertest bin/staticcheck bin/actionlint ## Install what the tests and checks need
+setup: system js/node_modules/.package-lock.json web/node_modules/.package-lock.json bin/wasmbrowsertest bin/staticcheck bin/actionlint bin/misspell ## Install what the tests and checks need
 
 # need PACKAGE, MESSAGE, PROGRAM…: any one of the programs is enough. Debian's
 # package is installed where that can be done without asking.

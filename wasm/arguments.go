@@ -3,93 +3,89 @@
 package main
 
 import (
-	"strconv"
-	"strings"
 	"syscall/js"
 
 	"github.com/whop-license/whop-license/shared/lease"
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// maxString bounds what is copied from a caller's string, in UTF-16 units. It
-// is far above what any argument may hold, so the rules give the exact error.
-const maxString = 16 << 10
-
-// call is one call's arguments, read once.
-type call struct {
+// check is one call of validateLicense: its arguments, which are read once, and
+// what was made of them.
+type check struct {
 	query  license.Query
 	trust  license.Trust
-	limits license.Limits
+	policy license.RetryPolicy
 	signal js.Value // an AbortSignal, or undefined
+	given  []string // the names of the options that were read
 
 	ctx     *signalContext
 	release func() // ends ctx
 
 	dangerouslyAllowBrowser bool
-	ownPackage              bool // the npm package calls, which keeps leases
 }
 
-// reader reads a caller's values, which may be anything.
-type reader struct {
-	*module
-	argument string // being read, for the error
-}
-
-// readCall reads the arguments of validateLicense. A getter that throws or a
-// proxy that misbehaves is an [license.InvalidArgument] like any other.
-func (m *module) readCall(args []js.Value) (c *call, err error) {
+// readArguments reads (licenseKey, hwid, options), and settings that count wherever
+// the options say nothing.
+func (m *module) readArguments(args []js.Value, settings js.Value) (c *check, err error) {
 	r := &reader{module: m}
-	defer func() {
-		if p := recover(); p != nil {
-			invalid := r.invalid("can't be read").(*license.Error)
-			if thrown, ok := p.(js.Error); ok {
-				invalid.Cause = thrown
-			}
-			c, err = nil, invalid
-		}
-	}()
+	defer r.guard(&err)
 	argument := func(i int) js.Value {
 		if i < len(args) {
 			return args[i]
 		}
 		return js.Undefined()
 	}
-	c = &call{query: license.Query{Endpoint: m.endpoint}}
+	c = &check{query: license.Query{Endpoint: m.endpoint}}
 	r.argument = "licenseKey"
 	if c.query.LicenseKey, err = r.text(argument(0)); err != nil {
 		return nil, err
 	}
 	r.argument = "hwid"
-	if c.query.Metadata, err = r.metadata(argument(1)); err != nil {
+	if c.query.MachineID, err = r.machineID(argument(1)); err != nil {
 		return nil, err
 	}
-	// The fourth argument is the npm package's own, for what it adds to every
-	// call: it can so leave the caller's object unread. Its verdict tells the skew.
-	c.ownPackage = !argument(3).IsUndefined()
-	for _, i := range []int{3, 2} {
-		r.argument = "options"
-		if err := r.options(argument(i), c); err != nil {
-			return nil, err
-		}
+	r.argument = "options"
+	if err := r.options(argument(2), c); err != nil {
+		return nil, err
+	}
+	if err := r.settings(settings, c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// settings reads options that the caller didn't give, and makes sure that all
+// options fit together.
+func (r *reader) settings(v js.Value, c *check) error {
+	r.argument = "options"
+	if err := r.options(v, c); err != nil {
+		return err
 	}
 	if err := r.settle(c); err != nil {
-		return nil, err
+		return err
 	}
-	// What fetch can't read it refuses as if there were no connection, and quotes.
+	// fetch would refuse it as if there were no connection, and quote it.
 	if !r.isURL(c.query.Endpoint) {
-		return nil, license.Invalid("endpoint", "has a host that can't be one")
+		return license.Invalid("endpoint", "has a host that can't be one")
 	}
+	return nil
+}
+
+// begin gives a check a nonce of its own and follows its signal.
+func (m *module) begin(c *check) (err error) {
+	r := &reader{module: m, argument: "options"}
+	defer r.guard(&err)
 	if c.query.Trust != nil {
 		c.query.Nonce = r.nonce()
 	}
 	r.argument = "signal"
 	c.ctx, c.release = newSignalContext(m.realm, c.signal)
-	return c, nil
+	return nil
 }
 
-// isURL reports whether fetch can read an endpoint, as far as this platform
-// tells, and remembers the last that it could. What is wrong with one that breaks
-// our own rules they say better.
+// isURL reports whether fetch can read an endpoint, as far as this platform can
+// tell, and remembers the last one that it could. An endpoint that breaks the rules
+// of [license.ParseEndpoint] passes, because their error says more.
 func (m *module) isURL(endpoint string) bool {
 	if endpoint == m.readable || m.canParse.Type() != js.TypeFunction {
 		return true
@@ -104,29 +100,9 @@ func (m *module) isURL(endpoint string) bool {
 	return true
 }
 
-func (r *reader) invalid(problem string) error { return license.Invalid(r.argument, problem) }
-
-// text reads a string. A lone surrogate would become U+FFFD on the way into Go,
-// and so stand for another string than the caller's.
-func (r *reader) text(v js.Value) (string, error) {
-	if v.Type() != js.TypeString {
-		return "", r.invalid("must be a string, not " + describe(v))
-	}
-	if unit := r.charCodeAt.Invoke(v, maxString).Float(); unit == unit { // NaN is past the end
-		return "", r.invalid("is too long")
-	}
-	s := v.String()
-	// Only a string with U+FFFD can have lost something on its way. What turns it
-	// back into a JavaScript string drops one U+FEFF at its start.
-	if strings.Contains(s, "\ufffd") && !js.ValueOf("\ufeff"+s).Equal(v) {
-		return "", r.invalid("is not well-formed Unicode")
-	}
-	return s, nil
-}
-
-// metadata reads the machine id, as a string that Whop knows as HWID, or as an
-// object of strings.
-func (r *reader) metadata(v js.Value) (map[string]string, error) {
+// machineID reads the argument hwid: a string, which is sent as HWID, or an object
+// of strings, which is sent as it is.
+func (r *reader) machineID(v js.Value) (map[string]string, error) {
 	switch v.Type() {
 	case js.TypeUndefined:
 		return nil, nil
@@ -134,54 +110,29 @@ func (r *reader) metadata(v js.Value) (map[string]string, error) {
 		s, err := r.text(v)
 		return map[string]string{"HWID": s}, err
 	}
-	metadata := map[string]string{}
+	machineID := map[string]string{}
 	err := r.members(v, license.MaxMetadataKeys, func(name string, value js.Value) (err error) {
-		metadata[name], err = r.text(value)
+		machineID[name], err = r.text(value)
 		return err
 	})
-	return metadata, err
+	return machineID, err
 }
 
-// members calls f with each own member of a plain object. What a prototype
-// holds is not the caller's word, so an object with one of its own is refused.
-func (r *reader) members(v js.Value, most int, f func(name string, value js.Value) error) error {
-	if v.Type() != js.TypeObject || r.isArray.Invoke(v).Bool() || !r.isPlain(v) {
-		return r.invalid("must be a plain object, not " + describe(v))
-	}
-	keys := r.ownKeys.Invoke(v)
-	if keys.Length() > most {
-		return r.invalid("has too many members")
-	}
-	for i := range keys.Length() {
-		key := keys.Index(i)
-		name, err := r.text(key)
-		if err != nil {
-			return r.invalid("has a member whose name is not a well-formed string")
-		}
-		if err := f(name, r.get.Invoke(v, key)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *reader) isPlain(v js.Value) bool {
-	proto := r.getPrototypeOf.Invoke(v)
-	return proto.IsNull() || r.getPrototypeOf.Invoke(proto).IsNull()
-}
-
-// maxOptions is above the number of options there are, and bounds the reading
-// of an object that has nothing to do with them.
+// maxOptions is more than there are options. It bounds how much is read of an object
+// that is something else.
 const maxOptions = 20
 
-func (r *reader) options(v js.Value, c *call) error {
+// options reads an object of options. If two objects name the same option, the first
+// counts.
+func (r *reader) options(v js.Value, c *check) error {
 	if v.IsUndefined() {
 		return nil
 	}
 	return r.members(v, maxOptions, func(name string, value js.Value) (err error) {
-		if value.IsUndefined() {
+		if value.IsUndefined() || c.has(name) {
 			return nil
 		}
+		c.given = append(c.given, name)
 		r.argument = name
 		switch name {
 		case "endpoint":
@@ -191,11 +142,13 @@ func (r *reader) options(v js.Value, c *call) error {
 		case "dangerouslyAllowBrowser":
 			c.dangerouslyAllowBrowser, err = r.boolean(value)
 		case "timeoutMs":
-			c.limits.TimeoutMs, err = r.number(value, license.MaxTimeoutMs)
+			var n int64
+			n, err = r.number(value, int64(license.MaxTimeout))
+			c.policy.Timeout = license.Milliseconds(n)
 		case "maxAttempts":
 			var n int64
 			n, err = r.number(value, license.MaxAttempts)
-			c.limits.Attempts = int(n)
+			c.policy.Attempts = int(n)
 		case "signal":
 			c.signal, err = value, r.abortSignal(value)
 		case "publicKey":
@@ -218,10 +171,19 @@ func (r *reader) options(v js.Value, c *call) error {
 	})
 }
 
-// settle holds the options against each other. A key that was built into the
-// module can't be replaced, what only a key can check is not taken without one,
-// and an API key is not taken where strangers could read it.
-func (r *reader) settle(c *call) error {
+func (c *check) has(name string) bool {
+	for _, given := range c.given {
+		if given == name {
+			return true
+		}
+	}
+	return false
+}
+
+// settle makes sure that the options fit together. A public key that was built into
+// the module can't be replaced, options that need a public key are refused without
+// one, and so is an API key where strangers could read it.
+func (r *reader) settle(c *check) error {
 	given := c.trust.Keys != nil
 	switch {
 	case r.trust != nil && given:
@@ -272,20 +234,20 @@ func (r *reader) publicKeys(v js.Value) ([]lease.PublicKey, error) {
 // time less this clock's.
 func (r *reader) clock(v js.Value, stored *license.Stored) error {
 	return r.members(v, 2, func(name string, value js.Value) error {
-		least, place := 0.0, &stored.LastSeenMs
+		least, place := 0.0, &stored.LastSeen
 		switch name {
 		case "lastSeen":
 		case "skew":
 			if value.IsUndefined() {
 				return nil
 			}
-			least, place = -maxDate, &stored.SkewMs
+			least, place = -maxDate, &stored.Skew
 		default:
 			return r.invalid("has a member that is not lastSeen or skew: " + shown(name))
 		}
 		if value.Type() == js.TypeNumber {
 			if f := value.Float(); f >= least && f <= maxDate {
-				*place = int64(f)
+				*place = license.Milliseconds(f)
 				return nil
 			}
 		}
@@ -295,57 +257,3 @@ func (r *reader) clock(v js.Value, stored *license.Stored) error {
 
 // maxDate is the greatest time that a JavaScript Date holds.
 const maxDate = 8.64e15
-
-// filled reads a string that is not empty.
-func (r *reader) filled(v js.Value) (string, error) {
-	s, err := r.text(v)
-	if err == nil && s == "" {
-		err = r.invalid("is empty; leave it out where there is none")
-	}
-	return s, err
-}
-
-func (r *reader) boolean(v js.Value) (bool, error) {
-	if v.Type() != js.TypeBoolean {
-		return false, r.invalid("must be true or false, not " + describe(v))
-	}
-	return v.Bool(), nil
-}
-
-// number reads a whole number from 1 to most.
-func (r *reader) number(v js.Value, most int) (int64, error) {
-	if v.Type() == js.TypeNumber {
-		if f := v.Float(); f >= 1 && f <= float64(most) && f == float64(int64(f)) {
-			return int64(f), nil
-		}
-	}
-	return 0, r.invalid("must be a whole number from 1 to " + strconv.Itoa(most))
-}
-
-func (r *reader) abortSignal(v js.Value) error {
-	if v.Type() == js.TypeObject &&
-		r.get.Invoke(v, "aborted").Type() == js.TypeBoolean &&
-		r.get.Invoke(v, "addEventListener").Type() == js.TypeFunction &&
-		r.get.Invoke(v, "removeEventListener").Type() == js.TypeFunction {
-		return nil
-	}
-	return r.invalid("must be an AbortSignal, not " + describe(v))
-}
-
-func describe(v js.Value) string {
-	switch v.Type() {
-	case js.TypeUndefined, js.TypeNull:
-		return v.Type().String()
-	case js.TypeObject:
-		return "an object of another kind"
-	}
-	return "a " + v.Type().String()
-}
-
-// shown keeps a caller's text short in an error.
-func shown(s string) string {
-	if r := []rune(s); len(r) > 40 {
-		return string(r[:40]) + "…"
-	}
-	return s
-}

@@ -103,9 +103,12 @@ func TestSkew(t *testing.T) {
 	verdict, reason := p.call(testKey, "m1", map[string]any{"publicKey": g.public})
 	require.True(t, reason.IsUndefined(), "%v", reason)
 	assert.True(t, verdict.Get("skew").IsUndefined())
-	verdict, reason = p.call(testKey, "m1", js.Undefined(), map[string]any{"publicKey": g.public})
+	inPackage := p.inPackage()
+	answer, reason := inPackage.ask(map[string]any{"publicKey": g.public})
 	require.True(t, reason.IsUndefined(), "%v", reason)
-	skew := verdict.Get("skew").Int()
+	verdict = answer.Get("verdict")
+	assert.True(t, verdict.Get("skew").IsUndefined())
+	skew := answer.Get("skew").Int()
 	assert.InDelta(t, g.skew.Milliseconds(), skew, 10_000)
 
 	p.global.Set("fetch", eval(`() => Promise.reject(new TypeError("Failed to fetch"))`))
@@ -115,12 +118,13 @@ func TestSkew(t *testing.T) {
 	assert.Equal(t, "clock", reason.Get("cause").Get("reason").String())
 	assert.True(t, reason.Get("cause").InstanceOf(js.Global().Get("Error")))
 	options["clock"] = map[string]any{"lastSeen": time.Now().Add(g.skew).UnixMilli(), "skew": skew}
-	verdict, reason = p.call(testKey, "m1", js.Undefined(), options)
+	answer, reason = inPackage.ask(options)
 	require.True(t, reason.IsUndefined(), "%v", reason)
+	verdict = answer.Get("verdict")
 	assert.Equal(t, "lease", verdict.Get("source").String())
 	assert.Equal(t, "unavailable", verdict.Get("error").Get("code").String())
 	assert.True(t, verdict.Get("error").Get("status").IsUndefined())
-	assert.True(t, verdict.Get("skew").IsUndefined())
+	assert.True(t, answer.Get("skew").IsUndefined())
 }
 
 func TestLease(t *testing.T) {
@@ -215,31 +219,5 @@ func TestBuiltInKey(t *testing.T) {
 	for _, bad := range []string{"x", ",", g.public + ",", " " + g.public} {
 		_, err := newModule(bad)
 		assert.Error(t, err, bad)
-	}
-}
-
-func TestWhatThePackageAdds(t *testing.T) {
-	g, other := newGateway(t, 1), newGateway(t, 2)
-	p := newPage(t)
-	p.global.Set("crypto", js.Global().Get("crypto"))
-	p.answer = g.answer
-	added := map[string]any{"publicKey": g.public, "timeoutMs": 5000}
-	verdict, reason := p.call(testKey, "m1", js.Undefined(), added)
-	require.True(t, reason.IsUndefined(), "%v", reason)
-	assert.Equal(t, js.TypeString, verdict.Get("lease").Type())
-	_, reason = p.call(testKey, "m1", map[string]any{"publicKey": other.public}, added)
-	requireCode(t, "untrusted_response", reason)
-}
-
-func TestLeaseName(t *testing.T) {
-	export(&module{realm: newRealm(js.Global())})
-	f := js.Global().Get("validateLicense")
-	assert.False(t, f.Get("hasPublicKey").Bool())
-	name := f.Call("leaseName", " "+testKey+"\n", "m1").String()
-	assert.Equal(t, lease.HashLicenseKey(testKey)+"."+lease.HashMetadata(map[string]string{"HWID": "m1"}), name)
-	assert.Equal(t, name, f.Call("leaseName", testKey, map[string]any{"HWID": "m1"}).String())
-	assert.NotEqual(t, name, f.Call("leaseName", testKey).String())
-	for _, args := range [][]any{{}, {5}, {""}, {testKey, 5}, {testKey, eval(`({get HWID() { throw 1 }})`)}} {
-		assert.True(t, f.Call("leaseName", args...).IsUndefined())
 	}
 }

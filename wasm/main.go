@@ -3,13 +3,13 @@
 // Command wasm is the license check as a WebAssembly module. Once started, it
 // sets one function on the global object, validateLicense, and runs until the
 // page, worker or process ends. The function's type is declared in the npm
-// package whop-license. Its properties are for that package: "version" is this
-// module's release, "hasPublicKey" tells whether a public key is built in, and
-// "leaseName" is a function of a license key and a machine id that names their
-// lease in a store, without telling either.
+// package whop-license. Its properties are that package's own interface:
+// "version" is this module's release, "hasPublicKey" tells whether a public key is
+// built in, and "package" makes a check in steps, between which the npm package
+// reads and writes stored leases (see prepare.go).
 //
-// The environment variable WHOP_LICENSE_ENDPOINT, given to the Go runtime when
-// the module is started, is the endpoint of calls that name none.
+// The environment variable WHOP_LICENSE_ENDPOINT, given to the Go runtime when the
+// module is started, is the endpoint of checks whose options name none.
 package main
 
 import (
@@ -56,6 +56,6 @@ func export(m *module) {
 	f := js.FuncOf(func(_ js.Value, args []js.Value) any { return m.validateLicense(args) })
 	f.Set("version", version.Version)
 	f.Set("hasPublicKey", m.trust != nil)
-	f.Set("leaseName", js.FuncOf(func(_ js.Value, args []js.Value) any { return m.leaseName(args) }))
+	f.Set("package", m.packageInterface())
 	m.global.Set("validateLicense", f)
 }

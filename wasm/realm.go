@@ -6,17 +6,16 @@ import (
 	"syscall/js"
 
 	"github.com/whop-license/whop-license/shared/lease"
-	"github.com/whop-license/whop-license/shared/license"
 )
 
-// realm holds the page's built-in functions as they were when the module
-// started, so that what a page does to its prototypes later changes no rule.
-// What the page may stand in for on purpose, its fetch, time and timers, is
-// looked up when it is used.
+// realm holds the page's built-in functions as they were when the module started, so
+// that what a page does to its prototypes later changes no rule. A page may replace
+// fetch, its time and its timers on purpose, so those are looked up when they are
+// used.
 //
-// They are called by Invoke, which turns a JavaScript exception into a Go panic
-// that can be recovered; Get and Set on a caller's object would let a getter's
-// exception through the Go runtime and end it.
+// Call the functions with Invoke, which turns a JavaScript exception into a Go panic
+// that can be recovered. Get and Set on a caller's object would let the exception of a
+// getter through the Go runtime, and end it.
 type realm struct {
 	global         js.Value
 	create         js.Value
@@ -79,9 +78,8 @@ func newRealm(global js.Value) *realm {
 	return r
 }
 
-// dict returns an object with the given names and values in turn. It has no
-// prototype, so that it has no members but those even where Object.prototype
-// was added to.
+// dict returns an object with the given names and values in turn. It has no prototype,
+// so that it has only those members even if a page added some to Object.prototype.
 func (r *realm) dict(members ...any) js.Value {
 	o := r.create.Invoke(js.Null())
 	for i := 0; i < len(members); i += 2 {
@@ -90,8 +88,8 @@ func (r *realm) dict(members ...any) js.Value {
 	return o
 }
 
-// isBrowser reports whether code that strangers can read runs here: a page, a
-// worker of one, or an Electron renderer.
+// isBrowser reports whether strangers can read the code that runs here: in a page, a
+// page's worker, or an Electron renderer.
 func (r *realm) isBrowser() bool {
 	for _, name := range []string{"window", "document", "WorkerGlobalScope"} {
 		if !r.global.Get(name).IsUndefined() {
@@ -101,48 +99,13 @@ func (r *realm) isBrowser() bool {
 	return false
 }
 
-// newPromise returns a promise and the functions that settle it. The executor
-// is Array.prototype.push, bound to a list that then holds both: a Go function
-// in its place would be run inside the call that waits for it, and with it
-// whatever else can run, one on top of the other.
-func (r *realm) newPromise() (promise, resolve, reject js.Value) {
-	settlers := r.array.New()
-	promise = r.promise.New(r.bindPush.Invoke(settlers))
-	return promise, settlers.Index(0), settlers.Index(1)
-}
-
-// nonce returns a value that no server can have answered before.
+// nonce returns a random value, to which no server can have responded before.
 func (r *realm) nonce() string {
 	array := r.uint8Array.New(16)
 	r.global.Get("crypto").Call("getRandomValues", array)
 	var random [16]byte
 	js.CopyBytesToGo(random[:], array)
 	return lease.Nonce(random)
-}
-
-// errorValue returns err as a JavaScript Error named LicenseError.
-func (r *realm) errorValue(err error) js.Value {
-	e, ok := err.(*license.Error)
-	if !ok {
-		e = &license.Error{Code: loadFailed, Message: err.Error(), RetryAfterMs: -1}
-	}
-	members := []any{"name", "LicenseError", "code", string(e.Code), "retryable", e.Retryable()}
-	if e.Argument != "" {
-		members = append(members, "argument", e.Argument)
-	}
-	if e.Status != 0 {
-		members = append(members, "status", e.Status)
-	}
-	if e.RetryAfterMs >= 0 {
-		members = append(members, "retryAfterMs", float64(e.RetryAfterMs))
-	}
-	switch cause := e.Cause.(type) {
-	case js.Error:
-		members = append(members, "cause", cause.Value)
-	case *lease.Error:
-		members = append(members, "cause", r.define(r.errorClass.New(cause.Message), "reason", string(cause.Reason)))
-	}
-	return r.define(r.errorClass.New(e.Message), members...)
 }
 
 // define gives an object members, of the given names and values in turn.
@@ -155,6 +118,3 @@ func (r *realm) define(value js.Value, members ...any) js.Value {
 	}
 	return value
 }
-
-// loadFailed is the code where the module itself does not work.
-const loadFailed license.ErrorCode = "load_failed"

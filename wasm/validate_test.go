@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/json"
-	"io/fs"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,31 +102,26 @@ func requireCode(t *testing.T, code string, reason js.Value) {
 // TestVectors reads the same files as the native tests, through a real
 // Response's stream and into real JavaScript objects.
 func TestVectors(t *testing.T) {
-	files, err := fs.Glob(testdata.Files, "license/*.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		data, err := testdata.Files.ReadFile(file)
-		require.NoError(t, err)
-		var v struct {
-			Query    struct{ LicenseKey, APIKey string }
-			Response struct {
-				Status     int
-				Headers    map[string]string
-				Body       string
-				BodyBase64 []byte
-				BodyRepeat struct {
-					Before, Text, After string
-					Times               int
-				}
-			}
-			Want struct {
-				Verdict, Error map[string]any
-				Trusted        string
+	type vector struct {
+		About    string
+		Query    struct{ LicenseKey, APIKey string }
+		Response struct {
+			Status     int
+			Headers    map[string]string
+			Body       string
+			BodyBase64 []byte
+			BodyRepeat struct {
+				Before, Text, After string
+				Times               int
 			}
 		}
-		require.NoError(t, json.Unmarshal(data, &v))
-		t.Run(strings.TrimSuffix(file, ".json"), func(t *testing.T) {
+		Want struct {
+			Verdict, Error map[string]any
+			Trusted        string
+		}
+	}
+	require.NoError(t, testdata.Each("response", func(name string, v vector) {
+		t.Run(name, func(t *testing.T) {
 			p := newPage(t)
 			repeat := v.Response.BodyRepeat
 			body := v.Response.Body + string(v.Response.BodyBase64) + repeat.Before + strings.Repeat(repeat.Text, repeat.Times) + repeat.After
@@ -167,7 +161,7 @@ func TestVectors(t *testing.T) {
 			delete(got, "checkedAt")
 			assert.Equal(t, v.Want.Verdict, got)
 		})
-	}
+	}))
 }
 
 // checkTrusted asks again with a public key, without a lease and with one that
@@ -460,7 +454,7 @@ func TestOddFunctionsOfAPage(t *testing.T) {
 
 	p.answer = func(js.Value) any { return 7 }
 	requireCode(t, "unavailable", call())
-	assert.Len(t, m.idleAnswers, 1, "functions that are not given back are lost")
+	assert.Len(t, m.idleAwaiters, 1, "functions that are not given back are lost")
 
 	late := eval(`({then(fulfilled) { this.again = () => fulfilled(new Response("{}")); fulfilled(new Response('{"valid":true}', {status: 201})) }})`)
 	p.answer = func(js.Value) any { return late }

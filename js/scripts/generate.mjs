@@ -53,6 +53,6 @@ const fs = { writeSync: (fd, bytes) => globalThis.fs.writeSync(fd, bytes) };
 const { crypto } = globalThis;
 ${goSource}}
 `;
-writeGenerated(distFolder, "go-runtime", "defineGo", defineGo);
+writeGenerated(distFolder, "wasm/runtime", "defineGo", defineGo);
 writeGenerated(distFolder, "version", "VERSION", `const VERSION = ${JSON.stringify(version)};\n`);
 writeFileSync(new URL("cjs/package.json", dist), '{ "type": "commonjs" }\n');

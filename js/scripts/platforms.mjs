@@ -2,7 +2,7 @@
 // manifests and programs, and the checksums that whop-license knows them by.
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const packageFolder = fileURLToPath(new URL("..", import.meta.url));
@@ -63,7 +63,7 @@ export function writePublishedManifest(folder) {
 
 /** Writes what the package's files are known by into a dist folder; `programs` are files by platform. */
 export async function writeChecksums(dist, programs) {
-  const { programDigest } = await import("../dist/program-digest.js");
+  const { programDigest } = await import("../dist/sidecar/digest.js");
   const wasm = createHash("sha256")
     .update(readFileSync(join(dist, "whop-license.wasm")))
     .digest("hex");
@@ -80,7 +80,8 @@ export async function writeChecksums(dist, programs) {
 /** Writes a generated module in both of the package's forms. */
 export function writeGenerated(dist, module, name, code) {
   const header = "// Generated at build time.\n";
-  mkdirSync(join(dist, "cjs"), { recursive: true });
+  mkdirSync(dirname(join(dist, "cjs", module)), { recursive: true });
+  mkdirSync(dirname(join(dist, module)), { recursive: true });
   writeFileSync(join(dist, `${module}.js`), `${header}export ${code}`);
   const commonJs = `${header}"use strict";\n${code}exports.${name} = ${name};\n`;
   writeFileSync(join(dist, "cjs", `${module}.js`), commonJs);

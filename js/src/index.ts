@@ -1,8 +1,13 @@
 /** whop-license for pages, workers, Electron renderers and bundlers. */
-import type { LoadValidator } from "./api.js";
 import { createLoader } from "./load.js";
+import type { LoadValidator } from "./types.js";
 
-export * from "./api.js";
+export {
+  LicenseError,
+  type LicenseErrorCode,
+  type LicenseErrorDetails,
+} from "./errors.js";
+export type * from "./types.js";
 
 /** Loads and starts the WebAssembly module; see {@link LoadValidator}. */
 export const loadValidator: LoadValidator = /* @__PURE__ */ createLoader({

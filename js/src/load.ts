@@ -1,29 +1,31 @@
-import type { LoadValidator } from "./api.js";
-import { compile, type ReadFile, readSource } from "./compile.js";
+import { aborted, readSignal, untilAborted } from "./abort.js";
 import { invalid, loadFailed } from "./errors.js";
-import { LeaseKeeper } from "./lease-keeper.js";
-import { type LeaseStore, memoryStore } from "./lease-store.js";
-import { aborted, readOptions, readSignal, untilAborted } from "./options.js";
-import { type Program, start } from "./program.js";
-import { readSettings, SETTINGS, type Settings } from "./settings.js";
-import { makeValidator } from "./validator.js";
-import type { Validator } from "./verdict.js";
+import { LeaseKeeper } from "./leases/keeper.js";
+import { LEASE_OPTIONS, type LeaseSettings, readLeaseOptions } from "./leases/options.js";
+import { type LeaseStore, memoryStore } from "./leases/store.js";
+import { leasingValidator } from "./leases/validator.js";
+import { readOptions } from "./options.js";
+import type { LoadValidator, Validator } from "./types.js";
+import { plainValidator } from "./validator.js";
+import { RunningModule } from "./wasm/module.js";
+import { compile, type ReadFile, readSource } from "./wasm/source.js";
 
-interface Loaded {
+/** A compiled module, and what runs of it by endpoint. */
+interface Compiled {
   module: Promise<WebAssembly.Module>;
-  programs: Map<string, Promise<Running>>;
+  running: Map<string, Promise<Running>>;
 }
 
-/** A program with what is shared by all who use it. */
+/** A running module, with what all who use it share. */
 interface Running {
-  program: Program;
+  module: RunningModule;
   store: LeaseStore;
   validators: Map<string, Promise<Validator>>;
 }
 
-const OPTIONS = ["endpoint", "wasm", "signal", ...SETTINGS] as const;
+const OPTIONS = ["endpoint", "wasm", "signal", ...LEASE_OPTIONS] as const;
 
-// The support code copies the endpoint into a page of 8 KiB at start.
+// Go's support code copies the endpoint into a page of 8 KiB at start.
 const MAX_ENDPOINT_LENGTH = 2048;
 
 /** What differs between the entry points. */
@@ -38,47 +40,79 @@ export interface Surroundings {
 }
 
 /** Makes an entry point's loadValidator. */
-export function createLoader({
-  defaultWasm,
-  readFile,
-  crypto,
-  defaultStore,
-}: Surroundings): LoadValidator {
-  const byAddress = new Map<unknown, Loaded>();
-  const byObject = new WeakMap<object, Loaded>();
-  const keepers = new WeakMap<LeaseStore, LeaseKeeper>();
+export function createLoader(surroundings: Surroundings): LoadValidator {
+  const loader = new Loader(surroundings);
+  return (options) => loader.load(options);
+}
 
-  function moduleOf(wasm: unknown): Loaded {
-    const source = readSource(wasm);
-    const cache = typeof source.key === "string" ? byAddress : byObject;
-    const known = cache.get(source.key as object);
-    if (known) return known;
-    const loaded = { module: compile(source, readFile), programs: new Map() };
-    cache.set(source.key as object, loaded);
-    loaded.module.catch(() => cache.delete(source.key as object));
-    return loaded;
+/** Loads validators, and remembers them, so that loads with the same options are one. */
+class Loader {
+  readonly #surroundings: Surroundings;
+  readonly #byAddress = new Map<unknown, Compiled>();
+  readonly #byObject = new WeakMap<object, Compiled>();
+  readonly #keepers = new WeakMap<LeaseStore, LeaseKeeper>();
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings;
   }
 
-  function programOf({ module, programs }: Loaded, endpoint: string): Promise<Running> {
-    const known = programs.get(endpoint);
+  async load(options: unknown): Promise<Validator> {
+    const { endpoint, wasm, signal, ...given } = readOptions(options, OPTIONS);
+    if (typeof endpoint !== "string") {
+      throw invalid("endpoint", "must be a string, the URL of your license gateway");
+    }
+    if (endpoint.length > MAX_ENDPOINT_LENGTH) throw invalid("endpoint", "is too long");
+    if (endpoint.includes("\0")) throw invalid("endpoint", "is not a URL");
+    const settings = readLeaseOptions(given);
+    const abort = readSignal(signal);
+    if (abort?.aborted) throw aborted(abort);
+    const compiled = this.#compiled(wasm === undefined ? this.#defaultWasm() : wasm);
+    return untilAborted(this.#validator(this.#running(compiled, endpoint), settings), abort);
+  }
+
+  #defaultWasm(): URL {
+    try {
+      return this.#surroundings.defaultWasm();
+    } catch (cause) {
+      throw loadFailed(
+        "The place of whop-license.wasm is not known here. Give its URL in the `wasm` option.",
+        { cause },
+      );
+    }
+  }
+
+  #compiled(wasm: unknown): Compiled {
+    const source = readSource(wasm);
+    const cache = typeof source.key === "string" ? this.#byAddress : this.#byObject;
+    const known = cache.get(source.key as object);
     if (known) return known;
-    const forget = () => programs.delete(endpoint);
-    const running = module.then(async (compiled) => ({
-      program: await start(compiled, endpoint, forget, crypto),
+    const compiled = { module: compile(source, this.#surroundings.readFile), running: new Map() };
+    cache.set(source.key as object, compiled);
+    compiled.module.catch(() => cache.delete(source.key as object));
+    return compiled;
+  }
+
+  #running({ module, running }: Compiled, endpoint: string): Promise<Running> {
+    const known = running.get(endpoint);
+    if (known) return known;
+    const { crypto, defaultStore } = this.#surroundings;
+    const forget = () => running.delete(endpoint);
+    const started = module.then(async (compiled) => ({
+      module: await RunningModule.start(compiled, endpoint, forget, crypto),
       store: defaultStore ?? memoryStore(),
       validators: new Map(),
     }));
-    programs.set(endpoint, running);
-    running.catch(forget);
-    return running;
+    running.set(endpoint, started);
+    started.catch(forget);
+    return started;
   }
 
-  async function validatorOf(started: Promise<Running>, settings: Settings): Promise<Validator> {
-    const { program, store, validators } = await started;
+  async #validator(started: Promise<Running>, settings: LeaseSettings): Promise<Validator> {
+    const { module, store, validators } = await started;
     const { id } = settings;
     const known = id === undefined ? undefined : validators.get(id);
     if (known) return known;
-    const validator = makeValidator(program, settings, keeperOf(settings.store ?? store));
+    const validator = makeValidator(module, settings, this.#keeper(settings.store ?? store));
     if (id !== undefined) {
       validators.set(id, validator);
       validator.catch(() => validators.delete(id));
@@ -86,36 +120,26 @@ export function createLoader({
     return validator;
   }
 
-  function keeperOf(store: LeaseStore): LeaseKeeper {
-    const known = keepers.get(store);
+  #keeper(store: LeaseStore): LeaseKeeper {
+    const known = this.#keepers.get(store);
     if (known) return known;
     const keeper = new LeaseKeeper(store);
-    keepers.set(store, keeper);
+    this.#keepers.set(store, keeper);
     return keeper;
   }
-
-  return async (options) => {
-    const { endpoint, wasm, signal, ...given } = readOptions(options, OPTIONS);
-    if (typeof endpoint !== "string") {
-      throw invalid("endpoint", "must be a string, the URL of your license gateway");
-    }
-    if (endpoint.length > MAX_ENDPOINT_LENGTH) throw invalid("endpoint", "is too long");
-    if (endpoint.includes("\0")) throw invalid("endpoint", "is not a URL");
-    const settings = readSettings(given);
-    const abort = readSignal(signal);
-    if (abort?.aborted) throw aborted(abort);
-    const loaded = moduleOf(wasm === undefined ? located(defaultWasm) : wasm);
-    return untilAborted(validatorOf(programOf(loaded, endpoint), settings), abort);
-  };
 }
 
-function located(defaultWasm: () => URL): URL {
-  try {
-    return defaultWasm();
-  } catch (cause) {
-    throw loadFailed(
-      "The place of whop-license.wasm is not known here. Give its URL in the `wasm` option.",
-      { cause },
-    );
+/** Makes a validator, or rejects with the `invalid_argument` of a setting that the module refuses. */
+async function makeValidator(
+  module: RunningModule,
+  settings: LeaseSettings,
+  keeper: LeaseKeeper,
+): Promise<Validator> {
+  const { trust, needsKey } = settings;
+  if (Object.values(trust).some((value) => value !== undefined)) module.verifySettings(trust);
+  if (module.hasPublicKey || trust.publicKey !== undefined) {
+    return leasingValidator(module, keeper, settings);
   }
+  if (needsKey) throw invalid(needsKey, "needs a publicKey: without one there are no leases");
+  return plainValidator(module);
 }

@@ -1,10 +1,15 @@
 /** whop-license for Node, and so for Electron's main process, as an ES module. */
 import { webcrypto } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { LoadValidator } from "./api.js";
 import { createLoader } from "./load.js";
+import type { LoadValidator } from "./types.js";
 
-export * from "./api.js";
+export {
+  LicenseError,
+  type LicenseErrorCode,
+  type LicenseErrorDetails,
+} from "./errors.js";
+export type * from "./types.js";
 
 /** Loads and starts the WebAssembly module; see {@link LoadValidator}. */
 export const loadValidator: LoadValidator = /* @__PURE__ */ createLoader({

@@ -17,8 +17,15 @@ import { extractAll, statFile } from "@electron/asar";
 import { packager } from "@electron/packager";
 import { Arch, build, Platform } from "app-builder-lib";
 import { zipSync } from "fflate";
-import { consumers, installed, platformPackage, programFile, run, tarball } from "./packed.js";
-import { packageFolder, temporaryFolder } from "./support.js";
+import {
+  consumers,
+  installed,
+  platformPackage,
+  programFile,
+  run,
+  tarball,
+} from "./helpers/packed.js";
+import { packageFolder, temporaryFolder } from "./helpers/support.js";
 
 const require = createRequire(import.meta.url);
 const { machineIdSync } = require("node-machine-id") as typeof import("node-machine-id");
@@ -57,8 +64,8 @@ function check(resources: string): void {
   const unpacked = join(resources, "app.asar.unpacked");
   for (const [file, beside] of [
     [program, true],
-    ["node_modules/whop-license/dist/sidecar.js", false],
-    ["node_modules/whop-license/dist/cjs/sidecar.cjs", false],
+    ["node_modules/whop-license/dist/sidecar/index.js", false],
+    ["node_modules/whop-license/dist/cjs/sidecar/index.cjs", false],
     ["node_modules/whop-license/dist/whop-license.wasm", false],
     ["consumer.cjs", false],
   ] as const) {

@@ -9,9 +9,16 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { type Electron, hostFactory, type LicenseHostOptions } from "../dist/electron/host.js";
-import { createSidecar } from "../dist/sidecar.js";
-import { no, says, startLeaseServer, TestStore } from "./lease-server.js";
-import { KEY, packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./support.js";
+import { createSidecar } from "../dist/sidecar/index.js";
+import { no, says, startLeaseServer, TestStore } from "./helpers/lease-server.js";
+import {
+  KEY,
+  packageFolder,
+  rejects,
+  revokedProxy,
+  serve,
+  temporaryFolder,
+} from "./helpers/support.js";
 
 type Handler = (event: unknown, ...given: unknown[]) => Promise<Reply>;
 interface Reply {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { inspect } from "node:util";
 import { isListed, readOrigins } from "../dist/electron/origins.js";
-import { revokedProxy } from "./support.js";
+import { revokedProxy } from "./helpers/support.js";
 
 const folder = process.platform === "win32" ? "C:\\apps\\my-app" : "/apps/my-app";
 const file = (...parts: string[]) => pathToFileURL(join(folder, ...parts)).href;

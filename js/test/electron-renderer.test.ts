@@ -9,8 +9,8 @@ import {
   loadElectronValidator,
   loadMainValidator,
 } from "whop-license/electron/renderer";
-import type { Bridge } from "../dist/electron/bridge.js";
-import { KEY, packageFolder, rejects, revokedProxy, serve } from "./support.js";
+import type { Bridge } from "../dist/electron/ipc.js";
+import { KEY, packageFolder, rejects, revokedProxy, serve } from "./helpers/support.js";
 
 const wasm = new Uint8Array(readFileSync(join(packageFolder, "dist/whop-license.wasm")));
 const machine = { id: "a".repeat(64), scheme: "node-machine-id", source: "etc", warnings: [] };

@@ -10,8 +10,8 @@ import { createInterface } from "node:readline";
 import { after, test } from "node:test";
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from "jose";
 import { type LoadOptions, loadValidator } from "whop-license";
-import { sha256, TestStore } from "./lease-server.js";
-import { packageFolder, rejects, temporaryFolder } from "./support.js";
+import { sha256, TestStore } from "./helpers/lease-server.js";
+import { packageFolder, rejects, temporaryFolder } from "./helpers/support.js";
 
 const folder = temporaryFolder();
 const root = join(packageFolder, "..");

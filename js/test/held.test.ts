@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { runInThisContext } from "node:vm";
 import type { ValidateLicense } from "whop-license";
-import { KEY, packageFolder } from "./support.js";
+import { KEY, packageFolder } from "./helpers/support.js";
 
 /** Go's support code, whose map has every value that the program still knows. */
 interface Go {

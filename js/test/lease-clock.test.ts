@@ -2,8 +2,16 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { type LoadOptions, loadValidator } from "whop-license";
-import { DAY, down, HOUR, seconds, startLeaseServer, TestStore, yes } from "./lease-server.js";
-import { KEY, rejects } from "./support.js";
+import {
+  DAY,
+  down,
+  HOUR,
+  seconds,
+  startLeaseServer,
+  TestStore,
+  yes,
+} from "./helpers/lease-server.js";
+import { KEY, rejects } from "./helpers/support.js";
 
 const server = await startLeaseServer();
 const { endpoint, publicKey } = server;

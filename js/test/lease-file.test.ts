@@ -19,8 +19,8 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { loadValidator } from "whop-license";
 import { createFileLeases, type SafeStorage } from "../dist/electron/lease-file.js";
-import { down, startLeaseServer } from "./lease-server.js";
-import { KEY, packageFolder, temporaryFolder } from "./support.js";
+import { down, startLeaseServer } from "./helpers/lease-server.js";
+import { KEY, packageFolder, temporaryFolder } from "./helpers/support.js";
 
 const folder = temporaryFolder();
 let files = 0;

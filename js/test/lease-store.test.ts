@@ -3,8 +3,15 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { type TestContext, test } from "node:test";
 import { type LeaseStore, type LoadOptions, loadValidator } from "whop-license";
-import { down, notFound, sha256, startLeaseServer, TestStore, yes } from "./lease-server.js";
-import { KEY, rejects, revokedProxy } from "./support.js";
+import {
+  down,
+  notFound,
+  sha256,
+  startLeaseServer,
+  TestStore,
+  yes,
+} from "./helpers/lease-server.js";
+import { KEY, rejects, revokedProxy } from "./helpers/support.js";
 
 const common = createRequire(import.meta.url)("whop-license") as {
   loadValidator: typeof loadValidator;

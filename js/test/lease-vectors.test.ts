@@ -8,7 +8,7 @@ import {
   type ValidateOptions,
   type Verdict,
 } from "whop-license";
-import { rejects, serve, vectors } from "./support.js";
+import { rejects, serve, vectors } from "./helpers/support.js";
 
 interface Vector {
   about: string;

@@ -14,8 +14,8 @@ import {
   startLeaseServer,
   TestStore,
   yes,
-} from "./lease-server.js";
-import { KEY, rejects } from "./support.js";
+} from "./helpers/lease-server.js";
+import { KEY, rejects } from "./helpers/support.js";
 
 const server = await startLeaseServer();
 const { endpoint, publicKey } = server;

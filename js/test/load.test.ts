@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { LicenseError, type LoadOptions, loadValidator } from "whop-license";
-import { packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./support.js";
+import { packageFolder, rejects, revokedProxy, serve, temporaryFolder } from "./helpers/support.js";
 
 const endpoint = "https://license.example.com";
 const wasmPath = join(packageFolder, "dist/whop-license.wasm");

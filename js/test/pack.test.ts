@@ -6,9 +6,9 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { programDigest } from "../dist/program-digest.js";
-import { packFolder, run, tarball, tarballs } from "./packed.js";
-import { packageFolder, temporaryFolder } from "./support.js";
+import { programDigest } from "../dist/sidecar/digest.js";
+import { packFolder, run, tarball, tarballs } from "./helpers/packed.js";
+import { packageFolder, temporaryFolder } from "./helpers/support.js";
 
 const repository = join(packageFolder, "..");
 const license = readFileSync(join(repository, "LICENSE"), "utf8");
@@ -41,9 +41,9 @@ test("what is in whop-license", () => {
   const paths = filesOf(folder);
   for (const path of [
     ...["LICENSE", "README.md", "THIRD-PARTY-NOTICES", "package.json"],
-    ...["dist/index.js", "dist/index.d.ts", "dist/node.js", "dist/sidecar.js"],
-    ...["dist/cjs/index.cjs", "dist/cjs/index.d.cts", "dist/cjs/sidecar.cjs"],
-    ...["dist/whop-license.wasm", "dist/wasm_exec.js", "dist/go-runtime.js"],
+    ...["dist/index.js", "dist/index.d.ts", "dist/node.js", "dist/sidecar/index.js"],
+    ...["dist/cjs/node.cjs", "dist/cjs/node.d.cts", "dist/cjs/sidecar/index.cjs"],
+    ...["dist/whop-license.wasm", "dist/wasm_exec.js", "dist/wasm/runtime.js"],
     ...["dist/checksums.js", "dist/cjs/checksums.js"],
   ]) {
     assert.ok(paths.includes(path), `${path} is missing`);

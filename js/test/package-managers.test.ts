@@ -4,9 +4,16 @@ import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
-import { consumers, emptyProject, npm, platformPackage, runBeside, tarball } from "./packed.js";
-import { startRegistry } from "./registry.js";
-import { packageFolder, temporaryFolder } from "./support.js";
+import {
+  consumers,
+  emptyProject,
+  npm,
+  platformPackage,
+  runBeside,
+  tarball,
+} from "./helpers/packed.js";
+import { startRegistry } from "./helpers/registry.js";
+import { packageFolder, temporaryFolder } from "./helpers/support.js";
 
 const require = createRequire(import.meta.url);
 const { machineIdSync } = require("node-machine-id") as typeof import("node-machine-id");

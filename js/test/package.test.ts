@@ -13,8 +13,8 @@ import {
   programFile,
   run,
   tarball,
-} from "./packed.js";
-import { packageFolder, serve } from "./support.js";
+} from "./helpers/packed.js";
+import { packageFolder, serve } from "./helpers/support.js";
 
 const require = createRequire(import.meta.url);
 const { machineIdSync } = require("node-machine-id") as typeof import("node-machine-id");

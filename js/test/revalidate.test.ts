@@ -15,8 +15,8 @@ import {
   startLeaseServer,
   TestStore,
   yes,
-} from "./lease-server.js";
-import { KEY, packageFolder, rejects } from "./support.js";
+} from "./helpers/lease-server.js";
+import { KEY, packageFolder, rejects } from "./helpers/support.js";
 
 const server = await startLeaseServer();
 const { endpoint, publicKey } = server;

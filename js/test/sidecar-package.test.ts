@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { installed, platform, platformPackage, programFile } from "./packed.js";
+import { installed, platform, platformPackage, programFile } from "./helpers/packed.js";
 
 const project = installed();
 const folder = join(project, "node_modules", platformPackage);

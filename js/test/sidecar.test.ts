@@ -17,7 +17,7 @@ import { afterEach, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { LicenseError } from "whop-license";
 import { createSidecar, machineId, type Sidecar, type SidecarOptions } from "whop-license/sidecar";
-import { packageFolder, rejects, revokedProxy, temporaryFolder } from "./support.js";
+import { packageFolder, rejects, revokedProxy, temporaryFolder } from "./helpers/support.js";
 
 const require = createRequire(import.meta.url);
 const { machineIdSync } = require("node-machine-id") as typeof import("node-machine-id");

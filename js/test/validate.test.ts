@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { LicenseError, loadValidator, type ValidateLicense } from "whop-license";
-import { KEY, packageFolder, rejects, revokedProxy, serve } from "./support.js";
+import { KEY, packageFolder, rejects, revokedProxy, serve } from "./helpers/support.js";
 
 let requests = 0;
 

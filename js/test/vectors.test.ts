@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LicenseError, type LicenseErrorCode, loadValidator } from "whop-license";
-import { startLeaseServer, TestStore } from "./lease-server.js";
-import { KEY, rejects, serve, vectors } from "./support.js";
+import { startLeaseServer, TestStore } from "./helpers/lease-server.js";
+import { KEY, rejects, serve, vectors } from "./helpers/support.js";
 
 interface Answer {
   about: string;
@@ -26,7 +26,7 @@ function bodyOf({ body = "", bodyBase64, bodyRepeat }: Answer["response"]): Buff
 }
 
 test("what a server answers", async (t) => {
-  const answers = new Map(vectors<Answer>("license"));
+  const answers = new Map(vectors<Answer>("response"));
   const endpoint = await serve((request, response) => {
     const vector = answers.get(request.url?.split("/")[1] ?? "") as Answer;
     request.resume().on("end", () => {

@@ -82,7 +82,7 @@ func TestLeaseOfAnAppThatSendsNoNonce(t *testing.T) {
 	file, public := newKeyFile(t)
 	g := startGateway(t, sim, "--signing-key", file)
 	token := askForLease(t, g, key, `{"metadata":{"é":"1","HWID":"`+machine(1)+`"}}`)
-	now := lease.Clock{NowMs: time.Now().UnixMilli()}
+	now := lease.Clock{Now: lease.Milliseconds(time.Now().UnixMilli())}
 	_, err := lease.StandIn(token, []lease.PublicKey{public}, expected(key, map[string]string{"HWID": machine(1), "é": "1"}), now)
 	assert.NoError(t, err)
 }

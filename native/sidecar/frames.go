@@ -9,8 +9,7 @@ import (
 	"slices"
 )
 
-// maxFrame is the longest message that is taken in, in bytes, without its
-// length.
+// maxFrame is the greatest length of a message that is read, in bytes.
 const maxFrame = 64 << 10
 
 // frames reads and writes messages: a 32-bit little-endian length, then that
@@ -27,9 +26,9 @@ func newFrames(in io.Reader, out io.Writer) *frames {
 
 var errFrameTooLong = errors.New("frame too long")
 
-// read returns the next message, which holds until the next call, or io.EOF
-// where the input ends before one begins. It takes no more memory than a frame
-// may have, whatever the length says.
+// read returns the next message, which is valid until the next read, or io.EOF if the
+// input ends before a frame begins. It uses no more memory than a frame may have,
+// whatever the length says.
 func (f *frames) read() ([]byte, error) {
 	var head [4]byte
 	if n, err := io.ReadFull(f.in, head[:]); err != nil {
@@ -40,7 +39,7 @@ func (f *frames) read() ([]byte, error) {
 	}
 	size := binary.LittleEndian.Uint32(head[:])
 	if size > maxFrame {
-		return nil, fmt.Errorf("%w: a length of %d was read, and at most %d bytes are taken; a frame is a 32-bit little-endian length, then the message",
+		return nil, fmt.Errorf("%w: its length says %d bytes, and the limit is %d; a frame is a 32-bit little-endian length, then the message",
 			errFrameTooLong, size, maxFrame)
 	}
 	f.buf = slices.Grow(f.buf[:0], int(size))[:size]

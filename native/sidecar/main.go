@@ -1,6 +1,6 @@
-// Whop-license-sidecar tells which machine it runs on: to a program over
-// standard input and output, to a browser extension over Chrome's native
-// messaging, and to a shell. web/docs/sidecar.md describes all three.
+// Whop-license-sidecar tells the id of the machine that it runs on: to a program over
+// standard input and output, to a browser extension over Chrome's native messaging, and
+// to a shell. web/docs/sidecar.md describes all three.
 package main
 
 import (
@@ -20,7 +20,7 @@ const name = "whop-license-sidecar"
 
 const usage = `Usage:
   ` + name + `
-        Answer JSON-RPC 2.0 requests on standard input until it ends. Each
+        Respond to JSON-RPC 2.0 requests on standard input until it ends. Each
         message is a 32-bit little-endian length and that many bytes of JSON.
   ` + name + ` machine-id [--scheme S] [--app-id A] [--json]
         Print this machine's id.
@@ -35,8 +35,8 @@ const (
 )
 
 func main() {
-	// Without this, writing to a reader that has gone kills the process
-	// before it can say why.
+	// Otherwise writing to a reader that is gone kills the process before it can say
+	// why.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -74,8 +74,8 @@ type usageError struct{ message string }
 
 func (e *usageError) Error() string { return e.message }
 
-// isNativeMessaging says whether a browser started this process: Chrome and
-// its relatives give the extension's origin and, on Windows, a window's handle.
+// isNativeMessaging reports whether a browser started this process. Chrome and its
+// relatives pass the extension's origin and, on Windows, a window's handle.
 func isNativeMessaging(args []string) bool {
 	origins := 0
 	for _, arg := range args {

@@ -105,7 +105,7 @@ func TestFrameTooLong(t *testing.T) {
 			assert.Equal(t, "null", string(a.ID))
 			require.NotNil(t, a.Error)
 			assert.Equal(t, jsonrpc2.CodeParseError, a.Error.Code)
-			assert.Contains(t, a.Error.Message, fmt.Sprintf("a length of %d was read, and at most 65536", size))
+			assert.Contains(t, a.Error.Message, fmt.Sprintf("its length says %d bytes, and the limit is 65536", size))
 			code, rest := p.end()
 			assert.Equal(t, 1, code)
 			assert.Empty(t, rest)
@@ -208,7 +208,7 @@ func TestClosedOutput(t *testing.T) {
 	// The input stays open: the failure to write is what ends the process.
 	assert.Error(t, p.cmd.Wait())
 	assert.Equal(t, 1, p.cmd.ProcessState.ExitCode(), "not killed by a signal")
-	assert.Contains(t, p.stderr.String(), "can't write an answer")
+	assert.Contains(t, p.stderr.String(), "can't write a response")
 }
 
 // A killed sidecar leaves whole frames and then the end, which is all that a

@@ -15,19 +15,18 @@ import (
 	"github.com/whop-license/whop-license/shared/version"
 )
 
-// protocol is the number of the protocol spoken here.
+// protocol is the number of the protocol that this sidecar speaks.
 const protocol = 1
 
 // codeNoMachineID is the JSON-RPC code of machine.CodeNoMachineID.
 const codeNoMachineID = -32001
 
-// A capturer asks the system for what a scheme needs.
+// A capturer reads what a scheme needs from the system.
 type capturer func(machine.Scheme) machine.Captured
 
-// serve answers requests from in on out until in ends, and returns nil where
-// it ended between two frames. It reads the next request when it has written
-// the answer to the last: a peer that doesn't read its answers stops being
-// read from, and nothing piles up here.
+// serve responds on out to the requests from in, until in ends. It returns nil if in
+// ended between two frames. It reads a request only when it has written the response to
+// the previous one, so that nothing piles up here if the peer doesn't read.
 func serve(in io.Reader, out io.Writer, capture capturer) error {
 	f := newFrames(in, out)
 	for {
@@ -36,7 +35,7 @@ func serve(in io.Reader, out io.Writer, capture capturer) error {
 			return nil
 		}
 		if errors.Is(err, errFrameTooLong) {
-			// What follows is no frame, or can't be told from one.
+			// Nobody can tell where the next frame begins.
 			if b, err := response(nullID, nil, rpcError(jsonrpc2.CodeParseError, "%v", err)); err == nil {
 				_ = f.write(b)
 			}
@@ -44,7 +43,7 @@ func serve(in io.Reader, out io.Writer, capture capturer) error {
 		if err != nil {
 			return err
 		}
-		b, err := answer(message, capture)
+		b, err := respond(message, capture)
 		if err != nil {
 			return err
 		}
@@ -52,20 +51,20 @@ func serve(in io.Reader, out io.Writer, capture capturer) error {
 			continue
 		}
 		if err := f.write(b); err != nil {
-			return fmt.Errorf("can't write an answer: %w", err)
+			return fmt.Errorf("can't write a response: %w", err)
 		}
 	}
 }
 
-// answer returns the message that answers a message, nil where none is due.
-func answer(message []byte, capture capturer) ([]byte, error) {
+// respond returns the response to a message, or nil if the message needs none.
+func respond(message []byte, capture capturer) ([]byte, error) {
 	r, wrong := parseRequest(message)
 	if r.id == nil {
-		return nil, nil // every method only asks, and a notification wants no answer
+		return nil, nil // a notification, and no method has an effect
 	}
 	var result any
 	if wrong == nil {
-		result, wrong = call(r, capture)
+		result, wrong = dispatch(r, capture)
 	}
 	if wrong != nil {
 		return response(r.id, nil, wrong)
@@ -73,14 +72,14 @@ func answer(message []byte, capture capturer) ([]byte, error) {
 	return response(r.id, result, nil)
 }
 
-func call(r request, capture capturer) (any, *jsonrpc2.Error) {
+func dispatch(r request, capture capturer) (any, *jsonrpc2.Error) {
 	switch r.method {
 	case "initialize":
 		return initialize(r.params)
 	case "machineId":
-		return callMachineID(r.params, capture)
+		return machineIDFor(r.params, capture)
 	}
-	return nil, rpcError(jsonrpc2.CodeMethodNotFound, "unknown method %.40q: there are initialize and machineId", r.method)
+	return nil, rpcError(jsonrpc2.CodeMethodNotFound, "unknown method %.40q: use initialize or machineId", r.method)
 }
 
 type initializeResult struct {
@@ -96,19 +95,19 @@ func initialize(params map[string]jsontext.Value) (any, *jsonrpc2.Error) {
 	}
 	if number, err := strconv.ParseFloat(string(asked), 64); err != nil || number != protocol {
 		wrong := rpcError(jsonrpc2.CodeInvalidParams,
-			"protocol %.20s is not spoken here: this is %s %s, which speaks protocol %d; use the package and the sidecar of one release",
+			"protocol %.20s is not supported: this is %s %s, which speaks protocol %d; use the package and the sidecar of one release",
 			asked, name, version.Version, protocol)
 		wrong.SetError(map[string]any{"code": "unsupported_protocol", "supported": protocol})
 		return nil, wrong
 	}
-	// Last, so that a later protocol's client is told of the protocol.
+	// Last, so that a client of a later protocol learns about the protocol first.
 	if wrong := onlyMembers(params, "protocol"); wrong != nil {
 		return nil, wrong
 	}
 	return initializeResult{Name: name, Version: version.Version, Protocol: protocol}, nil
 }
 
-func callMachineID(params map[string]jsontext.Value, capture capturer) (any, *jsonrpc2.Error) {
+func machineIDFor(params map[string]jsontext.Value, capture capturer) (any, *jsonrpc2.Error) {
 	if wrong := onlyMembers(params, "scheme", "appId"); wrong != nil {
 		return nil, wrong
 	}
@@ -119,7 +118,7 @@ func callMachineID(params map[string]jsontext.Value, capture capturer) (any, *js
 			return nil, rpcError(jsonrpc2.CodeInvalidParams, "params.scheme must be a string")
 		}
 		if scheme, err = machine.ParseScheme(text); err != nil {
-			return nil, identityError(err)
+			return nil, machineIDError(err)
 		}
 	}
 	var appID string
@@ -132,13 +131,13 @@ func callMachineID(params map[string]jsontext.Value, capture capturer) (any, *js
 	captured := capture(scheme)
 	id, err := captured.ID(scheme, appID)
 	if err != nil {
-		return nil, identityError(err)
+		return nil, machineIDError(err)
 	}
 	return id, nil
 }
 
-// identityError is what a request is answered with for which there is no id.
-func identityError(err error) *jsonrpc2.Error {
+// machineIDError returns the error to respond with if there is no machine id.
+func machineIDError(err error) *jsonrpc2.Error {
 	var e *machine.Error
 	if !errors.As(err, &e) {
 		return rpcError(jsonrpc2.CodeInternalError, "%v", err)
@@ -151,12 +150,12 @@ func identityError(err error) *jsonrpc2.Error {
 	return wrong
 }
 
-// onlyMembers refuses members that a method doesn't know: more likely a
-// mistake than something to pass over.
+// onlyMembers refuses members that a method doesn't know, because they are more likely a
+// mistake than something to ignore.
 func onlyMembers(params map[string]jsontext.Value, known ...string) *jsonrpc2.Error {
 	for member := range params {
 		if !slices.Contains(known, member) {
-			return rpcError(jsonrpc2.CodeInvalidParams, "unknown member %.40q of params: known are %s", member, strings.Join(known, ", "))
+			return rpcError(jsonrpc2.CodeInvalidParams, "params has the unknown member %.40q; known are %s", member, strings.Join(known, ", "))
 		}
 	}
 	return nil

@@ -52,9 +52,9 @@ var messages = []struct {
 	{"lone surrogate", `{"jsonrpc":"2.0","id":"\ud800","method":"machineId"}`, -32700, `null`, ""},
 	{"deep", strings.Repeat(`[`, 30_000) + strings.Repeat(`]`, 30_000), -32700, `null`, ""},
 
-	{"batch", `[{"jsonrpc":"2.0","id":1,"method":"machineId"}]`, -32600, `null`, "batches are not taken"},
-	{"empty batch", `[]`, -32600, `null`, "batches are not taken"},
-	{"string", `"machineId"`, -32600, `null`, "a request is a JSON object"},
+	{"batch", `[{"jsonrpc":"2.0","id":1,"method":"machineId"}]`, -32600, `null`, "batches are not supported"},
+	{"empty batch", `[]`, -32600, `null`, "batches are not supported"},
+	{"string", `"machineId"`, -32600, `null`, "a request must be a JSON object"},
 	{"null", `null`, -32600, `null`, ""},
 	{"empty object", `{}`, -32600, `null`, `jsonrpc must be "2.0"`},
 	{"no version", `{"id":1,"method":"machineId"}`, -32600, `1`, `jsonrpc must be "2.0"`},
@@ -71,7 +71,7 @@ var messages = []struct {
 	{"id twice", `{"jsonrpc":"2.0","id":1,"id":2,"method":"machineId"}`, -32600, `null`, `"id" is there twice`},
 	{"id twice, once escaped", `{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"machineId"}`, -32600, `null`, `"id" is there twice`},
 
-	{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"shutdown"}`, -32601, `1`, `unknown method "shutdown": there are initialize and machineId`},
+	{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"shutdown"}`, -32601, `1`, `unknown method "shutdown": use initialize or machineId`},
 	{"method in other case", `{"jsonrpc":"2.0","id":1,"method":"machineid"}`, -32601, `1`, ""},
 	{"empty method", `{"jsonrpc":"2.0","id":1,"method":""}`, -32601, `1`, ""},
 	{"long method", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 60_000) + `"}`, -32601, `1`, ""},
@@ -79,7 +79,7 @@ var messages = []struct {
 	{"params as an array", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":["node-machine-id"]}`, -32602, `1`, "params must be an object"},
 	{"params null", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":null}`, -32602, `1`, ""},
 	{"params as a string", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":"x"}`, -32602, `1`, ""},
-	{"unknown member", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"Scheme":"app-scoped"}}`, -32602, `1`, `unknown member "Scheme" of params: known are scheme, appId`},
+	{"unknown member", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"Scheme":"app-scoped"}}`, -32602, `1`, `params has the unknown member "Scheme"; known are scheme, appId`},
 	{"member twice", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":"app-scoped","scheme":"node-machine-id"}}`, -32602, `1`, `"scheme" is there twice`},
 	{"scheme as a number", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":1}}`, -32602, `1`, "params.scheme must be a string"},
 	{"scheme null", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":null}}`, -32602, `1`, "params.scheme must be a string"},
@@ -90,7 +90,7 @@ var messages = []struct {
 	{"app id empty", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":"app-scoped","appId":""}}`, -32602, `1`, "needs an app id"},
 	{"protocol missing", `{"jsonrpc":"2.0","id":1,"method":"initialize"}`, -32602, `1`, "speaks protocol 1"},
 	{"protocol as a string", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":"1"}}`, -32602, `1`, "must be a number"},
-	{"protocol 2", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":2,"more":true}}`, -32602, `1`, "protocol 2 is not spoken here"},
+	{"protocol 2", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":2,"more":true}}`, -32602, `1`, "protocol 2 is not supported"},
 	{"protocol 1.5", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1.5}}`, -32602, `1`, "which speaks protocol 1"},
 	{"protocol huge", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1e999}}`, -32602, `1`, "which speaks protocol 1"},
 	{"unknown member of initialize", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1,"x":1}}`, -32602, `1`, "known are protocol"},
@@ -103,7 +103,7 @@ var messages = []struct {
 func TestBadMessages(t *testing.T) {
 	for _, test := range messages {
 		t.Run(test.name, func(t *testing.T) {
-			b, err := answer([]byte(test.message), fixed)
+			b, err := respond([]byte(test.message), fixed)
 			require.NoError(t, err)
 			if test.code == 0 {
 				require.Nil(t, b)
@@ -131,7 +131,7 @@ func TestGoodMessages(t *testing.T) {
 		{"app id for nothing", `,"params":{"appId":"com.example.app"}`, fixedIgnoredID},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b, err := answer([]byte(`{"jsonrpc":"2.0","id":1,"method":"machineId"`+test.params+`}`), fixed)
+			b, err := respond([]byte(`{"jsonrpc":"2.0","id":1,"method":"machineId"`+test.params+`}`), fixed)
 			require.NoError(t, err)
 			assert.JSONEq(t, `{"jsonrpc":"2.0","id":1,"result":`+test.result+`}`, string(b))
 		})
@@ -143,7 +143,7 @@ func TestIDsComeBackAsTheyWere(t *testing.T) {
 		`0`, `-1`, `1.5`, `1.0`, `1e3`, `18446744073709551616`, `1e400`, `null`, `""`, `"1"`, `"a<b>&\u2028\u00e9é\"\\\n"`, `"` + strings.Repeat("x", 60_000) + `"`,
 	} {
 		for _, method := range []string{"machineId", "nothing"} {
-			b, err := answer([]byte(fmt.Sprintf(`{"method":%q,"jsonrpc":"2.0","id": %s }`, method, id)), fixed)
+			b, err := respond([]byte(fmt.Sprintf(`{"method":%q,"jsonrpc":"2.0","id": %s }`, method, id)), fixed)
 			require.NoError(t, err)
 			a := parseAnswer(t, string(b))
 			assert.Equal(t, method == "machineId", a.Error == nil)
@@ -159,11 +159,11 @@ func TestIDsComeBackAsTheyWere(t *testing.T) {
 
 func TestProtocolIsANumber(t *testing.T) {
 	for _, one := range []string{"1", "1.0", "1e0", "10e-1"} {
-		b, err := answer([]byte(strings.Replace(askInitialize, `:1}`, `:`+one+`}`, 1)), fixed)
+		b, err := respond([]byte(strings.Replace(askInitialize, `:1}`, `:`+one+`}`, 1)), fixed)
 		require.NoError(t, err)
 		assert.JSONEq(t, initialized, string(b))
 	}
-	b, err := answer([]byte(strings.Replace(askInitialize, `:1}`, `:2}`, 1)), fixed)
+	b, err := respond([]byte(strings.Replace(askInitialize, `:1}`, `:2}`, 1)), fixed)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"code":"unsupported_protocol","supported":1}`, string(parseAnswer(t, string(b)).Error.Data))
 }
@@ -173,7 +173,7 @@ func TestNoMachineID(t *testing.T) {
 		gone := machine.Reading{Err: "no such file or directory"}
 		return machine.Captured{OS: "linux", DBus: gone, Etc: gone}
 	}
-	b, err := answer([]byte(askMachineID(7)), none)
+	b, err := respond([]byte(askMachineID(7)), none)
 	require.NoError(t, err)
 	a := parseAnswer(t, string(b))
 	require.NotNil(t, a.Error)

@@ -6,12 +6,12 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// A system reads what the machine says of itself. It is ioreg that is asked
-// and not denisbrodbeck/machineid, which looks for ioreg on a PATH that a
-// desktop app may not have, and waits for it without end.
+// A system reads what the machine says of itself. It runs ioreg itself and doesn't use
+// denisbrodbeck/machineid, which looks for ioreg on a PATH that a desktop app may not
+// have, and waits for it forever.
 type system struct {
-	// ioreg is the output once there is one: it tells of the hardware, which
-	// doesn't change, and takes milliseconds.
+	// ioreg is the output of the first run that worked. It takes milliseconds, and is
+	// about the hardware, which doesn't change.
 	ioreg machine.Reading
 }
 

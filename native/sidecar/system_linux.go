@@ -11,9 +11,9 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// A system reads what the machine says of itself. The files are read here and
-// not by denisbrodbeck/machineid, which reads without a bound, can hang, and
-// takes an empty file for an id.
+// A system reads what the machine says of itself. It reads the files itself and not with
+// denisbrodbeck/machineid, which reads without a limit, can hang, and takes an empty file
+// for an id.
 type system struct{ root string }
 
 func newSystem() *system { return &system{root: "/"} }
@@ -30,8 +30,8 @@ func (s *system) capture(scheme machine.Scheme) machine.Captured {
 	return c
 }
 
-// readFile reads as much of a file as can matter. O_NONBLOCK keeps a pipe that
-// nobody writes to from holding this process up.
+// readFile reads as much of a file as is used. With O_NONBLOCK, opening a pipe that
+// nobody writes to doesn't block.
 func readFile(path string) machine.Reading {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -51,7 +51,7 @@ func readFile(path string) machine.Reading {
 	return r
 }
 
-// reason is an error without the name of the file that it's about.
+// reason returns what went wrong without the name of the file.
 func reason(err error) string {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		err = e.Err

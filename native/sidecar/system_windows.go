@@ -17,7 +17,7 @@ func (s *system) capture(scheme machine.Scheme) machine.Captured {
 		c.HostName = hostName()
 		return c
 	}
-	// It reads MachineGuid from the registry's 64-bit view, as it stands.
+	// This reads MachineGuid from the registry's 64-bit view, unchanged.
 	value, err := machineid.ID()
 	c.MachineGUID.Bytes = []byte(value)
 	if err != nil {

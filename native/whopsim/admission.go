@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// admit checks the API key, its permissions and the rate limit.
-func (s *simulator) admit(c *call) (answer, bool) {
+// admit verifies the API key, its permissions and the rate limit.
+func (s *simulator) admit(c *exchange) (answer, bool) {
 	if !s.authorized(c.r) {
-		return refuse(c.op, http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid"), false
+		return apiError(c.op, http.StatusUnauthorized, "unauthorized", "The API key is missing or not valid"), false
 	}
 	s.journal.setAuthorized(c.entry)
 	needed := []string{permBasicRead, permEmailRead, permManage}
@@ -25,17 +25,17 @@ func (s *simulator) admit(c *call) (answer, bool) {
 	}
 	for _, p := range needed {
 		if !slices.Contains(s.cfg.Permissions, p) {
-			return refuse(c.op, http.StatusForbidden, "forbidden", "The API key lacks the permission "+p), false
+			return apiError(c.op, http.StatusForbidden, "forbidden", "The API key lacks the permission "+p), false
 		}
 	}
 	s.mu.Lock()
-	wait, ok := s.limits[c.op].take(time.Now())
+	wait, ok := s.rateLimits[c.op].take(time.Now())
 	s.mu.Unlock()
 	if ok {
 		return answer{}, true
 	}
 	seconds := int64((wait + time.Second - 1) / time.Second)
-	a := refuse(c.op, http.StatusTooManyRequests, "rate_limit_exceeded", fmt.Sprintf("Try again in %d seconds.", seconds))
+	a := apiError(c.op, http.StatusTooManyRequests, "rate_limit_exceeded", fmt.Sprintf("Try again in %d seconds.", seconds))
 	if c.op == opValidate {
 		a.body = []byte(`{"message":"You are being rate limited"}`)
 	}
@@ -51,17 +51,17 @@ func (s *simulator) authorized(r *http.Request) bool {
 	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], s.apiKey[:]) == 1
 }
 
-// A limit refuses more than max calls in any window. With a cool-down, it then
-// refuses all until that has passed.
-type limit struct {
+// A rateLimit allows max requests in any window. One more starts the cool-down, if
+// there is one, in which it allows none.
+type rateLimit struct {
 	max              int // 0: no limit
 	window, coolDown time.Duration
-	calls            []time.Time
+	taken            []time.Time
 	closedUntil      time.Time
 }
 
-// take counts a call, or says how long to wait.
-func (l *limit) take(now time.Time) (time.Duration, bool) {
+// take counts a request, or returns how long to wait.
+func (l *rateLimit) take(now time.Time) (time.Duration, bool) {
 	if l.max == 0 {
 		return 0, true
 	}
@@ -69,18 +69,18 @@ func (l *limit) take(now time.Time) (time.Duration, bool) {
 		return l.closedUntil.Sub(now), false
 	}
 	old := 0
-	for old < len(l.calls) && now.Sub(l.calls[old]) >= l.window {
+	for old < len(l.taken) && now.Sub(l.taken[old]) >= l.window {
 		old++
 	}
-	l.calls = l.calls[old:]
-	if len(l.calls) < l.max {
-		l.calls = append(l.calls, now)
+	l.taken = l.taken[old:]
+	if len(l.taken) < l.max {
+		l.taken = append(l.taken, now)
 		return 0, true
 	}
 	if l.coolDown > 0 {
 		l.closedUntil = now.Add(l.coolDown)
-		l.calls = nil
+		l.taken = nil
 		return l.coolDown, false
 	}
-	return l.window - now.Sub(l.calls[0]), false
+	return l.window - now.Sub(l.taken[0]), false
 }

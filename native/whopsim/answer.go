@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// An answer is what is sent when nothing interferes. Its content type is JSON
-// unless it says otherwise.
+// An answer is a response as it is before a fault changes how it is sent. Its content
+// type is JSON unless contentType says otherwise.
 type answer struct {
 	status               int
 	contentType          string
@@ -17,7 +17,7 @@ type answer struct {
 	body                 []byte
 }
 
-func (c *call) head(a answer) {
+func (c *exchange) head(a answer) {
 	h := c.w.Header()
 	if len(a.body) > 0 || a.contentType != "" {
 		if a.contentType == "" {
@@ -38,14 +38,14 @@ func (c *call) head(a answer) {
 	c.w.WriteHeader(a.status)
 }
 
-func (c *call) write(a answer) {
+func (c *exchange) write(a answer) {
 	c.head(a)
 	_, _ = c.w.Write(a.body)
 }
 
-// wait reports whether the time passed without the client leaving or the
-// program being told to stop.
-func (c *call) wait(d time.Duration) bool {
+// wait waits for the time d. It reports false if the client leaves before, or the
+// program is told to stop.
+func (c *exchange) wait(d time.Duration) bool {
 	if d <= 0 {
 		return true
 	}
@@ -73,7 +73,7 @@ func errorBody(op operation, status int, kind, message string) []byte {
 	return encode(map[string]any{"error": detail})
 }
 
-func refuse(op operation, status int, kind, message string) answer {
+func apiError(op operation, status int, kind, message string) answer {
 	return answer{status: status, body: errorBody(op, status, kind, message)}
 }
 

@@ -40,8 +40,8 @@ type config struct {
 	Version        kong.VersionFlag `help:"Print the version and exit."`
 }
 
-// check refuses what kong's own types let through.
-func (c *config) check() error {
+// validate returns an error for values that kong's own types allow.
+func (c *config) validate() error {
 	if c.APIKey == "" || strings.ContainsAny(c.APIKey, " \t\r\n") {
 		return errors.New("--api-key: must not be empty or contain white space")
 	}
@@ -53,7 +53,7 @@ func (c *config) check() error {
 	if c.RateLimit < 0 || c.RateLimitV1 < 0 {
 		return errors.New("--rate-limit and --rate-limit-v1: must not be negative")
 	}
-	if err := checkLatency(c.Latency, c.LatencyJitter); err != nil {
+	if err := validateLatency(c.Latency, c.LatencyJitter); err != nil {
 		return fmt.Errorf("--latency: %w", err)
 	}
 	if slices.Equal(c.Permissions, []string{"none"}) {
@@ -85,7 +85,7 @@ func (c *config) check() error {
 	return nil
 }
 
-func checkLatency(base, jitter time.Duration) error {
+func validateLatency(base, jitter time.Duration) error {
 	if base < 0 || jitter < 0 || base > maxHold || jitter > maxHold-base {
 		return fmt.Errorf("latency and jitter must not be negative, and together at most %s", maxHold)
 	}

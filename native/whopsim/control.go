@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// control adds the routes under /sim/, which change and show the simulator's
-// state. They need no key, answer JSON, and are not for pages: no CORS.
+// control adds the routes under /sim/, which change and show the simulator's state. They
+// need no key and send JSON. They send no CORS headers, because they are not for pages.
 func (s *simulator) control(mux *http.ServeMux) {
 	mux.HandleFunc("POST /sim/memberships", s.create)
 	mux.HandleFunc("GET /sim/memberships", s.showAll)
@@ -84,7 +84,8 @@ func (s *simulator) showAll(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, list)
 }
 
-// with answers 404 unless the membership exists; use runs under the lock.
+// with calls use with the membership, under the lock, or answers with a 404 if there is
+// none.
 func (s *simulator) with(w http.ResponseWriter, r *http.Request, use func(*membership)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,8 +105,8 @@ func (s *simulator) show(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// change overlays fields, sends the webhooks that follow from it, and answers
-// with the new state and the webhooks' fate.
+// change sets fields, sends the webhooks that follow from that, and answers with the new
+// state and what became of the webhooks.
 func (s *simulator) change(w http.ResponseWriter, r *http.Request, fields map[string]json.RawMessage) {
 	var before, after membership
 	var err error
@@ -143,8 +144,8 @@ func (s *simulator) remake(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// webhook sends one message, once, whatever the state; its id and time can be
-// given so that tests can repeat, reorder and age messages.
+// webhook sends one message once, whatever the state is. A request can set its id and
+// time, so that tests can repeat, reorder and age messages.
 func (s *simulator) webhook(w http.ResponseWriter, r *http.Request) {
 	var kind, id, date string
 	var at *int64
@@ -195,7 +196,7 @@ func (s *simulator) setOutage(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, map[string]any{"on": on, "kind": kind})
 }
 
-// setAPIKey gives the API key another version, as its owner can at Whop.
+// setAPIKey sets the version of the API key, as its owner can at Whop.
 func (s *simulator) setAPIKey(w http.ResponseWriter, r *http.Request) {
 	var date string
 	if !controlFields(w, r, map[string]reader{"version": oneOf(&date, versionDates())}, "version") {
@@ -212,7 +213,7 @@ func (s *simulator) setLatency(w http.ResponseWriter, r *http.Request) {
 	if !controlFields(w, r, map[string]reader{"latency": duration(&latency), "jitter": duration(&jitter)}, "latency") {
 		return
 	}
-	if err := checkLatency(latency, jitter); err != nil {
+	if err := validateLatency(latency, jitter); err != nil {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}

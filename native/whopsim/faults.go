@@ -22,11 +22,11 @@ type fault struct {
 	// on lists the operations it concerns; none means all.
 	on []operation
 	// instead answers without any effect on the membership.
-	instead func(c *call, m *membership) answer
-	// when tells whether a call that took place is concerned; nil means all
-	// that succeeded.
+	instead func(c *exchange, m *membership) answer
+	// when reports whether the fault concerns an operation that was carried out; nil
+	// means that it concerns all that succeeded.
 	when func(r result) bool
-	// then changes the membership after the call.
+	// then changes the membership after the operation.
 	then func(m *membership)
 	// later puts off what was written, until the fault's delay has passed.
 	later bool
@@ -37,7 +37,7 @@ type fault struct {
 	// raw changes the bytes of a success.
 	raw func(op operation, good []byte) []byte
 	// send replaces the ordinary way of writing an answer.
-	send func(c *call, a answer, delay time.Duration)
+	send func(c *exchange, a answer, delay time.Duration)
 	// status replaces that of a success.
 	status int
 	// page answers status with a proxy's HTML page.
@@ -55,7 +55,7 @@ var (
 
 // faults is the whole list, read only. README.md describes each.
 var faults = map[string]fault{
-	// No answer, or part of one.
+	// No answer, or a part of one.
 	"timeout":      {instead: nothing, send: hold},
 	"reset":        {instead: nothing, send: reset},
 	"close":        {instead: nothing, send: hangUp},
@@ -67,25 +67,25 @@ var faults = map[string]fault{
 	// Other statuses.
 	"200":            {status: http.StatusOK},
 	"202":            {status: http.StatusAccepted},
-	"204":            {instead: func(*call, *membership) answer { return answer{status: http.StatusNoContent} }},
-	"304":            {instead: func(*call, *membership) answer { return answer{status: http.StatusNotModified} }},
-	"400":            refusal(http.StatusBadRequest, "Bad request"),
-	"400-id":         refusal(http.StatusBadRequest, "The membership's id is malformed"),
-	"401":            refusal(http.StatusUnauthorized, "The API key is not valid"),
-	"403":            refusal(http.StatusForbidden, "The API key lacks a permission"),
-	"403-ip":         refusal(http.StatusForbidden, "This API key is not allowed from this IP"),
-	"403-membership": refusal(http.StatusForbidden, "The API key has no access to this membership"),
-	"404":            {instead: func(c *call, _ *membership) answer { return notFound(c) }},
-	"404-route":      {instead: func(c *call, _ *membership) answer { return unknownRoute(c) }},
-	"408":            refusal(http.StatusRequestTimeout, "Request timeout"),
-	"418":            refusal(http.StatusTeapot, "I'm a teapot"),
-	"422":            refusal(http.StatusUnprocessableEntity, "Metadata can't be processed"),
+	"204":            {instead: func(*exchange, *membership) answer { return answer{status: http.StatusNoContent} }},
+	"304":            {instead: func(*exchange, *membership) answer { return answer{status: http.StatusNotModified} }},
+	"400":            errorFault(http.StatusBadRequest, "Bad request"),
+	"400-id":         errorFault(http.StatusBadRequest, "The membership's id is malformed"),
+	"401":            errorFault(http.StatusUnauthorized, "The API key is not valid"),
+	"403":            errorFault(http.StatusForbidden, "The API key lacks a permission"),
+	"403-ip":         errorFault(http.StatusForbidden, "This API key is not allowed from this IP"),
+	"403-membership": errorFault(http.StatusForbidden, "The API key has no access to this membership"),
+	"404":            {instead: func(c *exchange, _ *membership) answer { return notFound(c) }},
+	"404-route":      {instead: func(c *exchange, _ *membership) answer { return unknownRoute(c) }},
+	"408":            errorFault(http.StatusRequestTimeout, "Request timeout"),
+	"418":            errorFault(http.StatusTeapot, "I'm a teapot"),
+	"422":            errorFault(http.StatusUnprocessableEntity, "Metadata can't be processed"),
 	"429":            {instead: limited},
-	"500":            refusal(http.StatusInternalServerError, "Internal server error"),
+	"500":            errorFault(http.StatusInternalServerError, "Internal server error"),
 	"502":            page(http.StatusBadGateway),
 	"503":            {instead: unavailable},
 	"504":            page(http.StatusGatewayTimeout),
-	"random-500":     refusal(http.StatusInternalServerError, "Internal server error, at random"),
+	"random-500":     errorFault(http.StatusInternalServerError, "Internal server error, at random"),
 
 	// Bodies that are not a membership.
 	"garbage":   body("application/json", "\x00\x9f\x92\x96 not JSON"),
@@ -97,7 +97,7 @@ var faults = map[string]fault{
 	"empty":     body("application/json", ""),
 	"array":     {raw: func(_ operation, good []byte) []byte { return slices.Concat([]byte("["), good, []byte("]")) }},
 	"null":      body("application/json", "null"),
-	"empty-404": {instead: func(*call, *membership) answer { return answer{status: http.StatusNotFound} }},
+	"empty-404": {instead: func(*exchange, *membership) answer { return answer{status: http.StatusNotFound} }},
 
 	// Bodies that are nearly one.
 	"huge":             {raw: pad},
@@ -124,10 +124,10 @@ var faults = map[string]fault{
 	"redirect":     {instead: redirect(http.StatusFound)},
 	"redirect-307": {instead: redirect(http.StatusTemporaryRedirect)},
 
-	// Writes and reads that are not what they seem.
+	// Writes and reads that don't do what they say.
 	"lost-write":     {on: onWrite, when: wrote, send: reset},
 	"lost-write-500": {on: onWrite, when: wrote, status: http.StatusInternalServerError, raw: internalError},
-	"failed-write":   {on: onPatch, instead: refusal(http.StatusInternalServerError, "Internal server error, nothing was written").instead},
+	"failed-write":   {on: onPatch, instead: errorFault(http.StatusInternalServerError, "Internal server error, nothing was written").instead},
 	"ignored-write":  {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = m.previous }},
 	"unapplied-write": {on: onPatch, when: wrote, then: func(m *membership) { m.metadata = m.previous },
 		edit: func(_ operation, m *membership, f map[string]any) { f["metadata"] = m.previous }},
@@ -143,36 +143,37 @@ var faults = map[string]fault{
 		edit: func(_ operation, m *membership, f map[string]any) { f["metadata"] = m.previous }},
 }
 
-// concerns tells whether the membership's fault is to be considered for op.
+// concerns reports whether the fault concerns op, of those to which a membership
+// limits it.
 func (f fault) concerns(op operation, only []operation) bool {
 	return (len(f.on) == 0 || slices.Contains(f.on, op)) && (len(only) == 0 || slices.Contains(only, op))
 }
 
-func refusal(status int, message string) fault {
-	return fault{instead: func(c *call, _ *membership) answer {
-		return refuse(c.op, status, "simulated_fault", message)
+func errorFault(status int, message string) fault {
+	return fault{instead: func(c *exchange, _ *membership) answer {
+		return apiError(c.op, status, "simulated_fault", message)
 	}}
 }
 
 func page(status int) fault {
-	return fault{instead: func(*call, *membership) answer { return htmlPage(status) }}
+	return fault{instead: func(*exchange, *membership) answer { return htmlPage(status) }}
 }
 
-// htmlPage is what a proxy or a firewall in between would send.
+// htmlPage is what a proxy or a firewall would send.
 func htmlPage(status int) answer {
 	return answer{status: status, contentType: "text/html; charset=utf-8",
 		body: fmt.Appendf(nil, "<!doctype html><title>%d</title><h1>%[1]d %s</h1>\n", status, http.StatusText(status))}
 }
 
 func body(contentType, content string) fault {
-	return fault{instead: func(c *call, _ *membership) answer {
+	return fault{instead: func(c *exchange, _ *membership) answer {
 		return answer{status: c.op.success(), contentType: contentType, body: []byte(content)}
 	}}
 }
 
-func nothing(*call, *membership) answer { return answer{} }
+func nothing(*exchange, *membership) answer { return answer{} }
 
-func limited(c *call, m *membership) answer {
+func limited(c *exchange, m *membership) answer {
 	a := answer{status: http.StatusTooManyRequests, retryAfter: m.faultRetryAfter}
 	a.body = errorBody(c.op, a.status, "rate_limit_exceeded", "Try again in 12 seconds.")
 	if c.op == opValidate {
@@ -181,20 +182,20 @@ func limited(c *call, m *membership) answer {
 	return a
 }
 
-func unavailable(c *call, m *membership) answer {
-	a := refuse(c.op, http.StatusServiceUnavailable, "unavailable", "Service unavailable")
+func unavailable(c *exchange, m *membership) answer {
+	a := apiError(c.op, http.StatusServiceUnavailable, "unavailable", "Service unavailable")
 	a.retryAfter = m.faultRetryAfter
 	return a
 }
 
-// redirect points to a URL that answers as if all were well.
-func redirect(status int) func(*call, *membership) answer {
-	return func(c *call, m *membership) answer {
+// redirect points to a URL whose answer says that the license is valid.
+func redirect(status int) func(*exchange, *membership) answer {
+	return func(c *exchange, m *membership) answer {
 		return answer{status: status, location: "/api/redirected/" + string(c.op) + "/" + m.id}
 	}
 }
 
-// duplicateNames puts a contradicting member before every one that decides.
+// duplicateNames puts a contradicting member before each one that matters.
 func duplicateNames(_ operation, good []byte) []byte {
 	return append([]byte(`{"valid":false,"status":"expired","metadata":{},`), good[1:]...)
 }
@@ -226,15 +227,15 @@ func without(name string) func(operation, *membership, map[string]any) {
 
 func abort() { panic(http.ErrAbortHandler) }
 
-func hold(c *call, _ answer, _ time.Duration) {
+func hold(c *exchange, _ answer, _ time.Duration) {
 	c.wait(maxHold)
 	abort()
 }
 
-func hangUp(*call, answer, time.Duration) { abort() }
+func hangUp(*exchange, answer, time.Duration) { abort() }
 
 // reset makes the connection end with RST, not FIN.
-func reset(c *call, _ answer, _ time.Duration) {
+func reset(c *exchange, _ answer, _ time.Duration) {
 	conn, _, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
 		abort()
@@ -246,7 +247,7 @@ func reset(c *call, _ answer, _ time.Duration) {
 	_ = conn.Close()
 }
 
-func late(c *call, a answer, delay time.Duration) {
+func late(c *exchange, a answer, delay time.Duration) {
 	if !c.wait(delay) {
 		abort()
 	}
@@ -254,26 +255,26 @@ func late(c *call, a answer, delay time.Duration) {
 }
 
 // begin sends the head with the full length, and the first half of the body.
-func begin(c *call, a answer) {
+func begin(c *exchange, a answer) {
 	c.head(a)
 	_, _ = c.w.Write(a.body[:len(a.body)/2])
 	_ = http.NewResponseController(c.w).Flush()
 	c.w.cut = true
 }
 
-func truncate(c *call, a answer, _ time.Duration) {
+func truncate(c *exchange, a answer, _ time.Duration) {
 	begin(c, a)
 	abort()
 }
 
-func stall(c *call, a answer, _ time.Duration) {
+func stall(c *exchange, a answer, _ time.Duration) {
 	begin(c, a)
 	c.wait(maxHold)
 	abort()
 }
 
 // drip spreads the body over the delay.
-func drip(c *call, a answer, delay time.Duration) {
+func drip(c *exchange, a answer, delay time.Duration) {
 	const pieces = 20
 	c.head(a)
 	controller := http.NewResponseController(c.w)

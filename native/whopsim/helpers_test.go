@@ -202,12 +202,12 @@ func (tg *target) stats(op operation) operationStats {
 }
 
 // newTestCall is a PATCH with an idempotency key, for what needs no server.
-func newTestCall(t testing.TB, idempotencyKey string) *call {
+func newTestCall(t testing.TB, idempotencyKey string) *exchange {
 	t.Helper()
 	r, err := http.NewRequest("PATCH", "/api/v1/memberships/mem_1", nil)
 	require.NoError(t, err)
 	r.Header.Set("Idempotency-Key", idempotencyKey)
-	return &call{op: opPatch, r: r}
+	return &exchange{op: opPatch, r: r}
 }
 
 // How long a test polls for what must come, and how often.

@@ -112,7 +112,7 @@ func (j *journal) setAuthorized(e *entry) {
 	e.Authorized = true
 }
 
-// requests gives copies, oldest first.
+// requests returns copies, oldest first.
 func (j *journal) requests() []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -123,7 +123,7 @@ func (j *journal) requests() []entry {
 	return list
 }
 
-// summary gives the statistics as JSON, total included.
+// summary returns the statistics as JSON, including the total.
 func (j *journal) summary() []byte {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -134,7 +134,7 @@ func (j *journal) summary() []byte {
 	return encode(map[string]any{"total": total, "operations": j.stats})
 }
 
-// clear forgets all but what is in flight.
+// clear forgets everything but the requests that are running.
 func (j *journal) clear() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -161,11 +161,11 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// record makes a handler of an API operation that is journalled from arrival
-// to the end, however it ends.
-func (s *simulator) record(op operation, handle func(*call)) http.Handler {
+// record returns a handler that keeps an API operation in the journal from its start to
+// its end, however it ends.
+func (s *simulator) record(op operation, handle func(*exchange)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{op: op, w: &recorder{ResponseWriter: w}, r: r, entry: s.journal.begin(op, r)}
+		c := &exchange{op: op, w: &recorder{ResponseWriter: w}, r: r, entry: s.journal.begin(op, r)}
 		defer s.journal.end(c.entry, c.w)
 		handle(c)
 	})

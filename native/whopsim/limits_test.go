@@ -9,7 +9,7 @@ import (
 )
 
 func TestLimitWithCoolDown(t *testing.T) {
-	l := &limit{max: 3, window: 10 * time.Second, coolDown: time.Minute}
+	l := &rateLimit{max: 3, window: 10 * time.Second, coolDown: time.Minute}
 	at := func(s float64) time.Time { return time.Unix(1000, 0).Add(time.Duration(s * float64(time.Second))) }
 	for _, step := range []struct {
 		at   float64
@@ -29,7 +29,7 @@ func TestLimitWithCoolDown(t *testing.T) {
 }
 
 func TestLimitByWindow(t *testing.T) {
-	l := &limit{max: 2, window: time.Minute}
+	l := &rateLimit{max: 2, window: time.Minute}
 	base := time.Unix(1000, 0)
 	for _, step := range []struct{ at, wait time.Duration }{
 		{0, 0}, {10 * time.Second, 0}, {20 * time.Second, 40 * time.Second}, {59 * time.Second, time.Second},
@@ -39,7 +39,7 @@ func TestLimitByWindow(t *testing.T) {
 		assert.Equal(t, step.wait == 0, ok, "at %v", step.at)
 		assert.Equal(t, step.wait, wait, "at %v", step.at)
 	}
-	none := &limit{window: time.Minute}
+	none := &rateLimit{window: time.Minute}
 	for range 1000 {
 		_, ok := none.take(base)
 		require.True(t, ok)
@@ -80,11 +80,11 @@ func TestV1RateLimitIsByOperation(t *testing.T) {
 func TestDefaultLimitsAreTheDocumentedOnes(t *testing.T) {
 	sim, err := newSimulator(parseArgs(t))
 	require.NoError(t, err)
-	for op, want := range map[operation]limit{
+	for op, want := range map[operation]rateLimit{
 		opValidate: {max: 100, window: 10 * time.Second, coolDown: time.Minute},
 		opGet:      {max: 600, window: time.Minute},
 		opPatch:    {max: 600, window: time.Minute},
 	} {
-		assert.Equal(t, want, *sim.limits[op], op)
+		assert.Equal(t, want, *sim.rateLimits[op], op)
 	}
 }

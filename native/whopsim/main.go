@@ -24,9 +24,8 @@ import (
 	"github.com/whop-license/whop-license/shared/version"
 )
 
-// shutdownGrace is how long requests in flight may take to finish once the
-// program was told to stop. Held connections (a fault, a latency) are released
-// at once.
+// shutdownGrace is how long running requests may take to finish after the program was
+// told to stop. Connections that a fault or the latency holds are released at once.
 const shutdownGrace = 5 * time.Second
 
 func main() {
@@ -91,8 +90,8 @@ func run(ctx context.Context, cfg config, out, log io.Writer) error {
 	return nil
 }
 
-// printable gives an address that a client on this machine can call: an
-// unspecified one stands for all, so loopback is shown.
+// printable returns an address that a client on this machine can connect to. An
+// unspecified address stands for all of them, so it becomes a loopback address.
 func printable(addr *net.TCPAddr) string {
 	shown := *addr
 	if addr.IP.IsUnspecified() {

@@ -98,7 +98,7 @@ func newMembership(fields map[string]json.RawMessage) (membership, error) {
 	return m, nil
 }
 
-// set overlays fields, all or nothing.
+// set sets all of the fields, or none if one is wrong.
 func (m *membership) set(fields map[string]json.RawMessage) error {
 	next := *m
 	setters := next.setters()
@@ -158,7 +158,7 @@ func (m *membership) setters() map[string]func(json.RawMessage) error {
 	}
 }
 
-// fields is the membership in the form of the memberships file.
+// fields returns the membership in the form of the memberships file.
 func (m *membership) fields() map[string]any {
 	f := map[string]any{
 		"license_key": m.licenseKey, "id": m.id,
@@ -236,8 +236,8 @@ func parseMemberships(data []byte) ([]membership, error) {
 	return list, nil
 }
 
-// object reads exactly one JSON object, and nothing after it. Unlike a struct
-// it takes members by their exact name.
+// object reads exactly one JSON object, with nothing after it. Unlike reading into a
+// struct, it takes members by their exact names.
 func object(data []byte) (map[string]json.RawMessage, error) {
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
 		return nil, errors.New("not a JSON object")

@@ -50,7 +50,7 @@ type simulator struct {
 	mu         sync.Mutex
 	store      store
 	random     *rand.Rand
-	limits     map[operation]*limit
+	rateLimits map[operation]*rateLimit
 	idempotent idempotency
 	keyVersion string // that the API key has
 	outage     string // the name of a fault, or empty
@@ -59,7 +59,7 @@ type simulator struct {
 }
 
 func newSimulator(cfg config) (*simulator, error) {
-	if err := cfg.check(); err != nil {
+	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	hooks, err := newWebhooks(cfg.WebhookURL, cfg.WebhookSecret, cfg.WebhookVersion)
@@ -73,7 +73,7 @@ func newSimulator(cfg config) (*simulator, error) {
 		journal:  newJournal(),
 		store:    newStore(),
 		random:   rand.New(rand.NewPCG(cfg.Seed, cfg.Seed)),
-		limits: map[operation]*limit{
+		rateLimits: map[operation]*rateLimit{
 			opValidate: {max: cfg.RateLimit, window: 10 * time.Second, coolDown: time.Minute},
 			opGet:      {max: cfg.RateLimitV1, window: time.Minute},
 			opPatch:    {max: cfg.RateLimitV1, window: time.Minute},
@@ -110,8 +110,8 @@ func (s *simulator) handler() http.Handler {
 			MaxAge:         600,
 		}).Handler
 	}
-	api := func(pattern string, op operation, process func(*call) answer) {
-		mux.Handle(pattern, s.record(op, func(c *call) {
+	api := func(pattern string, op operation, process func(*exchange) answer) {
+		mux.Handle(pattern, s.record(op, func(c *exchange) {
 			crossOrigin(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { s.serve(c, process) })).ServeHTTP(c.w, c.r)
 		}))
 	}
@@ -130,15 +130,15 @@ func (s *simulator) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The mux would redirect to the clean path, which Whop is not known to do.
 		if p := r.URL.EscapedPath(); p != path.Clean("/"+p) {
-			s.record(opUnknown, func(c *call) { c.write(unknownRoute(c)) }).ServeHTTP(w, r)
+			s.record(opUnknown, func(c *exchange) { c.write(unknownRoute(c)) }).ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-// A call is one API request being answered.
-type call struct {
+// An exchange is one API request and the answer to it.
+type exchange struct {
 	op    operation
 	w     *recorder
 	r     *http.Request
@@ -148,15 +148,15 @@ type call struct {
 	delay time.Duration
 }
 
-func (c *call) key() string { return c.r.PathValue("key") }
+func (c *exchange) key() string { return c.r.PathValue("key") }
 
 // serve reads the request, lets time pass, and answers.
-func (s *simulator) serve(c *call, process func(*call) answer) {
+func (s *simulator) serve(c *exchange, process func(*exchange) answer) {
 	data, err := readBody(c.w, c.r)
 	if err != nil {
-		a := refuse(c.op, http.StatusBadRequest, "invalid_request", "The body could not be read")
+		a := apiError(c.op, http.StatusBadRequest, "invalid_request", "The body could not be read")
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			a = refuse(c.op, http.StatusRequestEntityTooLarge, "invalid_request", "The body is too large")
+			a = apiError(c.op, http.StatusRequestEntityTooLarge, "invalid_request", "The body is too large")
 		}
 		c.write(a)
 		return
@@ -204,27 +204,27 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // A result is the outcome of an operation on a membership.
 type result struct {
-	refused    *answer
-	membership membership // as it is after the call
+	failed     *answer
+	membership membership // as it is after the operation
 	wrote      bool
-	replayed   *answer // what an earlier call with the same idempotency key was answered
+	replayed   *answer // the answer to an earlier request with the same idempotency key
 }
 
-// process is the part that all operations share: who asks, how often, about
-// which membership, and whether that one is to misbehave.
-func (s *simulator) process(c *call) answer {
+// process does what all operations share. It decides who may send the request, how
+// often, which membership it is about, and whether a fault applies.
+func (s *simulator) process(c *exchange) answer {
 	if c.op == opValidate && s.cfg.RetireV2 {
-		return refuse(c.op, http.StatusGone, "", "API v2 was retired. Use https://api.whop.com/api/v1.")
+		return apiError(c.op, http.StatusGone, "", "API v2 was retired. Use https://api.whop.com/api/v1.")
 	}
 	if a, ok := s.admit(c); !ok {
 		return a
 	}
 	shape, err := s.shapeFor(c)
 	if err != nil {
-		return refuse(c.op, http.StatusBadRequest, "invalid_request", err.Error())
+		return apiError(c.op, http.StatusBadRequest, "invalid_request", err.Error())
 	}
 	if c.op != opGet && !isJSON(c.r) {
-		return refuse(c.op, http.StatusUnsupportedMediaType, "invalid_request", "Content-Type must be application/json")
+		return apiError(c.op, http.StatusUnsupportedMediaType, "invalid_request", "Content-Type must be application/json")
 	}
 
 	s.mu.Lock()
@@ -241,8 +241,8 @@ func (s *simulator) process(c *call) answer {
 
 	before := m.metadata
 	r := s.perform(c, m)
-	if r.refused != nil {
-		return *r.refused
+	if r.failed != nil {
+		return *r.failed
 	}
 	if r.replayed != nil {
 		return *r.replayed
@@ -262,8 +262,8 @@ func (s *simulator) process(c *call) answer {
 	return good
 }
 
-// perform carries out what is asked, under the lock.
-func (s *simulator) perform(c *call, m *membership) result {
+// perform carries out the operation. The caller holds the lock.
+func (s *simulator) perform(c *exchange, m *membership) result {
 	switch c.op {
 	case opValidate:
 		return s.validate(c, m)
@@ -273,8 +273,9 @@ func (s *simulator) perform(c *call, m *membership) result {
 	return result{membership: *m}
 }
 
-// spoil does what a fault does to a call that took place, and gives its answer.
-func (s *simulator) spoil(c *call, f fault, m, answered *membership, fields map[string]any) answer {
+// spoil does what a fault does to an operation that was carried out, and returns the
+// answer.
+func (s *simulator) spoil(c *exchange, f fault, m, answered *membership, fields map[string]any) answer {
 	if f.then != nil {
 		f.then(m)
 	}
@@ -298,29 +299,29 @@ func (s *simulator) spoil(c *call, f fault, m, answered *membership, fields map[
 	return a
 }
 
-// armed gives the fault that the membership has for op, if it is not used up
-// and chance does not spare the call.
+// armed returns the fault that the membership has for op. It reports false if there is
+// none, if it is used up, or if chance spares the request.
 func (s *simulator) armed(op operation, m *membership) (fault, bool) {
 	f := faults[m.fault]
 	if m.fault == "" || !f.concerns(op, m.faultOn) || m.faultTimes > 0 && m.fired >= m.faultTimes {
 		return fault{}, false
 	}
 	if m.chance == nil {
-		// One for each membership, so that its fate does not depend on other traffic.
+		// Each membership has its own, so that other requests have no influence on it.
 		sum := sha256.Sum256([]byte(m.id))
 		m.chance = rand.New(rand.NewPCG(s.cfg.Seed, binary.BigEndian.Uint64(sum[:])))
 	}
 	return f, m.chance.Float64() < m.faultProbability
 }
 
-func (s *simulator) fire(c *call, f fault, m *membership) {
+func (s *simulator) fire(c *exchange, f fault, m *membership) {
 	m.fired++
 	c.fault, c.delay = f, m.faultDelay
 	s.journal.setFault(c.entry, m.fault)
 }
 
-// putOff undoes a write for now, and carries it out once the fault's delay has
-// passed, over whatever was written in between.
+// putOff undoes a write, and repeats it after the fault's delay, over whatever was
+// written in between.
 func (s *simulator) putOff(m *membership) {
 	next := m.metadata
 	m.metadata = m.previous
@@ -332,22 +333,22 @@ func (s *simulator) putOff(m *membership) {
 	})
 }
 
-func notFound(c *call) answer {
-	return refuse(c.op, http.StatusNotFound, "not_found", "No such Membership found with the provided ID: "+c.key())
+func notFound(c *exchange) answer {
+	return apiError(c.op, http.StatusNotFound, "not_found", "No such Membership found with the provided ID: "+c.key())
 }
 
-func unknownRoute(c *call) answer {
-	return refuse(c.op, http.StatusNotFound, "not_found", "No such route: "+c.r.Method+" "+c.r.URL.Path)
+func unknownRoute(c *exchange) answer {
+	return apiError(c.op, http.StatusNotFound, "not_found", "No such route: "+c.r.Method+" "+c.r.URL.Path)
 }
 
-// notAllowed answers a preflight when no origin may call.
-func notAllowed(c *call) answer {
-	return refuse(c.op, http.StatusMethodNotAllowed, "method_not_allowed", "OPTIONS is not allowed")
+// notAllowed answers a preflight if no origin is allowed.
+func notAllowed(c *exchange) answer {
+	return apiError(c.op, http.StatusMethodNotAllowed, "method_not_allowed", "OPTIONS is not allowed")
 }
 
-// redirected is what a client gets that follows a redirect: a membership that
-// looks entitled to everything.
-func (s *simulator) redirected(c *call) answer {
+// redirected answers a client that followed a redirect, with a membership that looks
+// entitled to everything.
+func (s *simulator) redirected(c *exchange) answer {
 	yes := true
 	m := membership{id: c.key(), status: "active", metadata: map[string]any{}}
 	s.mu.Lock()

@@ -192,7 +192,7 @@ func TestV1IdempotencyKey(t *testing.T) {
 
 func TestIdempotencyKeysAreForgottenInTime(t *testing.T) {
 	kept := newIdempotency()
-	call := func(i int) *call { return newTestCall(t, fmt.Sprintf("key-%d", i)) }
+	call := func(i int) *exchange { return newTestCall(t, fmt.Sprintf("key-%d", i)) }
 	for i := range maxIdempotencyKeys + 2 {
 		kept.keep(call(i), answer{status: 200})
 	}

@@ -54,7 +54,7 @@ func versionOf(date string) (apiVersion, error) {
 
 // shapeFor picks the form of the answer: by the header, and where none comes by
 // the version that the API key has.
-func (s *simulator) shapeFor(c *call) (func(*membership) map[string]any, error) {
+func (s *simulator) shapeFor(c *exchange) (func(*membership) map[string]any, error) {
 	if c.op == opValidate {
 		return shapeV2, nil
 	}

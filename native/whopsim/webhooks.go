@@ -24,9 +24,9 @@ const (
 	hookUpdated     = "membership.updated" // whatever changed
 )
 
-// webhooks sends signed messages by the Standard Webhooks scheme
-// (https://www.standardwebhooks.com). Each is tried at once; one that is not
-// taken is tried again in the background.
+// webhooks sends signed messages as Standard Webhooks defines them
+// (https://www.standardwebhooks.com). It sends each at once, and tries again in the
+// background if it was not accepted.
 type webhooks struct {
 	url    string // empty: nothing is sent
 	pinned string // the version of the bodies
@@ -38,7 +38,7 @@ type webhooks struct {
 	wait   sync.WaitGroup
 }
 
-// A delivery is what a control route tells of a webhook that it caused.
+// A delivery is what a control route says about a webhook that it caused.
 type delivery struct {
 	Type   string `json:"type"`
 	ID     string `json:"id"`
@@ -68,7 +68,7 @@ func newWebhooks(url, secret, pinned string) (*webhooks, error) {
 	return h, nil
 }
 
-// close gives up on all that is still to be delivered.
+// close gives up on everything that has not been delivered.
 func (h *webhooks) close() {
 	h.stop()
 	h.wait.Wait()
@@ -114,8 +114,8 @@ func (h *webhooks) changed(m *membership) {
 	h.wait.Go(func() { h.send(msg, true) })
 }
 
-// send tries once and reports; what failed is tried again in the background
-// if persist is set.
+// send tries once and returns the result. If that failed and persist is set, it tries
+// again in the background.
 func (h *webhooks) send(msg message, persist bool) delivery {
 	d := h.attempt(msg)
 	if persist && (d.Status < 200 || d.Status > 299) {

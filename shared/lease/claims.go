@@ -6,29 +6,31 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Limits of a lease. One that goes beyond them is refused as malformed.
+// The bounds of a lease. A lease beyond them is refused as malformed.
 const (
-	// MaxTokenSize bounds the whole compact JWS, in bytes.
+	// MaxTokenSize is the greatest length of a token, in bytes, and so of a stored
+	// lease.
 	MaxTokenSize = 4096
-	// MaxLifetime bounds exp − iat, in seconds.
+	// MaxLifetime is the greatest exp − iat, in seconds: a year.
 	MaxLifetime = 366 * 24 * 3600
-	// MaxGrace bounds grace, in seconds. Like MaxLifetime it is far beyond any
-	// sensible setting: it keeps milliseconds that were meant as seconds from
-	// becoming a license for ever.
-	MaxGrace = 366 * 24 * 3600
+	// MaxGrace is the greatest grace, in seconds: another year. Both are far beyond
+	// any sensible setting. They keep milliseconds that were meant as seconds from
+	// becoming a license forever.
+	MaxGrace = MaxLifetime
 )
 
-// maxTime is the last second of the year 9999, where JSON dates end.
+// maxTime is the last second of the year 9999, the last that JavaScript's dates write
+// with four digits.
 const maxTime = 253402300799
 
 const (
 	maxText = 512 // bytes of any one claim
-	// maxPayload leaves a token room for its header and signature, which are
-	// under 300 characters.
+	// maxPayload leaves room in a token for its header and signature, which have
+	// fewer than 300 characters.
 	maxPayload = (MaxTokenSize - 300) * 3 / 4
 )
 
-// Claims is what a lease says. Instants are in whole Unix seconds.
+// Claims is what a lease says. Points in time are in whole seconds since 1970.
 type Claims struct {
 	Issuer         string // iss: the server that answered
 	Subject        string // sub: the membership, mem_…
@@ -36,22 +38,21 @@ type Claims struct {
 	IssuedAt       int64  // iat
 	NotBefore      int64  // nbf
 	ExpiresAt      int64  // exp
-	Nonce          string // nonce: the request's, or empty where it had none
+	Nonce          string // nonce: the request's, or empty if it had none
 	LicenseKeyHash string // lic: [HashLicenseKey]
 	MetadataHash   string // hwm: [HashMetadata]
 	Grace          int64  // grace: seconds past ExpiresAt during which it may stand in
 }
 
-// StandsInUntil returns the last instant, in Unix seconds, at which the lease
-// may stand in for a server: ExpiresAt plus Grace. It is what a verdict's
-// leaseExpiresAt tells, as that is when a customer who stays offline is locked
-// out.
+// StandsInUntil returns the last second, since 1970, at which the lease may stand in
+// for the server: ExpiresAt plus Grace. A verdict tells it as leaseExpiresAt, because
+// that is when a customer who stays offline is locked out.
 func (c Claims) StandsInUntil() int64 { return c.ExpiresAt + c.Grace }
 
-// Payload returns the claims as the JSON to be signed, or an [*Error] with
-// [ReasonMalformed] for claims that no verifier here would take.
+// Payload returns the claims as the JSON to be signed. It returns an [*Error] with
+// [ReasonMalformed] for claims that [Verify] would refuse as malformed.
 func (c Claims) Payload() ([]byte, error) {
-	if err := c.check(); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	w := payloadWriter{}
@@ -101,8 +102,8 @@ func (w *payloadWriter) finish(k kind) ([]byte, error) {
 	return out, nil
 }
 
-// check reports claims that are out of range, whatever the time is.
-func (c Claims) check() error {
+// validate returns an error if a claim is out of range, whatever the time is.
+func (c Claims) validate() error {
 	switch {
 	case !isText(c.Issuer) || !isText(c.Subject) || !isText(c.Audience):
 		return leaseToken.refuse(ReasonMalformed, "'s issuer, subject or audience is empty or too long")
@@ -123,7 +124,7 @@ const (
 	badTime   = " has a time that is out of range; times are in seconds since 1970"
 )
 
-// isText reports a claim that says something, of a length that makes sense.
+// isText reports whether a claim says something and has a reasonable length.
 func isText(s string) bool { return s != "" && len(s) <= maxText }
 
 func inRange(v, most int64) bool { return v >= 0 && v <= most }

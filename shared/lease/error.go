@@ -1,35 +1,35 @@
 package lease
 
-// Reason is the stable name of why a lease, or the proof of a refusal, was refused.
+// Reason is the stable name of the reason why a token or a public key was refused.
 type Reason string
 
-// The reasons that an [Error] can carry. The signature is checked before what is
-// claimed, so a token with a bad signature is never refused for its claims.
+// The reasons that an [Error] can carry. The signature is verified before the claims,
+// so a token with a bad signature is never refused for its claims.
 const (
-	ReasonPublicKey   Reason = "public_key"    // the public key is not one (from ParsePublicKey)
-	ReasonMalformed   Reason = "malformed"     // not a token: its parts, encoding, JSON, or a claim's type or range
-	ReasonHeader      Reason = "header"        // a header member that is not alg, kid or typ, such as crit
-	ReasonAlgorithm   Reason = "alg"           // not signed by EdDSA
-	ReasonType        Reason = "typ"           // signed, perhaps, but to be something else
-	ReasonKeyID       Reason = "kid"           // signed by a key that is not among those given
-	ReasonSignature   Reason = "signature"     // not signed by the key that it names, or altered since
-	ReasonIssuer      Reason = "issuer"        // of another server
-	ReasonAudience    Reason = "audience"      // of another product
-	ReasonSubject     Reason = "subject"       // of another membership
-	ReasonLicenseKey  Reason = "license_key"   // of another license key
-	ReasonMetadata    Reason = "metadata"      // of another machine
-	ReasonNonce       Reason = "nonce"         // the answer to another request
-	ReasonCode        Reason = "code"          // of another refusal than the answer's
-	ReasonNotYetValid Reason = "not_yet_valid" // not valid when it was issued, or yet
+	ReasonPublicKey   Reason = "public_key"    // not a public key; from [ParsePublicKey] only
+	ReasonMalformed   Reason = "malformed"     // not a token: wrong parts, encoding or JSON, or a claim of the wrong type or range
+	ReasonHeader      Reason = "header"        // the header has a member other than alg, kid and typ, such as crit
+	ReasonAlgorithm   Reason = "alg"           // not signed with EdDSA
+	ReasonType        Reason = "typ"           // another kind of token
+	ReasonKeyID       Reason = "kid"           // signed with a key that was not given
+	ReasonSignature   Reason = "signature"     // not signed with the key that it names, or altered since
+	ReasonIssuer      Reason = "issuer"        // from another server
+	ReasonAudience    Reason = "audience"      // for another product
+	ReasonSubject     Reason = "subject"       // for another membership
+	ReasonLicenseKey  Reason = "license_key"   // for another license key
+	ReasonMetadata    Reason = "metadata"      // for another machine
+	ReasonNonce       Reason = "nonce"         // for another request
+	ReasonCode        Reason = "code"          // for another refusal than that of the response
+	ReasonNotYetValid Reason = "not_yet_valid" // not yet valid when it was issued
 	ReasonExpired     Reason = "expired"       // no longer valid
-	ReasonClock       Reason = "clock"         // the machine's clock can't be right, so no time can be checked
+	ReasonClock       Reason = "clock"         // this machine's clock can't be right, so the lease can't be judged
 )
 
-// Error is a refusal of a lease, of a refusal's proof or of a public key. It
-// never holds any part of the token, the license key or the metadata.
+// Error says why a token or a public key was refused. It never holds any part of the
+// token, the license key or the machine id.
 type Error struct {
 	Reason  Reason
-	Message string // what happened, and what to do where that is not to ask again
+	Message string // what happened, and what to do about it unless that is to try again
 }
 
 // Error returns the message.

@@ -31,7 +31,7 @@ func FuzzToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) {
 		_, err := lease.Verify(token, keys, expect(), claims().Nonce)
 		require.True(t, err != nil || made[token], "a forged lease verified: %q", token)
-		_, err = lease.StandIn(token, keys, expect(), lease.Clock{NowMs: nowMs})
+		_, err = lease.StandIn(token, keys, expect(), lease.Clock{Now: nowMs})
 		require.True(t, err != nil || made[token], "a forged lease stood in: %q", token)
 		_, err = lease.VerifyRefusal(token, keys, expect(), claims().Nonce, refusalClaims().Code)
 		require.True(t, err != nil || made[token], "a forged refusal counted: %q", token)
@@ -124,7 +124,7 @@ func FuzzStandIn(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, err = lease.StandIn(signer1.sign(signer1.header(), string(body)), keys, expect(), lease.Clock{NowMs: now, SkewMs: skew, LastSeenMs: seen})
+		_, err = lease.StandIn(signer1.sign(signer1.header(), string(body)), keys, expect(), lease.Clock{Now: lease.Milliseconds(now), Skew: lease.Milliseconds(skew), LastSeen: lease.Milliseconds(seen)})
 		const far = 1_000_000_000_000_000 // beyond the longest lease, and where sums stay exact
 		if now < -far || now > far || skew < -far || skew > far || seen > far {
 			return

@@ -97,6 +97,12 @@ func addClaims(all vectors) {
 	longest := c
 	longest.ExpiresAt, longest.Grace = c.IssuedAt+lease.MaxLifetime, lease.MaxGrace
 	all.add("verify-longest", "as long a lifetime and grace as may be", call("verify", signer1.lease(longest)).taken(longest))
+	wordy := c
+	wordy.Subject = strings.Repeat("m", 512)
+	all.add("verify-longest-subject", "as long a subject as may be", call("verify", signer1.lease(wordy)).taken(wordy), func(v *vector) { v.Subject = "" })
+	chatty := c
+	chatty.Nonce = strings.Repeat("n", 512)
+	all.add("verify-longest-nonce", "as long a nonce as may be", call("verify", signer1.lease(chatty)).taken(chatty), func(v *vector) { v.Nonce = chatty.Nonce })
 	none := c
 	none.Grace = 0
 	all.add("verify-no-grace", "no grace", call("verify", signer1.lease(none)).taken(none))

@@ -62,7 +62,7 @@ func addEachOther(all vectors, refused func(name, about string, reason lease.Rea
 	all.add("forged-by-refusal", "the proof of a refusal as a lease", ofLease.forged(lease.ReasonType, ofRefusal.token(signer1)))
 	all.add("forged-by-refusal-header", "a lease's claims under a refusal's header", ofLease.forged(lease.ReasonType, signer1.sign(ofRefusal.header(signer1), ofLease.payload)))
 	all.add("malformed-by-refusal-claims", "a refusal's claims under a lease's header", ofLease.forged(lease.ReasonMalformed, signer1.sign(ofLease.header(signer1), ofRefusal.payload)))
-	all.stored("refusal", "the proof of a refusal as a stored lease", lease.ReasonType, lease.Clock{NowMs: nowMs}, func(v *vector) { v.Token = ofRefusal.token(signer1) })
+	all.stored("refusal", "the proof of a refusal as a stored lease", lease.ReasonType, lease.Clock{Now: nowMs}, func(v *vector) { v.Token = ofRefusal.token(signer1) })
 }
 
 func addRefusalClaims(refused func(name, about string, reason lease.Reason, token string, change ...func(*vector)), sign func(payload string) string) {

@@ -33,6 +33,19 @@ func (s signer) joseLease(c lease.Claims) string {
 	return token
 }
 
+// otherNonce is that of another request.
+const otherNonce = "EBESExQVFhcYGRobHB0eHw"
+
+func refusalPayload(c lease.RefusalClaims) string {
+	p, err := c.Payload()
+	must(err)
+	return string(p)
+}
+
+func (s signer) refusal(c lease.RefusalClaims) string {
+	return s.sign(s.headerOf(lease.RefusalType), refusalPayload(c))
+}
+
 // vectors collects the cases, which differ from one good call.
 type vectors map[string]vector
 
@@ -124,13 +137,17 @@ func TestVectorsAreCurrent(t *testing.T) {
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
 		require.NoError(t, e.Encode(v))
-		file := name + ".json"
 		if *update {
-			require.NoError(t, os.WriteFile(filepath.Join("..", "testdata", "lease", file), made.Bytes(), 0o644))
+			require.NoError(t, os.WriteFile(filepath.Join("..", "testdata", "lease", name+".json"), made.Bytes(), 0o644))
 			continue
 		}
-		committed, err := testdata.Files.ReadFile("lease/" + file)
+		committed, err := testdata.File("lease", name)
 		require.NoError(t, err)
 		assert.Equal(t, string(committed), made.String(), "run go test ./shared/lease -run TestVectorsAreCurrent -update")
 	}
+	eachVector(t, func(name string, v vector) {
+		if _, made := all[name]; !made {
+			assert.NotEmpty(t, v.Captured, "%s is neither made here nor captured from other software", name)
+		}
+	})
 }

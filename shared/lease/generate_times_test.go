@@ -8,15 +8,15 @@ import "github.com/whop-license/whop-license/shared/lease"
 // are fresh, so the clock (nowMs) may say what it likes.
 func addFresh(all vectors) {
 	base := claims()
-	fresh := func(name, about string, c lease.Claims, nowMs int64) {
+	fresh := func(name, about string, c lease.Claims, nowMs lease.Milliseconds) {
 		all.add("verify-"+name, about, call("verify", signer1.lease(c)).taken(c), func(v *vector) { v.NowMs = nowMs })
 	}
-	at := issuedAt * 1000
-	fresh("clock-slow", "a clock that is nine hours behind, as one that takes local time for UTC", base, at-9*hour*1000)
-	fresh("clock-slow-days", "a clock that is days behind", base, at-3*day*1000)
-	fresh("clock-fast", "a clock that is fast by two hours", base, at+2*hour*1000)
-	fresh("clock-past-exp", "a clock that is past the lease's exp", base, base.ExpiresAt*1000)
-	fresh("clock-past-grace", "a clock that is years past the lease's grace", base, at+5*365*day*1000)
+	at := lease.Seconds(issuedAt)
+	fresh("clock-slow", "a clock that is nine hours behind, as one that takes local time for UTC", base, at-9*hourMs)
+	fresh("clock-slow-days", "a clock that is days behind", base, at-3*dayMs)
+	fresh("clock-fast", "a clock that is fast by two hours", base, at+2*hourMs)
+	fresh("clock-past-exp", "a clock that is past the lease's exp", base, lease.Seconds(base.ExpiresAt))
+	fresh("clock-past-grace", "a clock that is years past the lease's grace", base, at+5*365*dayMs)
 	fresh("clock-1970", "a clock that lost its battery", base, 0)
 	early := base
 	early.NotBefore -= hour
@@ -37,7 +37,7 @@ func addFresh(all vectors) {
 // or taken where that is empty.
 func (all vectors) stored(name, about string, reason lease.Reason, clock lease.Clock, change ...func(*vector)) {
 	v := call("standIn", signer1.lease(claims()))
-	v.NowMs, v.SkewMs, v.LastSeenMs = clock.NowMs, clock.SkewMs, clock.LastSeenMs
+	v.NowMs, v.SkewMs, v.LastSeenMs = clock.Now, clock.Skew, clock.LastSeen
 	if reason == "" {
 		v = v.taken(claims())
 	} else {
@@ -48,24 +48,24 @@ func (all vectors) stored(name, about string, reason lease.Reason, clock lease.C
 
 func addStored(all vectors) {
 	base := claims()
-	at := issuedAt * 1000
-	stored := func(name, about string, reason lease.Reason, nowMs, lastSeenMs int64, change ...func(*vector)) {
-		all.stored(name, about, reason, lease.Clock{NowMs: nowMs, LastSeenMs: lastSeenMs}, change...)
+	at := lease.Seconds(issuedAt)
+	stored := func(name, about string, reason lease.Reason, nowMs, lastSeenMs lease.Milliseconds, change ...func(*vector)) {
+		all.stored(name, about, reason, lease.Clock{Now: nowMs, LastSeen: lastSeenMs}, change...)
 	}
-	drift, until := int64(lease.Drift*1000), base.StandsInUntil()*1000
+	drift, until := lease.Drift, lease.Seconds(base.StandsInUntil())
 	stored("at-once", "right after it was issued", "", nowMs, nowMs)
 	stored("no-last-seen", "an installation that knows no latest time", "", nowMs, 0)
-	stored("unexpired", "before exp", "", at+23*hour*1000, at)
-	stored("in-grace", "past exp, within the grace", "", at+5*day*1000, at)
+	stored("unexpired", "before exp", "", at+23*hourMs, at)
+	stored("in-grace", "past exp, within the grace", "", at+5*dayMs, at)
 	stored("last-moment", "the last moment of the grace", "", until, at)
 	stored("run-out", "a millisecond later", lease.ReasonExpired, until+1, at)
-	stored("run-out-long-ago", "years later", lease.ReasonExpired, until+2*365*day*1000, at)
-	stored("clock-forward", "a clock turned forward past the grace", lease.ReasonExpired, at+30*day*1000, at)
-	stored("clock-forward-and-back", "the clock was forward once, and that time was seen", lease.ReasonClock, at+day*1000, at+30*day*1000)
-	stored("clock-back", "a clock turned back before the latest time seen", lease.ReasonClock, at+day*1000, at+2*day*1000)
-	stored("clock-back-to-stay-in-grace", "a clock turned back into the grace when it had run out", lease.ReasonClock, until-1, until+day*1000)
-	stored("clock-back-by-drift", "behind the latest time seen by the drift", "", at+day*1000-drift, at+day*1000)
-	stored("clock-back-beyond-drift", "a millisecond more", lease.ReasonClock, at+day*1000-drift-1, at+day*1000)
+	stored("run-out-long-ago", "years later", lease.ReasonExpired, until+2*365*dayMs, at)
+	stored("clock-forward", "a clock turned forward past the grace", lease.ReasonExpired, at+30*dayMs, at)
+	stored("clock-forward-and-back", "the clock was forward once, and that time was seen", lease.ReasonClock, at+dayMs, at+30*dayMs)
+	stored("clock-back", "a clock turned back before the latest time seen", lease.ReasonClock, at+dayMs, at+2*dayMs)
+	stored("clock-back-to-stay-in-grace", "a clock turned back into the grace when it had run out", lease.ReasonClock, until-1, until+dayMs)
+	stored("clock-back-by-drift", "behind the latest time seen by the drift", "", at+dayMs-drift, at+dayMs)
+	stored("clock-back-beyond-drift", "a millisecond more", lease.ReasonClock, at+dayMs-drift-1, at+dayMs)
 	stored("clock-back-by-drift-at-the-end", "turning a clock back by the drift adds nothing to the grace", lease.ReasonExpired, until+1-drift, until+1)
 	stored("clock-frozen", "a clock that stands still is as good as its time", "", nowMs, nowMs)
 	stored("clock-frozen-while-running", "a clock that stands still while time is known to pass", lease.ReasonClock, nowMs, nowMs+6*60*1000)
@@ -95,17 +95,16 @@ func addStored(all vectors) {
 // skew, which is the server's time less the clock's.
 func addSkews(all vectors) {
 	base := claims()
-	at, until, drift := issuedAt*1000, base.StandsInUntil()*1000, int64(lease.Drift*1000)
-	const hours = 3600 * 1000
+	at, until, drift := lease.Seconds(issuedAt), lease.Seconds(base.StandsInUntil()), lease.Drift
 	// off is what the clock says less the right time, now as when the lease came
 	// unless turned by some more since; passed is the right time since then.
-	skewed := func(name, about string, reason lease.Reason, off, turned, passed, seen int64) {
-		all.stored("skew-"+name, about, reason, lease.Clock{NowMs: at + passed + off + turned, SkewMs: -off, LastSeenMs: seen})
+	skewed := func(name, about string, reason lease.Reason, off, turned, passed, seen lease.Milliseconds) {
+		all.stored("skew-"+name, about, reason, lease.Clock{Now: at + passed + off + turned, Skew: -off, LastSeen: seen})
 	}
 	for _, c := range []struct {
 		name, text string
-		off        int64
-	}{{"slow", "slow by nine hours", -9 * hours}, {"fast", "fast by nine hours", 9 * hours}, {"decades", "slow by fifty years", -50 * 365 * 24 * hours}} {
+		off        lease.Milliseconds
+	}{{"slow", "slow by nine hours", -9 * hourMs}, {"fast", "fast by nine hours", 9 * hourMs}, {"decades", "slow by fifty years", -50 * 365 * 24 * hourMs}} {
 		skewed(c.name+"-at-once", "a clock that is "+c.text+", as it was", "", c.off, 0, 2000, at)
 		skewed(c.name+"-last-moment", "a clock that is "+c.text+", in the last moment of the grace", "", c.off, 0, until-at, at)
 		skewed(c.name+"-run-out", "a clock that is "+c.text+", a millisecond later", lease.ReasonExpired, c.off, 0, until-at+1, at)
@@ -115,20 +114,20 @@ func addSkews(all vectors) {
 		if c.off > 0 {
 			turned = ""
 		}
-		skewed(c.name+"-turned-back", "a clock that is "+c.text+", and was turned back by an hour since", turned, c.off, -hours, 24*hours, at+24*hours)
-		skewed(c.name+"-turned-back-by-drift", "a clock that is "+c.text+", and is behind the latest time seen by the drift", "", c.off, -drift, 24*hours, at+24*hours)
-		skewed(c.name+"-turned-back-to-stay-in-grace", "a clock that is "+c.text+", turned back once the grace had run out", lease.ReasonClock, c.off, -48*hours, until-at+24*hours, until+24*hours)
-		skewed(c.name+"-turned-forward", "a clock that is "+c.text+", and was turned forward past the grace", lease.ReasonExpired, c.off, 30*24*hours, hours, at)
+		skewed(c.name+"-turned-back", "a clock that is "+c.text+", and was turned back by an hour since", turned, c.off, -hourMs, 24*hourMs, at+24*hourMs)
+		skewed(c.name+"-turned-back-by-drift", "a clock that is "+c.text+", and is behind the latest time seen by the drift", "", c.off, -drift, 24*hourMs, at+24*hourMs)
+		skewed(c.name+"-turned-back-to-stay-in-grace", "a clock that is "+c.text+", turned back once the grace had run out", lease.ReasonClock, c.off, -48*hourMs, until-at+24*hourMs, until+24*hourMs)
+		skewed(c.name+"-turned-forward", "a clock that is "+c.text+", and was turned forward past the grace", lease.ReasonExpired, c.off, 30*24*hourMs, hourMs, at)
 		skewed(c.name+"-frozen", "a clock that is "+c.text+", and stands still while time is known to pass", turned, c.off, -6*60*1000, 6*60*1000, at+6*60*1000)
 		skewed(c.name+"-frozen-at-the-end", "a clock that is "+c.text+", and stood still at the end of the grace", lease.ReasonExpired, c.off, -2000, until-at+1000, until+1000)
-		skewed(c.name+"-suspended", "a clock that is "+c.text+", of a machine that slept for two days", "", c.off, 0, 48*hours, at+hours)
+		skewed(c.name+"-suspended", "a clock that is "+c.text+", of a machine that slept for two days", "", c.off, 0, 48*hourMs, at+hourMs)
 	}
-	skewed("slow-put-right", "a slow clock that was put right since: the lease ends early by as much", "", -9*hours, 9*hours, hours, at)
-	skewed("slow-put-right-at-the-end", "a slow clock that was put right, in the grace's last nine hours", lease.ReasonExpired, -9*hours, 9*hours, until-at-8*hours, at)
-	skewed("fast-put-right", "a fast clock that was put right since", "", 9*hours, -9*hours, hours, at)
-	skewed("fast-put-right-at-the-end", "a fast clock that was put right, in the last moment of the grace", "", 9*hours, -9*hours, until-at, until-hours)
-	skewed("fast-put-right-run-out", "a millisecond later, where it can't be told from one that was turned back", lease.ReasonClock, 9*hours, -9*hours, until-at+1, until-hours)
-	skewed("fast-turned-back-past-right", "a fast clock that was turned back to before the latest time seen", lease.ReasonClock, 9*hours, -10*hours, hours, at+hours)
-	skewed("before-iat-by-drift", "behind the lease's time of issue by the drift, with a skew", "", -9*hours, -drift, 0, 0)
-	skewed("before-iat", "a millisecond more", lease.ReasonClock, -9*hours, -drift-1, 0, 0)
+	skewed("slow-put-right", "a slow clock that was put right since: the lease ends early by as much", "", -9*hourMs, 9*hourMs, hourMs, at)
+	skewed("slow-put-right-at-the-end", "a slow clock that was put right, in the grace's last nine hours", lease.ReasonExpired, -9*hourMs, 9*hourMs, until-at-8*hourMs, at)
+	skewed("fast-put-right", "a fast clock that was put right since", "", 9*hourMs, -9*hourMs, hourMs, at)
+	skewed("fast-put-right-at-the-end", "a fast clock that was put right, in the last moment of the grace", "", 9*hourMs, -9*hourMs, until-at, until-hourMs)
+	skewed("fast-put-right-run-out", "a millisecond later, where it can't be told from one that was turned back", lease.ReasonClock, 9*hourMs, -9*hourMs, until-at+1, until-hourMs)
+	skewed("fast-turned-back-past-right", "a fast clock that was turned back to before the latest time seen", lease.ReasonClock, 9*hourMs, -10*hourMs, hourMs, at+hourMs)
+	skewed("before-iat-by-drift", "behind the lease's time of issue by the drift, with a skew", "", -9*hourMs, -drift, 0, 0)
+	skewed("before-iat", "a millisecond more", lease.ReasonClock, -9*hourMs, -drift-1, 0, 0)
 }

@@ -9,20 +9,19 @@ import (
 	"github.com/whop-license/whop-license/shared/lease/internal/sha2"
 )
 
-// HashLicenseKey returns the claim "lic": the SHA-256 of the license key's
-// UTF-8, in lowercase hex. The key is as it was sent, without white space
-// around it.
+// HashLicenseKey returns the claim "lic": the SHA-256 of the license key in UTF-8, in
+// lowercase hex. The key must be cleaned, as license.ParseKey does, and as it is sent.
 func HashLicenseKey(key string) string { return hexSum([]byte(key)) }
 
 // HashMetadata returns the claim "hwm": the SHA-256 of [CanonicalMetadata], in
 // lowercase hex.
 func HashMetadata(metadata map[string]string) string { return hexSum(CanonicalMetadata(metadata)) }
 
-// CanonicalMetadata returns metadata as JSON in the one spelling of RFC 8785:
-// no white space, names in the order of their UTF-16 code units, and only the
-// characters escaped that JSON requires, as JavaScript's JSON.stringify does.
-// Names and values must be well-formed UTF-8; a byte that is not is written as
-// U+FFFD.
+// CanonicalMetadata returns metadata, which is how the contract carries a machine id,
+// as JSON in the one spelling of RFC 8785: without white space, with names in the
+// order of their UTF-16 code units, and with only those characters escaped that JSON
+// requires, as by JavaScript's JSON.stringify. Names and values must be well-formed
+// UTF-8. A byte that isn't is written as U+FFFD.
 func CanonicalMetadata(metadata map[string]string) []byte {
 	names := make([]string, 0, len(metadata))
 	for name := range metadata {
@@ -42,8 +41,8 @@ func CanonicalMetadata(metadata map[string]string) []byte {
 	return append(out, '}')
 }
 
-// compareUTF16 orders as JavaScript does. That differs from UTF-8's order only
-// in that U+E000 to U+FFFF come after what needs a surrogate pair.
+// compareUTF16 orders strings as JavaScript does. That differs from the order of UTF-8
+// only in that U+E000 to U+FFFF come after what needs a surrogate pair.
 func compareUTF16(a, b string) int {
 	for a != "" && b != "" {
 		ra, na := utf8.DecodeRuneInString(a)

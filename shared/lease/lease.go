@@ -1,44 +1,43 @@
 package lease
 
-// Drift is the error that a clock is forgiven, in seconds: where it is behind a
-// stored lease's time of issue, or behind the latest time that was seen, by
-// more than this, the lease is refused.
-const Drift = 5 * 60
+// Drift is how far a clock may be behind without losing its customer the lease:
+// behind the lease's time of issue, or behind the latest time that was seen. A
+// clock that is further behind can't be right, and the lease is refused.
+const Drift Milliseconds = 5 * 60 * 1000
 
-// Expect is what a lease must have been issued for.
+// Expect is what a token must have been signed for.
 type Expect struct {
-	LicenseKeyHash string // [HashLicenseKey] of the key that was asked about
-	MetadataHash   string // [HashMetadata] of the metadata that was sent
-	Issuer         string // the server; empty for any that holds the signing key
-	Audience       string // the product; empty for any
-	Subject        string // the membership; empty for any
+	LicenseKeyHash string // [HashLicenseKey] of the license key in the request
+	MetadataHash   string // [HashMetadata] of the machine id in the request
+	Issuer         string // the server; empty accepts any that holds one of the keys
+	Audience       string // the product; empty accepts any
+	Subject        string // the membership; empty accepts any
 }
 
-// Clock is what a machine knows of the time, in milliseconds since 1970.
+// Clock is what a machine knows of the time.
 type Clock struct {
-	NowMs int64 // what its clock says
-	// SkewMs is how far its clock was behind the server's time of issue when the
-	// lease came; negative where it was ahead.
-	SkewMs int64
-	// LastSeenMs is the latest time that it is known to have been, by the clock
-	// plus its skew; 0 where none is known.
-	LastSeenMs int64
+	Now Milliseconds // what its clock says
+	// Skew is how far its clock was behind the server's when the lease came;
+	// negative if it was ahead.
+	Skew Milliseconds
+	// LastSeen is the latest time that was seen, by the clock plus its skew, or 0
+	// if none is known.
+	LastSeen Milliseconds
 }
 
-// maxClock bounds a clock and a skew, in milliseconds, so that no sum overflows.
+// maxClock bounds a clock and a skew, so that no sum overflows.
 // It is far beyond the last time that a lease can hold, and as much as a
 // JavaScript Date can.
-const maxClock = 8_640_000_000_000_000
+const maxClock Milliseconds = 8_640_000_000_000_000
 
-func clamp(ms int64) int64 { return min(max(ms, -maxClock), maxClock) }
+func clamp(ms Milliseconds) Milliseconds { return min(max(ms, -maxClock), maxClock) }
 
-// Verify returns the claims of a lease that a server sent in answer to the
-// request that carried nonce, or an [*Error]. Without a nonce, or with none of
-// the keys, every lease is refused.
+// Verify returns the claims of a lease that a server sent in response to the request
+// that carried nonce, or an [*Error]. Without a nonce or keys, it refuses every lease.
 //
-// No clock is asked: the signed nonce proves that the lease is of this moment,
-// whatever this machine takes for the time. A lease is refused that is not
-// valid at its own time of issue (nbf after iat, or exp not after it).
+// Verify needs no clock: the signed nonce proves that the lease is new, whatever time
+// this machine thinks it is. It refuses a lease that was not valid when it was issued
+// (nbf is after iat, or exp is not).
 func Verify(token string, keys []PublicKey, want Expect, nonce string) (Claims, error) {
 	c, err := openLease(token, keys, want)
 	if err != nil {
@@ -52,19 +51,20 @@ func Verify(token string, keys []PublicKey, want Expect, nonce string) (Claims, 
 
 const otherNonce = " answers another request, so it may be an old one that was replayed"
 
-// StandIn returns the claims of a lease that may stand in for a server of which
-// no verdict is to be had, or an [*Error]. The caller must have tried the
-// server, or have a lease that is [Claims.Unexpired], and must not have been
-// told no.
+// StandIn returns the claims of a stored lease that may stand in for the server, or
+// an [*Error]. Use it if the server gave no verdict, or instead of asking the server
+// if the lease is [Claims.Unexpired], and never after a refusal.
 //
-// A lease stands in through [Claims.StandsInUntil], judged by the clock plus
-// its skew, but never by an earlier time than the latest that was seen, so that
-// turning a clock back within [Drift] gains nothing. It is refused with
-// [ReasonClock] where the clock, corrected so, is behind the lease's time of
-// issue, or behind the latest time seen, by more than [Drift]. A lease refused
-// so may serve again once the clock is right. A clock that was ahead when the
-// lease came and has been set right since is believed as it is, if it is behind
-// neither without its skew and the lease holds by it.
+// The lease stands in through [Claims.StandsInUntil], by the clock plus its skew. If
+// the latest time that was seen is later than that, it counts instead, so that
+// turning a clock back by less than [Drift] gains nothing. If the clock plus its skew
+// is behind the lease's time of issue, or behind the latest time seen, by more than
+// Drift, the lease is refused with [ReasonClock]. It may stand in again once the clock
+// is right.
+//
+// There is one exception, for a clock that was ahead when the lease came and has been
+// set right since: without its skew, the clock is behind neither of the two by more
+// than Drift, and the lease holds. Then the clock counts without its skew.
 func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, error) {
 	c, err := openLease(token, keys, want)
 	if err != nil {
@@ -72,35 +72,36 @@ func StandIn(token string, keys []PublicKey, want Expect, clock Clock) (Claims, 
 	}
 	now, seen := c.judge(clock)
 	switch {
-	case now < (c.IssuedAt-Drift)*1000:
+	case now < Seconds(c.IssuedAt)-Drift:
 		return Claims{}, leaseToken.refuse(ReasonClock, " was issued later than this machine's clock says it is; set the clock, or connect to the server")
-	case seen > 0 && now < seen-Drift*1000:
+	case seen > 0 && now < seen-Drift:
 		return Claims{}, leaseToken.refuse(ReasonClock, " can't be judged, as this machine's clock was turned back or stood still; set the clock, or connect to the server")
-	case max(now, seen) > c.StandsInUntil()*1000:
+	case max(now, seen) > Seconds(c.StandsInUntil()):
 		return Claims{}, leaseToken.refuse(ReasonExpired, " and its grace have run out; connect to the server to renew it")
 	}
 	return c, nil
 }
 
-// Unexpired reports whether the lease has not expired, its grace left aside, by
-// a clock with which it stands in.
+// Unexpired reports whether a lease that stands in has not expired. Its grace doesn't
+// count.
 func (c Claims) Unexpired(clock Clock) bool {
 	now, seen := c.judge(clock)
-	return max(now, seen) < c.ExpiresAt*1000
+	return max(now, seen) < Seconds(c.ExpiresAt)
 }
 
-// judge returns the time that the lease is judged by, and the latest time seen.
-func (c Claims) judge(clock Clock) (now, seen int64) {
-	raw, seen := clamp(clock.NowMs), clamp(clock.LastSeenMs)
-	now = raw + clamp(clock.SkewMs)
-	earliest := max(c.IssuedAt*1000, seen) - Drift*1000
-	if now < earliest && raw >= earliest && raw <= c.StandsInUntil()*1000 {
+// judge returns what the clock says, with its skew if that counts, and the latest time
+// seen.
+func (c Claims) judge(clock Clock) (now, seen Milliseconds) {
+	raw, seen := clamp(clock.Now), clamp(clock.LastSeen)
+	now = raw + clamp(clock.Skew)
+	earliest := max(Seconds(c.IssuedAt), seen) - Drift
+	if now < earliest && raw >= earliest && raw <= Seconds(c.StandsInUntil()) {
 		now = raw
 	}
 	return now, seen
 }
 
-// openLease returns the claims of a lease that was signed for want.
+// openLease returns the claims of a lease that was signed for what want says.
 func openLease(token string, keys []PublicKey, want Expect) (Claims, error) {
 	payload, err := leaseToken.open(token, keys)
 	if err != nil {
@@ -110,23 +111,23 @@ func openLease(token string, keys []PublicKey, want Expect) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	if err := want.check(c); err != nil {
+	if err := want.matchLease(c); err != nil {
 		return Claims{}, err
 	}
 	return c, nil
 }
 
-// check holds the claims against what the lease must have been issued for, and
-// against themselves.
-func (want Expect) check(c Claims) error {
-	if err := want.checkRequest(leaseToken, c.Issuer, c.LicenseKeyHash, c.MetadataHash); err != nil {
+// matchLease compares the claims with what the lease must have been signed for, and
+// with each other.
+func (want Expect) matchLease(c Claims) error {
+	if err := want.matchRequest(leaseToken, c.Issuer, c.LicenseKeyHash, c.MetadataHash); err != nil {
 		return err
 	}
 	switch {
 	case want.Audience != "" && c.Audience != want.Audience:
 		return leaseToken.refuse(ReasonAudience, " is for another product; use a license key of this one")
 	case want.Subject != "" && c.Subject != want.Subject:
-		return leaseToken.refuse(ReasonSubject, " is for another membership than the answer that it came with")
+		return leaseToken.refuse(ReasonSubject, " is for another membership than the response that it came with")
 	case c.NotBefore > c.IssuedAt:
 		return leaseToken.refuse(ReasonNotYetValid, " was not yet valid when it was issued; check the server's settings")
 	case c.ExpiresAt <= c.IssuedAt:
@@ -135,11 +136,11 @@ func (want Expect) check(c Claims) error {
 	return nil
 }
 
-// checkRequest holds what both kinds of token say against the request.
-func (want Expect) checkRequest(k kind, issuer, licenseKeyHash, metadataHash string) error {
+// matchRequest compares the claims that both kinds of token have with the request.
+func (want Expect) matchRequest(k kind, issuer, licenseKeyHash, metadataHash string) error {
 	switch {
 	case want.Issuer != "" && issuer != want.Issuer:
-		return k.refuse(ReasonIssuer, " is of another server")
+		return k.refuse(ReasonIssuer, " is from another server")
 	case licenseKeyHash != want.LicenseKeyHash:
 		return k.refuse(ReasonLicenseKey, " is for another license key")
 	case metadataHash != want.MetadataHash:

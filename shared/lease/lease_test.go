@@ -18,8 +18,10 @@ import (
 const (
 	licenseKey = "A1B2C3-D4E5F6-G7H8I9"
 	issuedAt   = int64(1_795_392_000) // 2026-11-23T00:00:00Z
-	nowMs      = issuedAt*1000 + 2000
+	nowMs      = lease.Milliseconds(issuedAt*1000 + 2000)
 	hour, day  = int64(3600), int64(86400)
+	hourMs     = lease.Milliseconds(hour * 1000)
+	dayMs      = lease.Milliseconds(day * 1000)
 )
 
 var metadata = map[string]string{"HWID": "m1"}
@@ -39,25 +41,12 @@ func claims() lease.Claims {
 	}
 }
 
-// otherNonce is that of another request.
-const otherNonce = "EBESExQVFhcYGRobHB0eHw"
-
 func refusalClaims() lease.RefusalClaims {
 	c := claims()
 	return lease.RefusalClaims{
 		Issuer: c.Issuer, IssuedAt: c.IssuedAt, Nonce: c.Nonce,
 		LicenseKeyHash: c.LicenseKeyHash, MetadataHash: c.MetadataHash, Code: "not_found",
 	}
-}
-
-func refusalPayload(c lease.RefusalClaims) string {
-	p, err := c.Payload()
-	must(err)
-	return string(p)
-}
-
-func (s signer) refusal(c lease.RefusalClaims) string {
-	return s.sign(s.headerOf(lease.RefusalType), refusalPayload(c))
 }
 
 func expect() lease.Expect {
@@ -137,33 +126,33 @@ func TestExpectNothingMatchesNothing(t *testing.T) {
 
 func TestExtremeClocks(t *testing.T) {
 	token, keys := signer1.lease(claims()), signer1.keys(t)
-	for _, now := range []int64{math.MinInt64, math.MinInt64 + 1, -1, 0} {
-		for _, seen := range []int64{math.MinInt64, -1, 0, 1, math.MaxInt64} {
-			_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: now, LastSeenMs: seen})
+	for _, now := range []lease.Milliseconds{math.MinInt64, math.MinInt64 + 1, -1, 0} {
+		for _, seen := range []lease.Milliseconds{math.MinInt64, -1, 0, 1, math.MaxInt64} {
+			_, err := lease.StandIn(token, keys, expect(), lease.Clock{Now: now, LastSeen: seen})
 			assert.Equal(t, lease.ReasonClock, reason(t, err), "%d %d", now, seen)
 		}
 	}
-	for seen, want := range map[int64]lease.Reason{math.MinInt64: lease.ReasonExpired, 0: lease.ReasonExpired, math.MaxInt64: lease.ReasonExpired} {
-		_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: math.MaxInt64, LastSeenMs: seen})
+	for seen, want := range map[lease.Milliseconds]lease.Reason{math.MinInt64: lease.ReasonExpired, 0: lease.ReasonExpired, math.MaxInt64: lease.ReasonExpired} {
+		_, err := lease.StandIn(token, keys, expect(), lease.Clock{Now: math.MaxInt64, LastSeen: seen})
 		assert.Equal(t, want, reason(t, err), seen)
 	}
-	_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: nowMs, LastSeenMs: math.MinInt64})
+	_, err := lease.StandIn(token, keys, expect(), lease.Clock{Now: nowMs, LastSeen: math.MinInt64})
 	assert.NoError(t, err)
-	_, err = lease.StandIn(token, keys, expect(), lease.Clock{NowMs: nowMs, LastSeenMs: math.MaxInt64})
+	_, err = lease.StandIn(token, keys, expect(), lease.Clock{Now: nowMs, LastSeen: math.MaxInt64})
 	assert.Equal(t, lease.ReasonClock, reason(t, err))
 }
 
 // No sum of a clock and a skew wraps around.
 func TestExtremeSkews(t *testing.T) {
 	token, keys := signer1.lease(claims()), signer1.keys(t)
-	for _, now := range []int64{math.MinInt64, -1, 0, 1, math.MaxInt64} {
-		_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: now, SkewMs: math.MinInt64})
+	for _, now := range []lease.Milliseconds{math.MinInt64, -1, 0, 1, math.MaxInt64} {
+		_, err := lease.StandIn(token, keys, expect(), lease.Clock{Now: now, Skew: math.MinInt64})
 		assert.Equal(t, lease.ReasonClock, reason(t, err), now)
 	}
-	_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: nowMs, SkewMs: math.MinInt64})
+	_, err := lease.StandIn(token, keys, expect(), lease.Clock{Now: nowMs, Skew: math.MinInt64})
 	assert.NoError(t, err, "a clock that has been set right")
-	for _, now := range []int64{-1, 0, 1, nowMs, math.MaxInt64} {
-		_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: now, SkewMs: math.MaxInt64})
+	for _, now := range []lease.Milliseconds{-1, 0, 1, nowMs, math.MaxInt64} {
+		_, err := lease.StandIn(token, keys, expect(), lease.Clock{Now: now, Skew: math.MaxInt64})
 		assert.Equal(t, lease.ReasonExpired, reason(t, err), now)
 	}
 }
@@ -174,10 +163,10 @@ func TestLatestTimes(t *testing.T) {
 	c.ExpiresAt = 253402300799
 	c.IssuedAt, c.NotBefore, c.Grace = c.ExpiresAt-lease.MaxLifetime, 0, lease.MaxGrace
 	token, keys := signer1.lease(c), signer1.keys(t)
-	until := c.StandsInUntil() * 1000
-	_, err := lease.StandIn(token, keys, expect(), lease.Clock{NowMs: until})
+	until := lease.Seconds(c.StandsInUntil())
+	_, err := lease.StandIn(token, keys, expect(), lease.Clock{Now: until})
 	assert.NoError(t, err)
-	_, err = lease.StandIn(token, keys, expect(), lease.Clock{NowMs: until + 1})
+	_, err = lease.StandIn(token, keys, expect(), lease.Clock{Now: until + 1})
 	assert.Equal(t, lease.ReasonExpired, reason(t, err))
 }
 
@@ -225,6 +214,18 @@ func TestPayloadRoundTrip(t *testing.T) {
 			break
 		}
 	}
+	made, err := c.Payload()
+	require.NoError(t, err)
+	const most = (lease.MaxTokenSize - 300) * 3 / 4 // leaves room for header and signature
+	for len(made) < most {                          // the longest, to the byte
+		c.Nonce += "n"
+		made, err = c.Payload()
+		require.NoError(t, err)
+	}
+	tooLong := c
+	tooLong.Nonce += "n"
+	_, err = tooLong.Payload()
+	assert.Equal(t, lease.ReasonMalformed, reason(t, err))
 	token := signer1.lease(c)
 	assert.Less(t, lease.MaxTokenSize-200, len(token))
 	want := expect()

@@ -29,8 +29,8 @@ func TestImports(t *testing.T) {
 	}
 	allowed := []string{
 		"filippo.io/edwards25519", "github.com/go-json-experiment/json/jsontext",
-		"github.com/whop-license/whop-license/shared/lease/internal/sha2",
-		"io", "math/bits", "slices", "strconv", "strings", "unicode/utf8",
+		"github.com/whop-license/whop-license/shared/jsonobject", "github.com/whop-license/whop-license/shared/lease/internal/sha2",
+		"errors", "math/bits", "slices", "strconv", "strings", "unicode/utf8",
 	}
 	for _, direct := range list("-f", `{{join .Imports "\n"}}`, "./...") {
 		assert.True(t, slices.Contains(allowed, direct), "imports %s", direct)

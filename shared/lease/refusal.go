@@ -3,22 +3,21 @@ package lease
 // RefusalType is the header's typ of the proof of a refusal.
 const RefusalType = "whop-license-refusal+jwt"
 
-// RefusalClaims is what the proof of a refusal says: that a server answered one
-// request with no. It proves that answer alone and is never kept. IssuedAt is
-// in whole Unix seconds.
+// RefusalClaims is what the proof of a refusal says: a server's "no" to one request.
+// IssuedAt is in whole seconds since 1970.
 type RefusalClaims struct {
 	Issuer         string // iss: the server that answered
 	IssuedAt       int64  // iat
 	Nonce          string // nonce: the request's
 	LicenseKeyHash string // lic: [HashLicenseKey]
 	MetadataHash   string // hwm: [HashMetadata]
-	Code           string // code: the answer's error.code, such as not_found
+	Code           string // code: the response's error.code, such as not_found
 }
 
-// Payload returns the claims as the JSON to be signed, or an [*Error] with
-// [ReasonMalformed] for claims that no verifier here would take.
+// Payload returns the claims as the JSON to be signed. It returns an [*Error] with
+// [ReasonMalformed] for claims that [VerifyRefusal] would refuse as malformed.
 func (c RefusalClaims) Payload() ([]byte, error) {
-	if err := c.check(); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	w := payloadWriter{}
@@ -31,8 +30,8 @@ func (c RefusalClaims) Payload() ([]byte, error) {
 	return w.finish(refusalProof)
 }
 
-// check reports claims that are out of range.
-func (c RefusalClaims) check() error {
+// validate returns an error if a claim is out of range.
+func (c RefusalClaims) validate() error {
 	switch {
 	case !isText(c.Issuer) || !isText(c.Nonce) || !isText(c.Code):
 		return refusalProof.refuse(ReasonMalformed, "'s issuer, nonce or code is empty or too long")
@@ -44,12 +43,11 @@ func (c RefusalClaims) check() error {
 	return nil
 }
 
-// VerifyRefusal returns the claims of the proof that a server sent with a
-// refusal, in answer to the request that carried nonce, or an [*Error]. code is
-// the answer's own, which must be the one that was signed. Of want, the
-// audience and the subject are not asked for: a refusal has none. Without a
-// nonce, or with none of the keys, every proof is refused. No clock is asked:
-// the nonce proves that the answer is of this moment.
+// VerifyRefusal returns the claims of the proof that a server sent with a refusal, in
+// response to the request that carried nonce, or an [*Error]. code is the error.code
+// of the response, which must be the one that was signed. A refusal has no audience
+// and no subject, so those of want don't count. Without a nonce or keys, VerifyRefusal
+// refuses every proof. It needs no clock: the nonce proves that the proof is new.
 func VerifyRefusal(token string, keys []PublicKey, want Expect, nonce, code string) (RefusalClaims, error) {
 	payload, err := refusalProof.open(token, keys)
 	if err != nil {
@@ -59,14 +57,14 @@ func VerifyRefusal(token string, keys []PublicKey, want Expect, nonce, code stri
 	if err != nil {
 		return RefusalClaims{}, err
 	}
-	if err := want.checkRequest(refusalProof, c.Issuer, c.LicenseKeyHash, c.MetadataHash); err != nil {
+	if err := want.matchRequest(refusalProof, c.Issuer, c.LicenseKeyHash, c.MetadataHash); err != nil {
 		return RefusalClaims{}, err
 	}
 	switch {
 	case nonce == "" || c.Nonce != nonce:
 		return RefusalClaims{}, refusalProof.refuse(ReasonNonce, otherNonce)
 	case c.Code != code:
-		return RefusalClaims{}, refusalProof.refuse(ReasonCode, " is of another refusal than the answer's")
+		return RefusalClaims{}, refusalProof.refuse(ReasonCode, " is for another refusal than that of the response")
 	}
 	return c, nil
 }
@@ -77,7 +75,7 @@ func readRefusal(json []byte) (c RefusalClaims, err error) {
 		"lic": &c.LicenseKeyHash, "hwm": &c.MetadataHash, "code": &c.Code,
 	})
 	if err == nil {
-		err = c.check()
+		err = c.validate()
 	}
 	if err != nil {
 		return RefusalClaims{}, err

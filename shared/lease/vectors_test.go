@@ -3,9 +3,6 @@ package lease_test
 import (
 	"encoding/json"
 	"errors"
-	"io/fs"
-	"path"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,24 +12,25 @@ import (
 	"github.com/whop-license/whop-license/shared/testdata"
 )
 
-// vector is one file of shared/testdata/lease, whose README describes it.
+// vector is one file of shared/testdata/lease, which the README there describes.
 type vector struct {
-	About      string            `json:"about"`
-	Call       string            `json:"call"`
-	Token      string            `json:"token,omitempty"`
-	PublicKeys []string          `json:"publicKeys,omitempty"`
-	PublicKey  string            `json:"publicKey,omitempty"`
-	LicenseKey string            `json:"licenseKey,omitempty"`
-	Metadata   map[string]string `json:"metadata,omitempty"`
-	Issuer     string            `json:"issuer,omitempty"`
-	Audience   string            `json:"audience,omitempty"`
-	Subject    string            `json:"subject,omitempty"`
-	Nonce      string            `json:"nonce,omitempty"`
-	Code       string            `json:"code,omitempty"`
-	NowMs      int64             `json:"nowMs,omitempty"`
-	SkewMs     int64             `json:"skewMs,omitempty"`
-	LastSeenMs int64             `json:"lastSeenMs,omitempty"`
-	Want       want              `json:"want"`
+	About      string             `json:"about"`
+	Captured   string             `json:"captured,omitempty"`
+	Call       string             `json:"call"`
+	Token      string             `json:"token,omitempty"`
+	PublicKeys []string           `json:"publicKeys,omitempty"`
+	PublicKey  string             `json:"publicKey,omitempty"`
+	LicenseKey string             `json:"licenseKey,omitempty"`
+	Metadata   map[string]string  `json:"metadata,omitempty"`
+	Issuer     string             `json:"issuer,omitempty"`
+	Audience   string             `json:"audience,omitempty"`
+	Subject    string             `json:"subject,omitempty"`
+	Nonce      string             `json:"nonce,omitempty"`
+	Code       string             `json:"code,omitempty"`
+	NowMs      lease.Milliseconds `json:"nowMs,omitempty"`
+	SkewMs     lease.Milliseconds `json:"skewMs,omitempty"`
+	LastSeenMs lease.Milliseconds `json:"lastSeenMs,omitempty"`
+	Want       want               `json:"want"`
 }
 
 type want struct {
@@ -64,18 +62,7 @@ func (v vector) keys(t testing.TB) (keys []lease.PublicKey) {
 }
 
 func eachVector(t testing.TB, f func(name string, v vector)) {
-	files, err := fs.Glob(testdata.Files, "lease/*.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		data, err := testdata.Files.ReadFile(file)
-		require.NoError(t, err)
-		var v vector
-		d := json.NewDecoder(strings.NewReader(string(data)))
-		d.DisallowUnknownFields()
-		require.NoError(t, d.Decode(&v), file)
-		f(strings.TrimSuffix(path.Base(file), ".json"), v)
-	}
+	require.NoError(t, testdata.Each("lease", f))
 }
 
 func reason(t testing.TB, err error) lease.Reason {
@@ -108,7 +95,7 @@ func (v vector) check(t *testing.T) {
 		claims, standsInUntil = c, c.StandsInUntil()
 	case "standIn":
 		var c lease.Claims
-		c, err = lease.StandIn(v.Token, v.keys(t), v.expect(), lease.Clock{NowMs: v.NowMs, SkewMs: v.SkewMs, LastSeenMs: v.LastSeenMs})
+		c, err = lease.StandIn(v.Token, v.keys(t), v.expect(), lease.Clock{Now: v.NowMs, Skew: v.SkewMs, LastSeen: v.LastSeenMs})
 		claims, standsInUntil = c, c.StandsInUntil()
 	case "verifyRefusal":
 		claims, err = lease.VerifyRefusal(v.Token, v.keys(t), v.expect(), v.Nonce, v.Code)

@@ -9,30 +9,30 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeClock stands still but for sleep, which moves it on, and for what the
-// transport of a test adds. The first timer is a call's deadline.
+// fakeClock stands still until a client sleeps, or a test's transport moves it on.
+// Its first timer is the deadline of a check.
 type fakeClock struct {
-	ms       int64
-	deadline func() // ends the call's time
-	slept    []int64
+	time     Milliseconds
+	deadline func() // ends the time of the check
+	slept    []Milliseconds
 }
 
-func newFakeClock() *fakeClock { return &fakeClock{ms: testNowMs} }
+func newFakeClock() *fakeClock { return &fakeClock{time: testNow} }
 
-func (c *fakeClock) NowMs() int64 { return c.ms }
+func (c *fakeClock) Now() Milliseconds { return c.time }
 
-func (c *fakeClock) AfterFunc(ms int64, f func()) func() {
+func (c *fakeClock) AfterFunc(d Milliseconds, f func()) func() {
 	if c.deadline == nil {
 		c.deadline = f
 		return func() {}
 	}
-	c.ms += ms
-	c.slept = append(c.slept, ms)
+	c.time += d
+	c.slept = append(c.slept, d)
 	f()
 	return func() {}
 }
 
-// script answers each request with the next step, the last for ever.
+// script takes the next step for each request, and repeats the last one.
 type script struct {
 	steps []func(ctx Context) (*Response, error)
 	sent  []*Request
@@ -56,11 +56,11 @@ var (
 	broken   = func(Context) (*Response, error) { return nil, errors.New("connection reset") }
 )
 
-var testQuery = Query{Endpoint: "https://a.example", LicenseKey: testKey, Metadata: map[string]string{"HWID": "m1"}}
+var testQuery = Query{Endpoint: "https://a.example", LicenseKey: testKey, MachineID: map[string]string{"HWID": "m1"}}
 
-func run(ctx context.Context, s *script, clock *fakeClock, random float64, limits Limits) (*Verdict, error) {
+func run(ctx context.Context, s *script, clock *fakeClock, random float64, policy RetryPolicy) (*Verdict, error) {
 	c := Client{Transport: s, Clock: clock, Random: func() float64 { return random }}
-	return c.Validate(ctx, testQuery, limits)
+	return c.Validate(ctx, testQuery, policy)
 }
 
 type step = func(Context) (*Response, error)
@@ -69,31 +69,31 @@ func TestRetries(t *testing.T) {
 	cases := []struct {
 		name     string
 		steps    []step
-		limits   Limits
+		policy   RetryPolicy
 		random   float64
 		wantCode ErrorCode // "" is a verdict
 		wantSent int
-		wantWait []int64
+		wantWait []Milliseconds
 	}{
-		{"a verdict ends it", []step{good}, Limits{}, 0.5, "", 1, nil},
-		{"a refusal ends it", []step{answer(404, `{"error":{"code":"not_found"}}`, "")}, Limits{}, 0.5, "", 1, nil},
-		{"unavailable is tried again", []step{failing, broken, good}, Limits{}, 0.5, "", 3, []int64{150, 300}},
-		{"three attempts at most", []step{failing}, Limits{}, 0.5, Unavailable, 3, []int64{150, 300}},
-		{"full jitter starts at zero", []step{failing}, Limits{}, 0, Unavailable, 3, []int64{0, 0}},
-		{"and ends at the bound", []step{failing}, Limits{}, 0.999, Unavailable, 3, []int64{299, 599}},
-		{"one attempt where asked", []step{failing}, Limits{Attempts: 1}, 0.5, Unavailable, 1, nil},
-		{"rate limits are tried again", []step{answer(429, "", "2"), good}, Limits{}, 0.5, "", 2, []int64{2150}},
-		{"Retry-After counts for 503 too", []step{answer(503, "", "3"), good}, Limits{}, 0.5, "", 2, []int64{3150}},
-		{"a wait that does not fit is not begun", []step{answer(429, "", "15")}, Limits{}, 0, RateLimited, 1, nil},
-		{"a shorter time fits less", []step{answer(429, "", "1")}, Limits{TimeoutMs: 1000}, 0, RateLimited, 1, nil},
-		{"a block page is not tried again", []step{answer(401, "", "")}, Limits{}, 0.5, BadResponse, 1, nil},
-		{"garbage is not tried again", []step{answer(201, "x", "")}, Limits{}, 0.5, BadResponse, 1, nil},
-		{"a refused request is not tried again", []step{answer(400, `{"error":{"code":"invalid_request"}}`, "")}, Limits{}, 0.5, InvalidArgument, 1, nil},
+		{"a verdict ends it", []step{good}, RetryPolicy{}, 0.5, "", 1, nil},
+		{"a refusal ends it", []step{answer(404, `{"error":{"code":"not_found"}}`, "")}, RetryPolicy{}, 0.5, "", 1, nil},
+		{"unavailable is tried again", []step{failing, broken, good}, RetryPolicy{}, 0.5, "", 3, []Milliseconds{150, 300}},
+		{"three attempts at most", []step{failing}, RetryPolicy{}, 0.5, Unavailable, 3, []Milliseconds{150, 300}},
+		{"full jitter starts at zero", []step{failing}, RetryPolicy{}, 0, Unavailable, 3, []Milliseconds{0, 0}},
+		{"and ends at the bound", []step{failing}, RetryPolicy{}, 0.999, Unavailable, 3, []Milliseconds{299, 599}},
+		{"one attempt where asked", []step{failing}, RetryPolicy{Attempts: 1}, 0.5, Unavailable, 1, nil},
+		{"rate policy are tried again", []step{answer(429, "", "2"), good}, RetryPolicy{}, 0.5, "", 2, []Milliseconds{2150}},
+		{"Retry-After counts for 503 too", []step{answer(503, "", "3"), good}, RetryPolicy{}, 0.5, "", 2, []Milliseconds{3150}},
+		{"a wait that does not fit is not begun", []step{answer(429, "", "15")}, RetryPolicy{}, 0, RateLimited, 1, nil},
+		{"a shorter time fits less", []step{answer(429, "", "1")}, RetryPolicy{Timeout: 1000}, 0, RateLimited, 1, nil},
+		{"a block page is not tried again", []step{answer(401, "", "")}, RetryPolicy{}, 0.5, BadResponse, 1, nil},
+		{"garbage is not tried again", []step{answer(201, "x", "")}, RetryPolicy{}, 0.5, BadResponse, 1, nil},
+		{"a refused request is not tried again", []step{answer(400, `{"error":{"code":"invalid_request"}}`, "")}, RetryPolicy{}, 0.5, InvalidArgument, 1, nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			s, clock := &script{steps: c.steps}, newFakeClock()
-			verdict, err := run(context.Background(), s, clock, c.random, c.limits)
+			verdict, err := run(context.Background(), s, clock, c.random, c.policy)
 			if c.wantCode == "" {
 				require.NoError(t, err)
 				require.NotNil(t, verdict)
@@ -112,7 +112,7 @@ func TestRetries(t *testing.T) {
 func TestBackoffIsBounded(t *testing.T) {
 	c := Client{Random: func() float64 { return 0.999999 }}
 	for attempt := 1; attempt < 20; attempt++ {
-		assert.Less(t, c.backoffMs(attempt, -1), int64(backoffCapMs), attempt)
+		assert.Less(t, c.backoff(attempt, -1), backoffCap, attempt)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestDeadlineEndsARequest(t *testing.T) {
 		clock.deadline()
 		return unbroken(ctx)
 	}}}
-	_, err := run(context.Background(), s, clock, 0.5, Limits{})
+	_, err := run(context.Background(), s, clock, 0.5, RetryPolicy{})
 	var e *Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, Timeout, e.Code)
@@ -134,9 +134,9 @@ func TestDeadlineEndsARequest(t *testing.T) {
 // client waits to try again.
 type stuckClock struct{ *fakeClock }
 
-func (c stuckClock) AfterFunc(ms int64, f func()) func() {
+func (c stuckClock) AfterFunc(d Milliseconds, f func()) func() {
 	if c.deadline == nil {
-		return c.fakeClock.AfterFunc(ms, f)
+		return c.fakeClock.AfterFunc(d, f)
 	}
 	c.deadline()
 	return func() {}
@@ -145,7 +145,7 @@ func (c stuckClock) AfterFunc(ms int64, f func()) func() {
 func TestDeadlineWhileWaitingKeepsTheReason(t *testing.T) {
 	s := &script{steps: []step{failing}}
 	c := Client{Transport: s, Clock: stuckClock{newFakeClock()}, Random: func() float64 { return 0.5 }}
-	_, err := c.Validate(context.Background(), testQuery, Limits{})
+	_, err := c.Validate(context.Background(), testQuery, RetryPolicy{})
 	var e *Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, Unavailable, e.Code)
@@ -161,18 +161,18 @@ func TestAbort(t *testing.T) {
 		assert.False(t, e.Retryable())
 		assert.ErrorIs(t, err, context.Canceled)
 	}
-	t.Run("before the call nothing is sent", func(t *testing.T) {
+	t.Run("before the check nothing is sent", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		cancel(reason)
 		s := &script{steps: []step{good}}
-		_, err := run(ctx, s, newFakeClock(), 0.5, Limits{})
+		_, err := run(ctx, s, newFakeClock(), 0.5, RetryPolicy{})
 		aborted(t, err)
 		assert.Empty(t, s.sent)
 	})
 	t.Run("during a request", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		s := &script{steps: []step{func(c Context) (*Response, error) { cancel(); return unbroken(c) }}}
-		_, err := run(ctx, s, newFakeClock(), 0.5, Limits{})
+		_, err := run(ctx, s, newFakeClock(), 0.5, RetryPolicy{})
 		aborted(t, err)
 		assert.Len(t, s.sent, 1)
 	})
@@ -180,7 +180,7 @@ func TestAbort(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		s := &script{steps: []step{failing}}
 		c := Client{Transport: s, Clock: cancelClock{newFakeClock(), cancel}, Random: func() float64 { return 0.5 }}
-		_, err := c.Validate(ctx, testQuery, Limits{})
+		_, err := c.Validate(ctx, testQuery, RetryPolicy{})
 		aborted(t, err)
 		assert.Len(t, s.sent, 1)
 	})
@@ -192,9 +192,9 @@ type cancelClock struct {
 	cancel func()
 }
 
-func (c cancelClock) AfterFunc(ms int64, f func()) func() {
+func (c cancelClock) AfterFunc(d Milliseconds, f func()) func() {
 	if c.deadline == nil {
-		return c.fakeClock.AfterFunc(ms, f)
+		return c.fakeClock.AfterFunc(d, f)
 	}
 	c.cancel()
 	return func() {}
@@ -203,7 +203,7 @@ func (c cancelClock) AfterFunc(ms int64, f func()) func() {
 func TestInvalidQueryIsNotSent(t *testing.T) {
 	s := &script{steps: []step{good}}
 	c := Client{Transport: s, Clock: newFakeClock(), Random: func() float64 { return 0.5 }}
-	_, err := c.Validate(context.Background(), Query{Endpoint: "https://a.example", LicenseKey: "a/b"}, Limits{})
+	_, err := c.Validate(context.Background(), Query{Endpoint: "https://a.example", LicenseKey: "a/b"}, RetryPolicy{})
 	assertError(t, &wantError{Code: InvalidArgument, Argument: "licenseKey"}, err)
 	assert.Empty(t, s.sent)
 }

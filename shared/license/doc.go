@@ -1,12 +1,12 @@
 // Package license holds the rules of a license check against Whop's
-// validate_license contract: what is sent, what an answer means, and when to
-// ask again.
+// validate_license contract: what is sent, what a response means, and when to try
+// again.
 //
 // A check ends in one of two ways. A [Verdict] is what the server said of the
-// license. An [*Error] is everything that prevented a verdict; it says nothing
-// about the license, and an application must not treat it as a refusal.
+// license. An [*Error] says what prevented a verdict. It says nothing about the
+// license, and an application must not treat it as a refusal.
 //
 // The package does no I/O. It is compiled into a WebAssembly module that every
-// customer downloads, so it avoids fmt, time, context, net/url and
+// customer downloads, so it doesn't use fmt, time, context, net/url and
 // encoding/json, which together would double the module's size.
 package license

@@ -5,18 +5,17 @@ import "strings"
 // MaxEndpointLength is the greatest length of an endpoint, in bytes.
 const MaxEndpointLength = 2048
 
-// ParseEndpoint checks the base URL of a server that speaks the contract and
-// returns it without a trailing slash. It is an https URL, or http where the
-// host is localhost, 127.0.0.0/8 in dotted form or [::1]. User information, a
-// query, a fragment, dot segments and characters that URL parsers read
-// differently are refused with an [InvalidArgument] error.
+// ParseEndpoint returns the base URL of a license server without a trailing slash,
+// or an [InvalidArgument] error. The URL must be https, or http if the host is a
+// loopback address (see [IsLoopback]). It must have no user information, query,
+// fragment or dot segments, and no characters that URL parsers read differently.
 func ParseEndpoint(raw string) (string, error) {
 	const arg = "endpoint"
 	if raw == "" {
 		return "", Invalid(arg, "is missing; give the URL of your license gateway, such as https://license.example.com")
 	}
 	if len(raw) > MaxEndpointLength {
-		return "", Invalid(arg, "is longer than 2048 characters")
+		return "", Invalid(arg, longerThan(MaxEndpointLength))
 	}
 	scheme, rest, ok := strings.Cut(raw, "://")
 	scheme = lowerASCII(scheme)
@@ -31,7 +30,7 @@ func ParseEndpoint(raw string) (string, error) {
 	if !ok {
 		return "", Invalid(arg, "has no valid host and port")
 	}
-	if scheme == "http" && !isLoopback(host) {
+	if scheme == "http" && !IsLoopback(host) {
 		return "", Invalid(arg, "must be https; http is only for a loopback address such as http://127.0.0.1:8080")
 	}
 	path = strings.TrimRight(path, "/")
@@ -82,12 +81,14 @@ func splitPort(authority string) (host, port string, ok bool) {
 	return host, port, true
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether host, as it stands in a URL, names this machine: it is
+// localhost, [::1], or an address in 127.0.0.0/8 in dotted form.
+func IsLoopback(host string) bool {
 	return host == "localhost" || host == "[::1]" || strings.HasPrefix(host, "127.") && isIPv4(host)
 }
 
-// endsInNumber reports a host that URL parsers take for an IPv4 address, as
-// the URL Standard defines it, and refuse where it is none.
+// endsInNumber reports whether URL parsers take host for an IPv4 address, by the
+// definition of the URL Standard. They refuse it if it isn't one.
 func endsInNumber(host string) bool {
 	host = strings.TrimSuffix(host, ".")
 	label := host[strings.LastIndexByte(host, '.')+1:]
@@ -97,8 +98,8 @@ func endsInNumber(host string) bool {
 	return strings.Trim(label, "0123456789") == ""
 }
 
-// isIPv4 reports an address of four decimal numbers, the one spelling that all
-// parsers read alike: a leading zero means octal to some.
+// isIPv4 reports whether host is four decimal numbers, the one spelling that all
+// parsers read alike. A leading zero is refused because some take it for octal.
 func isIPv4(host string) bool {
 	octets := strings.Split(host, ".")
 	for _, octet := range octets {
@@ -110,7 +111,7 @@ func isIPv4(host string) bool {
 	return len(octets) == 4
 }
 
-// isIPv6 reports an address of up to eight groups, of which "::" can stand for some.
+// isIPv6 reports whether address is eight groups, some of which "::" may stand for.
 func isIPv6(address string) bool {
 	n := 0
 	before, after, shortened := strings.Cut(address, "::")

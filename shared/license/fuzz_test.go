@@ -11,22 +11,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/whop-license/whop-license/shared/lease"
+	"github.com/whop-license/whop-license/shared/testdata"
 )
 
 func FuzzReadResponse(f *testing.F) {
-	eachVector(f, "license", func(_ string, data []byte) {
-		var v responseVector
-		require.NoError(f, json.Unmarshal(data, &v))
+	require.NoError(f, testdata.Each("response", func(_ string, v responseVector) {
 		if r := v.response(f); len(r.Body) < 4096 {
 			f.Add(r.Status, r.RetryAfter, r.Body)
 		}
-	})
+	}))
 	trust := Query{LicenseKey: testKey, Trust: &Trust{Keys: []lease.PublicKey{newSigner(f, 1).public}}, Nonce: testNonce}
 	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {
-		proven, err := ReadResponse(trust, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNowMs)
+		proven, err := ReadResponse(trust, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNow)
 		require.Nil(t, proven, "nobody has the key")
 		require.Error(t, err)
-		verdict, err := ReadResponse(testQuery, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNowMs)
+		verdict, err := ReadResponse(testQuery, &Response{Status: status, RetryAfter: retryAfter, Body: body}, testNow)
 		if err != nil {
 			require.Nil(t, verdict)
 			var e *Error
@@ -52,11 +51,9 @@ func FuzzReadResponse(f *testing.F) {
 }
 
 func FuzzParseKey(f *testing.F) {
-	eachVector(f, "request", func(_ string, data []byte) {
-		var v requestVector
-		require.NoError(f, json.Unmarshal(data, &v))
+	require.NoError(f, testdata.Each("request", func(_ string, v requestVector) {
 		f.Add(v.Query.LicenseKey)
-	})
+	}))
 	f.Fuzz(func(t *testing.T, raw string) {
 		r, err := NewRequest(Query{Endpoint: "https://a.example/base", LicenseKey: raw})
 		if err != nil {
@@ -78,11 +75,9 @@ func FuzzParseKey(f *testing.F) {
 }
 
 func FuzzParseEndpoint(f *testing.F) {
-	eachVector(f, "request", func(_ string, data []byte) {
-		var v requestVector
-		require.NoError(f, json.Unmarshal(data, &v))
+	require.NoError(f, testdata.Each("request", func(_ string, v requestVector) {
 		f.Add(v.Query.Endpoint)
-	})
+	}))
 	f.Fuzz(func(t *testing.T, raw string) {
 		endpoint, err := ParseEndpoint(raw)
 		if err != nil {

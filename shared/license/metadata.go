@@ -1,6 +1,7 @@
 package license
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -14,13 +15,14 @@ const (
 	MaxMetadataValueLength = 500 // characters
 )
 
-// CheckMetadata returns an [InvalidArgument] error where metadata can't be
-// stored by Whop, or where an empty value would bind a license to nothing.
-// An empty map is allowed; it asks without binding.
+// CheckMetadata returns an [InvalidArgument] error if Whop can't store metadata,
+// or if a value is empty, which would bind a license to nothing. Metadata is what
+// the contract calls the JSON object that holds the machine id, so the error names
+// the argument hwid. An empty map is allowed: it asks without binding.
 func CheckMetadata(metadata map[string]string) error {
 	const arg = "hwid"
 	if len(metadata) > MaxMetadataKeys {
-		return Invalid(arg, "has more than 50 members")
+		return Invalid(arg, "has more than "+strconv.Itoa(MaxMetadataKeys)+" members")
 	}
 	for name, value := range metadata {
 		switch {
@@ -31,18 +33,18 @@ func CheckMetadata(metadata map[string]string) error {
 		case name == "__proto__":
 			return Invalid(arg, "has a member named __proto__")
 		case utf8.RuneCountInString(name) > MaxMetadataKeyLength:
-			return Invalid(arg, "has a member whose name is longer than 100 characters")
+			return Invalid(arg, "has a member whose name "+longerThan(MaxMetadataKeyLength))
 		case strings.TrimFunc(value, isSpace) == "":
 			return Invalid(arg, "is empty; without a machine id a license would be bound to nothing, so report the failure to read it instead")
 		case utf8.RuneCountInString(value) > MaxMetadataValueLength:
-			return Invalid(arg, "is longer than 500 characters")
+			return Invalid(arg, longerThan(MaxMetadataValueLength))
 		}
 	}
 	return nil
 }
 
-// appendString appends s as a JSON string. Malformed UTF-8 becomes U+FFFD, as
-// it can only stand in text that was checked before or is for display.
+// appendString appends s as a JSON string. Malformed UTF-8 becomes U+FFFD; it can
+// only come from text that was validated before or is for display.
 func appendString(dst []byte, s string) []byte {
 	quoted, _ := jsontext.AppendQuote(dst, strings.ToValidUTF8(s, "\uFFFD"))
 	return quoted

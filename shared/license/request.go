@@ -1,18 +1,22 @@
 package license
 
-import "github.com/whop-license/whop-license/shared/lease"
+import (
+	"strconv"
+
+	"github.com/whop-license/whop-license/shared/lease"
+)
 
 // MaxAPIKeyLength is the greatest length of the seller's API key, in bytes.
 const MaxAPIKeyLength = 500
 
-// Query is what one check asks.
+// Query is what one check asks about.
 type Query struct {
-	Endpoint   string            // base URL; see [ParseEndpoint]
+	Endpoint   string            // the server's base URL; see [ParseEndpoint]
 	LicenseKey string            // see [ParseKey]
-	Metadata   map[string]string // see [CheckMetadata]
-	APIKey     string            // the seller's, or empty where a gateway holds it
-	Trust      *Trust            // nil where unsigned answers count
-	Nonce      string            // base64url of 16 random bytes; needed with Trust
+	MachineID  map[string]string // sent as Whop's metadata, usually {"HWID": …}; see [CheckMetadata]
+	APIKey     string            // the seller's, or empty if a gateway holds it
+	Trust      *Trust            // nil if responses need no signature
+	Nonce      string            // [lease.Nonce]; needed with Trust
 	Stored     Stored            // used only with Trust
 }
 
@@ -31,7 +35,7 @@ func NewRequest(q Query) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckMetadata(q.Metadata); err != nil {
+	if err := CheckMetadata(q.MachineID); err != nil {
 		return nil, err
 	}
 	endpoint, err := ParseEndpoint(q.Endpoint)
@@ -40,12 +44,12 @@ func NewRequest(q Query) (*Request, error) {
 	}
 	header := [][2]string{{"Content-Type", "application/json"}, {"Accept", "application/json"}}
 	if q.APIKey != "" {
-		if err := checkAPIKey(q.APIKey); err != nil {
+		if err := validateAPIKey(q.APIKey); err != nil {
 			return nil, err
 		}
 		header = append(header, [2]string{"Authorization", "Bearer " + q.APIKey})
 	}
-	body := append([]byte(`{"metadata":`), lease.CanonicalMetadata(q.Metadata)...)
+	body := append([]byte(`{"metadata":`), lease.CanonicalMetadata(q.MachineID)...)
 	if q.Nonce != "" {
 		body = appendString(append(body, `,"nonce":`...), q.Nonce)
 	}
@@ -57,10 +61,10 @@ func NewRequest(q Query) (*Request, error) {
 	}, nil
 }
 
-// checkAPIKey keeps anything out of a header that is not visible ASCII.
-func checkAPIKey(key string) error {
+// validateAPIKey keeps anything that is not visible ASCII out of a header.
+func validateAPIKey(key string) error {
 	if len(key) > MaxAPIKeyLength {
-		return Invalid("apiKey", "is longer than 500 characters")
+		return Invalid("apiKey", longerThan(MaxAPIKeyLength))
 	}
 	for i := 0; i < len(key); i++ {
 		if key[i] <= ' ' || key[i] > '~' {
@@ -69,3 +73,6 @@ func checkAPIKey(key string) error {
 	}
 	return nil
 }
+
+// longerThan says what is wrong with an argument of more than max characters.
+func longerThan(max int) string { return "is longer than " + strconv.Itoa(max) + " characters" }

@@ -2,8 +2,8 @@ package license
 
 import "strings"
 
-// Times are read and written here rather than with package time, which would
-// add a tenth to the size of an empty module.
+// Times are read and written here and not with package time, which would add a
+// tenth to the size of an empty module.
 
 // daysFromCivil counts the days from 1970-01-01 to a date of the proleptic
 // Gregorian calendar. The algorithm is days_from_civil of Howard Hinnant's
@@ -48,11 +48,11 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// FormatTime writes milliseconds since the epoch as JavaScript's
-// Date.toISOString does, such as 2026-11-13T00:00:00.000Z, for the years 0 to
-// 9999; times outside them are moved to the nearest bound.
-func FormatTime(ms int64) string {
-	ms = min(max(ms, -62167219200000), 253402300799999)
+// FormatTime writes a time since 1970 as JavaScript's Date.toISOString does, such
+// as 2026-11-13T00:00:00.000Z, for the years 0 to 9999. A time outside of these is
+// moved to the nearest of them.
+func FormatTime(t Milliseconds) string {
+	ms := int64(min(max(t, -62167219200000), 253402300799999))
 	days := floorDiv(ms, 86400000)
 	rest := ms - days*86400000
 	y, m, d := civilFromDays(days)
@@ -70,8 +70,7 @@ func FormatTime(ms int64) string {
 	return string(text)
 }
 
-// parseISO reads a time as RFC 3339 writes it, into whole seconds since the
-// epoch.
+// parseISO reads a time as RFC 3339 writes it, into whole seconds since 1970.
 func parseISO(s string) (int64, bool) {
 	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' && s[10] != 't' && s[10] != ' ' {
 		return 0, false
@@ -118,7 +117,7 @@ func parseZone(s string) (int64, bool) {
 }
 
 // parseHTTPDate reads RFC 9110's IMF-fixdate, such as
-// "Sun, 06 Nov 1994 08:49:37 GMT", into seconds since the epoch.
+// "Sun, 06 Nov 1994 08:49:37 GMT", into seconds since 1970.
 func parseHTTPDate(s string) (int64, bool) {
 	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
 	if len(s) != 29 || s[3:5] != ", " || s[7] != ' ' || s[11] != ' ' || s[16] != ' ' || s[25:] != " GMT" {

@@ -9,12 +9,12 @@ import (
 )
 
 func TestFormatTimeAgreesWithTheStandardLibrary(t *testing.T) {
-	times := []int64{0, 1, -1, 999, 951782400000, 951868799999, 4107542400000, 1709164800000, -62167219200000, 253402300799999, testNowMs}
+	times := []Milliseconds{0, 1, -1, 999, 951782400000, 951868799999, 4107542400000, 1709164800000, -62167219200000, 253402300799999, testNow}
 	for day := int64(-719_000); day < 2_900_000; day += 1237 {
-		times = append(times, day*86400000+day%86400000)
+		times = append(times, Milliseconds(day*86400000+day%86400000))
 	}
 	for _, ms := range times {
-		assert.Equal(t, time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z"), FormatTime(ms))
+		assert.Equal(t, time.UnixMilli(int64(ms)).UTC().Format("2006-01-02T15:04:05.000Z"), FormatTime(ms))
 	}
 	assert.Equal(t, "0000-01-01T00:00:00.000Z", FormatTime(-1<<63))
 	assert.Equal(t, "9999-12-31T23:59:59.999Z", FormatTime(1<<63-1))

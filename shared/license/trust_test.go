@@ -46,8 +46,8 @@ func (s signer) token(typ string, payload []byte) string {
 func (s signer) refuse(t *testing.T, code string, change func(*lease.RefusalClaims)) []byte {
 	t.Helper()
 	claims := lease.RefusalClaims{
-		Issuer: "https://a.example", IssuedAt: testNowMs / 1000, Nonce: testNonce, Code: code,
-		LicenseKeyHash: lease.HashLicenseKey(testKey), MetadataHash: lease.HashMetadata(testQuery.Metadata),
+		Issuer: "https://a.example", IssuedAt: int64(testNow / 1000), Nonce: testNonce, Code: code,
+		LicenseKeyHash: lease.HashLicenseKey(testKey), MetadataHash: lease.HashMetadata(testQuery.MachineID),
 	}
 	if change != nil {
 		change(&claims)
@@ -69,11 +69,11 @@ const (
 
 // testClaims are those of a lease for testQuery, signed just now.
 func testClaims() lease.Claims {
-	now := testNowMs / 1000
+	now := int64(testNow / 1000)
 	return lease.Claims{
 		Issuer: "https://a.example", Subject: "mem_1", Audience: "prod_1",
 		IssuedAt: now, NotBefore: now, ExpiresAt: now + day, Grace: 7 * day, Nonce: testNonce,
-		LicenseKeyHash: lease.HashLicenseKey(testKey), MetadataHash: lease.HashMetadata(testQuery.Metadata),
+		LicenseKeyHash: lease.HashLicenseKey(testKey), MetadataHash: lease.HashMetadata(testQuery.MachineID),
 	}
 }
 
@@ -90,7 +90,7 @@ func successBody(token string) []byte {
 func TestTrustedAnswer(t *testing.T) {
 	s := newSigner(t, 1)
 	token := s.sign(t, testClaims())
-	verdict, err := ReadResponse(trusting(s), &Response{Status: 201, Body: successBody(token)}, testNowMs)
+	verdict, err := ReadResponse(trusting(s), &Response{Status: 201, Body: successBody(token)}, testNow)
 	require.NoError(t, err)
 	assert.False(t, verdict.FromLease)
 	assert.JSONEq(t, `{"valid":true,"code":"valid","source":"server","checkedAt":"2026-11-23T00:00:00.123Z",
@@ -98,20 +98,20 @@ func TestTrustedAnswer(t *testing.T) {
 		string(verdict.AppendJSON(nil)))
 
 	t.Run("without a key a lease is not passed on", func(t *testing.T) {
-		verdict, err := ReadResponse(testQuery, &Response{Status: 201, Body: successBody(token)}, testNowMs)
+		verdict, err := ReadResponse(testQuery, &Response{Status: 201, Body: successBody(token)}, testNow)
 		require.NoError(t, err)
 		assert.Empty(t, verdict.Lease)
 	})
 	t.Run("a key in rotation", func(t *testing.T) {
 		q := trusting(newSigner(t, 2))
 		q.Trust.Keys = append(q.Trust.Keys, s.public)
-		_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(token)}, testNowMs)
+		_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(token)}, testNow)
 		require.NoError(t, err)
 	})
 	t.Run("the license key is hashed without white space", func(t *testing.T) {
 		q := trusting(s)
 		q.LicenseKey = " " + testKey + "\n"
-		_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(token)}, testNowMs)
+		_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(token)}, testNow)
 		require.NoError(t, err)
 	})
 }
@@ -140,17 +140,17 @@ func TestUntrustedAnswers(t *testing.T) {
 		"no, with a lease":    []byte(`{"valid":false,"lease":` + strconv.Quote(s.sign(t, testClaims())) + `}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			verdict, err := ReadResponse(trusting(s), &Response{Status: 201, Body: body}, testNowMs)
+			verdict, err := ReadResponse(trusting(s), &Response{Status: 201, Body: body}, testNow)
 			require.Nil(t, verdict)
 			assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 201}, err)
 		})
 	}
 	t.Run("a missing lease is named", func(t *testing.T) {
-		_, err := ReadResponse(trusting(s), &Response{Status: 201, Body: []byte(`{"valid":true}`)}, testNowMs)
+		_, err := ReadResponse(trusting(s), &Response{Status: 201, Body: []byte(`{"valid":true}`)}, testNow)
 		assert.ErrorContains(t, err, "it has no lease")
 	})
 	t.Run("a lease of the wrong type is no answer at all", func(t *testing.T) {
-		_, err := ReadResponse(trusting(s), &Response{Status: 201, Body: []byte(`{"valid":true,"lease":{}}`)}, testNowMs)
+		_, err := ReadResponse(trusting(s), &Response{Status: 201, Body: []byte(`{"valid":true,"lease":{}}`)}, testNow)
 		assertError(t, &wantError{Code: BadResponse, Retryable: true, Status: 201}, err)
 	})
 	for name, trust := range map[string]Trust{
@@ -161,14 +161,14 @@ func TestUntrustedAnswers(t *testing.T) {
 		t.Run("configured: "+name, func(t *testing.T) {
 			q := trusting(s)
 			q.Trust = &trust
-			_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(s.sign(t, testClaims()))}, testNowMs)
+			_, err := ReadResponse(q, &Response{Status: 201, Body: successBody(s.sign(t, testClaims()))}, testNow)
 			assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 201}, err)
 		})
 	}
 	t.Run("no nonce was sent", func(t *testing.T) {
 		q := trusting(s)
 		q.Nonce = ""
-		_, err := ReadResponse(q, &Response{Status: 201, Body: change(func(c *lease.Claims) { c.Nonce = "" })}, testNowMs)
+		_, err := ReadResponse(q, &Response{Status: 201, Body: change(func(c *lease.Claims) { c.Nonce = "" })}, testNow)
 		assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 201}, err)
 	})
 }
@@ -185,11 +185,11 @@ func proofOf(t *testing.T, s signer) string {
 func TestFreshAnswerTellsTheSkew(t *testing.T) {
 	s := newSigner(t, 1)
 	body := successBody(s.sign(t, testClaims()))
-	issuedAt := testNowMs / 1000 * 1000
-	for _, now := range []int64{issuedAt, issuedAt - 9*hour*1000, issuedAt + 9*hour*1000, issuedAt + 5*365*day*1000, 0, -day * 1000} {
+	issuedAt := testNow / 1000 * 1000
+	for _, now := range []Milliseconds{issuedAt, issuedAt - lease.Seconds(9*hour), issuedAt + lease.Seconds(9*hour), issuedAt + lease.Seconds(5*365*day), 0, lease.Seconds(-day)} {
 		verdict, err := ReadResponse(trusting(s), &Response{Status: 201, Body: body}, now)
 		require.NoError(t, err)
-		assert.Equal(t, issuedAt-now, verdict.SkewMs)
+		assert.Equal(t, issuedAt-now, verdict.Skew)
 		assert.NotContains(t, string(verdict.AppendJSON(nil)), "skew", "it is for the package alone")
 	}
 }
@@ -202,9 +202,9 @@ func TestProvenRefusal(t *testing.T) {
 		"not_found":         {Code: NotFound, Status: 404},
 	} {
 		t.Run(code, func(t *testing.T) {
-			want.CheckedAtMs, want.Message = testNowMs, "No"
+			want.CheckedAt, want.Message = testNow, "No"
 			for _, status := range []int{200, 201, 400, 401, 403, 404, 410} {
-				verdict, err := ReadResponse(trusting(s), &Response{Status: status, Body: s.refuse(t, code, nil)}, testNowMs)
+				verdict, err := ReadResponse(trusting(s), &Response{Status: status, Body: s.refuse(t, code, nil)}, testNow)
 				if status == want.Status {
 					require.NoError(t, err)
 					assert.Equal(t, &want, verdict)
@@ -216,7 +216,7 @@ func TestProvenRefusal(t *testing.T) {
 		})
 	}
 	t.Run("whatever the clock says", func(t *testing.T) {
-		for _, now := range []int64{0, testNowMs - 9*hour*1000, testNowMs + 5*365*day*1000} {
+		for _, now := range []Milliseconds{0, testNow - lease.Seconds(9*hour), testNow + lease.Seconds(5*365*day)} {
 			verdict, err := ReadResponse(trusting(s), &Response{Status: 404, Body: s.refuse(t, "not_found", nil)}, now)
 			require.NoError(t, err)
 			assert.Equal(t, NotFound, verdict.Code)
@@ -225,7 +225,7 @@ func TestProvenRefusal(t *testing.T) {
 	t.Run("of the key without what can't be seen", func(t *testing.T) {
 		q := trusting(s)
 		q.LicenseKey = " \u200b" + testKey[:3] + "\u2060" + testKey[3:] + "\n"
-		_, err := ReadResponse(q, &Response{Status: 404, Body: s.refuse(t, "not_found", nil)}, testNowMs)
+		_, err := ReadResponse(q, &Response{Status: 404, Body: s.refuse(t, "not_found", nil)}, testNow)
 		require.NoError(t, err)
 	})
 }
@@ -248,7 +248,7 @@ func TestUnprovenRefusals(t *testing.T) {
 		"another code":        change(func(c *lease.RefusalClaims) { c.Code = "license_inactive" }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			verdict, err := ReadResponse(trusting(s), &Response{Status: 404, Body: body}, testNowMs)
+			verdict, err := ReadResponse(trusting(s), &Response{Status: 404, Body: body}, testNow)
 			require.Nil(t, verdict)
 			assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 404}, err)
 		})
@@ -256,13 +256,13 @@ func TestUnprovenRefusals(t *testing.T) {
 	t.Run("configured: issuer", func(t *testing.T) {
 		q := trusting(s)
 		q.Trust.Issuer = "https://b.example"
-		_, err := ReadResponse(q, &Response{Status: 404, Body: change(nil)}, testNowMs)
+		_, err := ReadResponse(q, &Response{Status: 404, Body: change(nil)}, testNow)
 		assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 404}, err)
 	})
 	t.Run("no nonce was sent", func(t *testing.T) {
 		q := trusting(s)
 		q.Nonce = ""
-		_, err := ReadResponse(q, &Response{Status: 404, Body: change(nil)}, testNowMs)
+		_, err := ReadResponse(q, &Response{Status: 404, Body: change(nil)}, testNow)
 		assertError(t, &wantError{Code: UntrustedResponse, Retryable: true, Status: 404}, err)
 	})
 }
@@ -289,9 +289,9 @@ func TestStandIn(t *testing.T) {
 		{name: "past its grace", answer: broken, later: 8*day + 1, stored: stored, want: Unavailable},
 		{name: "the clock was turned back behind its issue", answer: broken, later: -hour, stored: stored, want: Unavailable},
 		{name: "the clock was turned back behind the latest time seen", answer: broken, later: day,
-			stored: Stored{Lease: stored.Lease, LastSeenMs: testNowMs + 2*day*1000}, want: Unavailable},
+			stored: Stored{Lease: stored.Lease, LastSeen: testNow + lease.Seconds(2*day)}, want: Unavailable},
 		{name: "a clock that drifts a little", answer: broken, later: day,
-			stored: Stored{Lease: stored.Lease, LastSeenMs: testNowMs + (day+60)*1000}},
+			stored: Stored{Lease: stored.Lease, LastSeen: testNow + lease.Seconds(day+60)}},
 		{name: "no lease", answer: broken, want: Unavailable},
 		{name: "a corrupt lease", answer: broken, stored: Stored{Lease: "\x00"}, want: Unavailable},
 		{name: "another signer's lease", answer: broken, stored: Stored{Lease: newSigner(t, 2).sign(t, testClaims())}, want: Unavailable},
@@ -303,11 +303,11 @@ func TestStandIn(t *testing.T) {
 		{name: "an unproven refusal", answer: answer(404, `{"error":{"code":"not_found"}}`, ""), stored: stored, failure: UntrustedResponse},
 		{name: "a request that the server can't read", answer: answer(400, `{"error":{"code":"invalid_request"}}`, ""), stored: stored, want: InvalidArgument},
 		{name: "a slow clock, as it was when the lease came", answer: broken, later: 8*day - 1 - 9*hour,
-			stored: Stored{Lease: stored.Lease, SkewMs: 9 * hour * 1000, LastSeenMs: testNowMs + 7*day*1000}},
+			stored: Stored{Lease: stored.Lease, Skew: lease.Seconds(9 * hour), LastSeen: testNow + lease.Seconds(7*day)}},
 		{name: "a slow clock, past the grace", answer: broken, later: 8*day + 1 - 9*hour,
-			stored: Stored{Lease: stored.Lease, SkewMs: 9 * hour * 1000}, want: Unavailable},
+			stored: Stored{Lease: stored.Lease, Skew: lease.Seconds(9 * hour)}, want: Unavailable},
 		{name: "a fast clock, as it was when the lease came", answer: broken, later: 9 * hour,
-			stored: Stored{Lease: stored.Lease, SkewMs: -9 * hour * 1000, LastSeenMs: testNowMs}},
+			stored: Stored{Lease: stored.Lease, Skew: lease.Seconds(-9 * hour), LastSeen: testNow}},
 		{name: "an old answer, replayed", answer: answer(201, string(successBody(s.sign(t, func() lease.Claims {
 			c := testClaims()
 			c.Nonce = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -322,17 +322,17 @@ func TestStandIn(t *testing.T) {
 		{name: "preferred, in its last second", answer: no, later: day - 1,
 			stored: Stored{Lease: stored.Lease, Prefer: true}},
 		{name: "preferred, but past the latest time seen", answer: no, later: day - 200,
-			stored: Stored{Lease: stored.Lease, Prefer: true, LastSeenMs: testNowMs + day*1000}, refusal: NotFound},
+			stored: Stored{Lease: stored.Lease, Prefer: true, LastSeen: testNow + lease.Seconds(day)}, refusal: NotFound},
 		{name: "preferred and expired, its grace still counts offline", answer: broken, later: 2 * day, stored: Stored{Lease: stored.Lease, Prefer: true}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			clock := newFakeClock()
-			clock.ms += c.later * 1000
+			clock.time += lease.Seconds(c.later)
 			q := trusting(s)
 			q.Stored = c.stored
 			client := Client{Transport: &script{steps: []step{c.answer}}, Clock: clock, Random: func() float64 { return 0 }}
-			verdict, err := client.Validate(context.Background(), q, Limits{})
+			verdict, err := client.Validate(context.Background(), q, RetryPolicy{})
 			switch {
 			case c.want != "":
 				var e *Error
@@ -361,11 +361,11 @@ func TestStandIn(t *testing.T) {
 		for later, want := range map[int64]lease.Reason{-hour: lease.ReasonClock, 8*day + 1: ""} {
 			for _, answer := range []step{broken, failing, answer(200, "<html>", "")} {
 				clock := newFakeClock()
-				clock.ms += later * 1000
+				clock.time += lease.Seconds(later)
 				q := trusting(s)
 				q.Stored = stored
 				client := Client{Transport: &script{steps: []step{answer}}, Clock: clock}
-				_, err := client.Validate(context.Background(), q, Limits{Attempts: 1})
+				_, err := client.Validate(context.Background(), q, RetryPolicy{Attempts: 1})
 				var why *lease.Error
 				if errors.As(err, &why) {
 					assert.Contains(t, err.Error(), "set the clock")
@@ -382,7 +382,7 @@ func TestStandIn(t *testing.T) {
 			clock.deadline()
 			return unbroken(ctx)
 		}}}, Clock: clock}
-		verdict, err := client.Validate(context.Background(), q, Limits{})
+		verdict, err := client.Validate(context.Background(), q, RetryPolicy{})
 		require.NoError(t, err)
 		assert.True(t, verdict.FromLease)
 	})
@@ -392,19 +392,19 @@ func TestStandIn(t *testing.T) {
 		q := trusting(s)
 		q.Stored = Stored{Lease: stored.Lease, Prefer: true}
 		client := Client{Transport: &script{steps: []step{good}}, Clock: newFakeClock()}
-		_, err := client.Validate(ctx, q, Limits{})
+		_, err := client.Validate(ctx, q, RetryPolicy{})
 		var e *Error
 		require.ErrorAs(t, err, &e)
 		assert.Equal(t, Aborted, e.Code)
 	})
 	t.Run("another key or machine", func(t *testing.T) {
 		for _, other := range []Query{
-			{Endpoint: testQuery.Endpoint, LicenseKey: "OTHER", Metadata: testQuery.Metadata},
-			{Endpoint: testQuery.Endpoint, LicenseKey: testKey, Metadata: map[string]string{"HWID": "m2"}},
+			{Endpoint: testQuery.Endpoint, LicenseKey: "OTHER", MachineID: testQuery.MachineID},
+			{Endpoint: testQuery.Endpoint, LicenseKey: testKey, MachineID: map[string]string{"HWID": "m2"}},
 		} {
 			other.Trust, other.Nonce, other.Stored = trusting(s).Trust, testNonce, stored
 			client := Client{Transport: &script{steps: []step{broken}}, Clock: newFakeClock(), Random: func() float64 { return 0 }}
-			_, err := client.Validate(context.Background(), other, Limits{})
+			_, err := client.Validate(context.Background(), other, RetryPolicy{})
 			require.Error(t, err)
 		}
 	})

@@ -3,20 +3,19 @@ package license
 import (
 	"encoding/base64"
 	"encoding/json"
-	"io/fs"
-	"path"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/whop-license/whop-license/shared/lease"
 	"github.com/whop-license/whop-license/shared/testdata"
 )
 
 const (
-	testKey   = "A1B2C3-D4E5F6-G7H8I9"
-	testNowMs = int64(1_795_392_000_123) // 2026-11-23T00:00:00.123Z
+	testKey = "A1B2C3-D4E5F6-G7H8I9"
+	testNow = Milliseconds(1_795_392_000_123) // 2026-11-23T00:00:00.123Z
 )
 
 type wantError struct {
@@ -24,10 +23,11 @@ type wantError struct {
 	Argument     string
 	Retryable    bool
 	Status       int
-	RetryAfterMs *int64
+	RetryAfterMs *Milliseconds
 }
 
 type responseVector struct {
+	About    string
 	Query    struct{ LicenseKey, APIKey string }
 	Response struct {
 		Status     int
@@ -49,7 +49,7 @@ type responseVector struct {
 }
 
 func (v *responseVector) query() Query {
-	q := Query{Endpoint: testQuery.Endpoint, LicenseKey: testKey, Metadata: testQuery.Metadata, APIKey: v.Query.APIKey}
+	q := Query{Endpoint: testQuery.Endpoint, LicenseKey: testKey, MachineID: testQuery.MachineID, APIKey: v.Query.APIKey}
 	if v.Query.LicenseKey != "" {
 		q.LicenseKey = v.Query.LicenseKey
 	}
@@ -72,25 +72,10 @@ func (v *responseVector) response(t testing.TB) *Response {
 	return r
 }
 
-// eachVector calls f with each file of a folder of vectors.
-func eachVector(t testing.TB, folder string, f func(name string, data []byte)) {
-	t.Helper()
-	files, err := fs.Glob(testdata.Files, folder+"/*.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		data, err := testdata.Files.ReadFile(file)
-		require.NoError(t, err)
-		f(strings.TrimSuffix(path.Base(file), ".json"), data)
-	}
-}
-
 func TestReadResponseVectors(t *testing.T) {
-	eachVector(t, "license", func(name string, data []byte) {
+	require.NoError(t, testdata.Each("response", func(name string, v responseVector) {
 		t.Run(name, func(t *testing.T) {
-			var v responseVector
-			require.NoError(t, json.Unmarshal(data, &v))
-			verdict, err := ReadResponse(v.query(), v.response(t), testNowMs)
+			verdict, err := ReadResponse(v.query(), v.response(t), testNow)
 			if want := v.Want.Error; want != nil {
 				require.Nil(t, verdict)
 				assertError(t, want, err)
@@ -106,17 +91,15 @@ func TestReadResponseVectors(t *testing.T) {
 			require.NoError(t, err)
 			assert.JSONEq(t, string(v.Want.Verdict), string(rest))
 		})
-	})
+	}))
 }
 
 // With a public key none of the answers counts, and a lease that was kept stands
 // in for all but the caller's own fault.
 func TestResponseVectorsWithTrust(t *testing.T) {
 	signer := newSigner(t, 1)
-	eachVector(t, "license", func(name string, data []byte) {
+	require.NoError(t, testdata.Each("response", func(name string, v responseVector) {
 		t.Run(name, func(t *testing.T) {
-			var v responseVector
-			require.NoError(t, json.Unmarshal(data, &v))
 			want := v.Want.Error
 			if want == nil {
 				require.NotEmpty(t, v.Want.Trusted)
@@ -127,7 +110,7 @@ func TestResponseVectorsWithTrust(t *testing.T) {
 			send := func() (*Verdict, error) {
 				response := v.response(t)
 				client := Client{Transport: &script{steps: []step{func(Context) (*Response, error) { return response, nil }}}, Clock: newFakeClock()}
-				return client.Validate(t.Context(), q, Limits{Attempts: 1})
+				return client.Validate(t.Context(), q, RetryPolicy{Attempts: 1})
 			}
 			_, err := send()
 			assertError(t, want, err)
@@ -152,7 +135,7 @@ func TestResponseVectorsWithTrust(t *testing.T) {
 			assert.Equal(t, want.Status, got.Error.Status)
 			assert.Equal(t, verdict.Failure.Message, got.Error.Message)
 		})
-	})
+	}))
 }
 
 func assertError(t *testing.T, want *wantError, err error) {
@@ -168,13 +151,14 @@ func assertError(t *testing.T, want *wantError, err error) {
 		assert.True(t, strings.HasPrefix(e.Message, want.Argument+": "), "%q does not name %s", e.Message, want.Argument)
 	}
 	if want.RetryAfterMs == nil {
-		assert.Negative(t, e.RetryAfterMs)
+		assert.Negative(t, e.RetryAfter)
 	} else {
-		assert.Equal(t, *want.RetryAfterMs, e.RetryAfterMs)
+		assert.Equal(t, *want.RetryAfterMs, e.RetryAfter)
 	}
 }
 
 type requestVector struct {
+	About string
 	Query struct {
 		Endpoint, LicenseKey, APIKey string
 		Hwid                         map[string]string
@@ -187,12 +171,10 @@ type requestVector struct {
 }
 
 func TestNewRequestVectors(t *testing.T) {
-	eachVector(t, "request", func(name string, data []byte) {
+	require.NoError(t, testdata.Each("request", func(name string, v requestVector) {
 		t.Run(name, func(t *testing.T) {
-			var v requestVector
-			require.NoError(t, json.Unmarshal(data, &v))
 			r, err := NewRequest(Query{
-				Endpoint: v.Query.Endpoint, LicenseKey: v.Query.LicenseKey, Metadata: v.Query.Hwid, APIKey: v.Query.APIKey,
+				Endpoint: v.Query.Endpoint, LicenseKey: v.Query.LicenseKey, MachineID: v.Query.Hwid, APIKey: v.Query.APIKey,
 			})
 			if v.Want.Error != nil {
 				require.Nil(t, r)
@@ -209,7 +191,7 @@ func TestNewRequestVectors(t *testing.T) {
 			}
 			assert.Equal(t, header, r.Header)
 		})
-	})
+	}))
 }
 
 func TestNewRequestNonce(t *testing.T) {
@@ -253,13 +235,43 @@ func TestShortenKey(t *testing.T) {
 	}
 }
 
+func TestRedact(t *testing.T) {
+	assert.Equal(t, "… and …, but abc", Redact("abcd and ABCD, but abc", "abcd", "abc", ""))
+	assert.Equal(t, "at /A1B2…H8I9/x", Redact("at /a1b2c3-d4e5f6-g7h8i9/x", testKey))
+}
+
+func TestIsLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "127.255.255.255": true, "[::1]": true,
+		"": false, "localhost.example.com": false, "127.1": false, "126.255.255.255": false, "128.0.0.0": false, "[::2]": false, "127.0.0.1.example.com": false,
+	} {
+		assert.Equal(t, want, IsLoopback(host), host)
+	}
+}
+
+// Everybody who types the same key on the same machine has one lease.
+func TestLeaseName(t *testing.T) {
+	machineID := map[string]string{"HWID": "m1"}
+	name, err := LeaseName(testKey, machineID)
+	require.NoError(t, err)
+	assert.Equal(t, lease.HashLicenseKey(testKey)+"."+lease.HashMetadata(machineID), name)
+	same, err := LeaseName(" \u200b"+testKey+"\n", machineID)
+	require.NoError(t, err)
+	assert.Equal(t, name, same)
+	other, err := LeaseName(testKey, nil)
+	require.NoError(t, err)
+	assert.NotEqual(t, name, other)
+	_, err = LeaseName("a/b", machineID)
+	assertError(t, &wantError{Code: InvalidArgument, Argument: "licenseKey"}, err)
+}
+
 func TestServerMessageHoldsNoSecret(t *testing.T) {
 	query := Query{LicenseKey: testKey, APIKey: "apik_0123456789"}
 	verdict, err := ReadResponse(query, &Response{Status: 400,
-		Body: []byte(`{"message":"apik_0123456789 may not ask for ` + testKey + `"}`)}, testNowMs)
+		Body: []byte(`{"message":"apik_0123456789 may not ask for ` + testKey + `"}`)}, testNow)
 	require.NoError(t, err)
 	assert.Equal(t, "apik…6789 may not ask for A1B2…H8I9", verdict.Message)
 	_, err = ReadResponse(query, &Response{Status: 400,
-		Body: []byte(`{"error":{"code":"invalid_request","message":"odd: ` + testKey + `"}}`)}, testNowMs)
+		Body: []byte(`{"error":{"code":"invalid_request","message":"odd: ` + testKey + `"}}`)}, testNow)
 	assert.EqualError(t, err, "odd: A1B2…H8I9")
 }

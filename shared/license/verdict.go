@@ -6,44 +6,46 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// VerdictCode is the stable name of what the server said of a license.
+// VerdictCode is the stable name of what the server said of a license. Every
+// code but [Valid] is a refusal.
 type VerdictCode string
 
 // The verdicts.
 const (
-	Valid            VerdictCode = "valid"             // the license may be used on this machine
-	MetadataMismatch VerdictCode = "metadata_mismatch" // it is bound to another machine; the customer resets the key
-	NotFound         VerdictCode = "not_found"         // no such license key
-	Inactive         VerdictCode = "inactive"          // canceled, expired, or otherwise without a right to use
+	Valid            VerdictCode = "valid"             // the customer may use the license on this machine
+	MetadataMismatch VerdictCode = "metadata_mismatch" // the license is bound to another machine; the customer can reset the key
+	NotFound         VerdictCode = "not_found"         // there is no such license key
+	Inactive         VerdictCode = "inactive"          // the license was canceled, has expired, or gives no right to use for another reason
 )
 
 // Verdict is what the server said of a license.
 type Verdict struct {
-	Code        VerdictCode
-	CheckedAtMs int64 // when the server said so, in milliseconds since the epoch
-	// FromLease reports that a stored lease stood in for the server, and Failure
-	// what kept the server from being heard; nil where it was not asked.
+	Code      VerdictCode
+	CheckedAt Milliseconds // when the server said so
+	// FromLease reports whether a stored lease stood in for the server. Failure is
+	// then what prevented a verdict of the server's, or nil if the server was not
+	// asked.
 	FromLease bool
 	Failure   *Error
-	// Lease is the signed proof of a valid answer, and LeaseExpiresAtMs the time
-	// until which it may stand in; empty where no [Trust] is set.
-	Lease            string
-	LeaseExpiresAtMs int64
-	// SkewMs is how far this clock was behind the server's when Lease came, in
-	// milliseconds; negative where it was ahead. It is kept with the lease, and
-	// is no part of the JavaScript API.
-	SkewMs int64
-	// Membership is what the license belongs to; set only with [Valid].
+	// Lease is the signed proof of a [Valid] verdict, and LeaseExpiresAt the time
+	// until which it may stand in for the server. Both are zero without a [Trust].
+	Lease          string
+	LeaseExpiresAt Milliseconds
+	// Skew is how far this clock was behind the server's when Lease came; negative
+	// if it was ahead. It belongs in [Stored] with the lease, and is no part of the
+	// JavaScript API.
+	Skew Milliseconds
+	// Membership is what the license belongs to. Only a [Valid] verdict has one.
 	Membership Membership
-	// Message and Status are the server's words and the HTTP status; set only
-	// with the other verdicts.
+	// Message and Status are the server's words and the HTTP status. Only refusals
+	// have them.
 	Message string
 	Status  int
 }
 
-// Membership is the part of Whop's v2 membership that an application needs:
-// some of its members, each at most once. The
-// customer's personal data is left out, also where a server sends it.
+// Membership is the part of Whop's v2 membership that an application needs: some
+// of its members, each at most once. It leaves out the customer's personal data,
+// even if a server sends it.
 type Membership []Member
 
 // text returns the string of the given name, or "".
@@ -79,8 +81,8 @@ type field struct {
 	kind kind
 }
 
-// fields are the members of a membership that are passed on. All may be null
-// or absent; "valid" stands apart, as it decides.
+// fields are the members of a membership that are passed on. All of them may be
+// null or absent. "valid" is not among them, because it decides.
 var fields = [...]field{
 	{"id", kindString}, {"product", kindID}, {"plan", kindID}, {"status", kindString},
 	{"license_key", kindString}, {"metadata", kindObject}, {"expires_at", kindTime},
@@ -88,10 +90,10 @@ var fields = [...]field{
 	{"cancel_at_period_end", kindBool}, {"quantity", kindInt}, {"manage_url", kindString},
 }
 
-// AppendJSON appends the verdict as the JSON object of the JavaScript API:
-// valid, code, source, checkedAt, and either membership, with the names of
-// Whop's API and times in Unix seconds or null, the lease, and the failure as
-// error, or message and status.
+// AppendJSON appends the verdict as the JSON object of the JavaScript API: valid,
+// code, source and checkedAt. A [Valid] verdict also has the membership, with the
+// names of Whop's API and times in Unix seconds or null, the lease, and the
+// failure as error. A refusal also has message and status.
 func (v *Verdict) AppendJSON(dst []byte) []byte {
 	valid, source, leaseExpiresAt := "false", "server", ""
 	if v.Code == Valid {
@@ -101,11 +103,11 @@ func (v *Verdict) AppendJSON(dst []byte) []byte {
 		source = "lease"
 	}
 	if v.Lease != "" {
-		leaseExpiresAt = FormatTime(v.LeaseExpiresAtMs)
+		leaseExpiresAt = FormatTime(v.LeaseExpiresAt)
 	}
 	dst = append(append(dst, `{"valid":`...), valid...)
 	for _, s := range [...]struct{ name, value string }{
-		{"code", string(v.Code)}, {"source", source}, {"checkedAt", FormatTime(v.CheckedAtMs)}, {"message", v.Message},
+		{"code", string(v.Code)}, {"source", source}, {"checkedAt", FormatTime(v.CheckedAt)}, {"message", v.Message},
 		{"lease", v.Lease}, {"leaseExpiresAt", leaseExpiresAt},
 	} {
 		if s.value != "" {
@@ -127,8 +129,8 @@ func (v *Verdict) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// appendJSON appends what a verdict tells of a failure: code, message and, where
-// there was an answer, status.
+// appendJSON appends what a verdict tells of a failure: code, message and, if there
+// was a response, status.
 func (e *Error) appendJSON(dst []byte) []byte {
 	dst = appendString(append(dst, `{"code":`...), string(e.Code))
 	dst = appendString(appendName(dst, "message"), e.Message)

@@ -6,27 +6,26 @@ import "strings"
 type Code string
 
 const (
-	// CodeNoMachineID says that the system has no identifier to give.
+	// CodeNoMachineID says that the system has no id.
 	CodeNoMachineID Code = "no_machine_id"
-	// CodeInvalidArgument says that the question was wrong, not the system.
+	// CodeInvalidArgument says that the scheme or the app id is wrong.
 	CodeInvalidArgument Code = "invalid_argument"
 )
 
-// An Error says why there is no identifier.
+// An Error says why there is no machine id.
 type Error struct {
 	Code Code
 	// Message says what happened and what to do next.
 	Message string
-	// Tried lists, where Code is CodeNoMachineID, each source that was asked
-	// and what was wrong with it.
+	// Tried lists each source that was tried and what was wrong with it, if Code is
+	// CodeNoMachineID.
 	Tried []string
 }
 
 // Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-// noMachineID makes the error for a system that gave nothing to make an
-// identifier of.
+// noMachineID returns the error for a system without an id. next says what to do.
 func noMachineID(next string, tried ...string) error {
 	return &Error{
 		Code:    CodeNoMachineID,
@@ -43,7 +42,7 @@ const (
 	nextOther   = "machine ids are known on Linux, macOS and Windows only"
 )
 
-// tried says what was wrong with a source that gave no identifier.
+// tried says what was wrong with a source that gave no id.
 func (r Reading) tried(name string) string {
 	switch {
 	case r.Err != "":
@@ -54,8 +53,8 @@ func (r Reading) tried(name string) string {
 	return name + ": no id in it"
 }
 
-// quote shows a name that came from elsewhere: shortened, and harmless in a
-// terminal or a log.
+// quote returns a name that came from outside, shortened and harmless in a terminal or
+// a log.
 func quote(s string) string {
 	const most = 40
 	shown := []rune{}

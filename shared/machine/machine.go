@@ -1,19 +1,19 @@
-// Package machine turns what a system says of itself into the identifier that
-// a license is bound to. It reads nothing: the caller captures the system's
-// answers (files, a command's output, a registry value, the host name), and
-// the same capture gives the same identifier on every system.
+// Package machine makes the machine id that a license is bound to from what the
+// system says of itself. It reads nothing. The caller captures files, a command's
+// output, a registry value or the host name, and the same capture gives the same
+// machine id on every system.
 //
-// Customers' licenses are already bound to identifiers made by other software,
-// so each scheme repeats an existing program byte for byte:
+// Customers' licenses are already bound to ids that other software made, so each
+// scheme repeats an existing program byte for byte:
 //
 //   - [NodeMachineID]: machineIdSync() of the npm package node-machine-id 1.1.12.
 //   - [PythonPlatformNode]: hashlib.sha256(platform.node().encode()).hexdigest()
 //     of Python 3.
 //   - [AppScoped]: ProtectedID of github.com/denisbrodbeck/machineid 1.0.1.
 //
-// There is one deliberate difference: where the original would hash an empty
-// text, which gives the same identifier on every such machine, or would throw,
-// the answer here is an [Error] with code [CodeNoMachineID].
+// There is one deliberate difference. Where the original throws, or hashes an empty
+// text, which gives the same id on every such machine, this package returns an
+// [*Error] with code [CodeNoMachineID].
 package machine
 
 import (
@@ -21,26 +21,26 @@ import (
 	"crypto/sha256"
 )
 
-// Scheme names an algorithm that makes an identifier.
+// Scheme names an algorithm that makes a machine id.
 type Scheme string
 
 const (
-	// NodeMachineID is the lowercase hex SHA-256 of the system's machine id,
-	// read and cleaned as the npm package node-machine-id 1.1.12 does.
+	// NodeMachineID is the SHA-256, in lowercase hex, of the system's own id, read and
+	// cleaned as by the npm package node-machine-id 1.1.12.
 	NodeMachineID Scheme = "node-machine-id"
-	// PythonPlatformNode is the lowercase hex SHA-256 of the network host
-	// name, Python's platform.node(). It is weak: host names repeat and change.
+	// PythonPlatformNode is the SHA-256, in lowercase hex, of the network host name,
+	// Python's platform.node(). It is weak, because host names repeat and change.
 	PythonPlatformNode Scheme = "python-platform-node"
-	// AppScoped is the lowercase hex HMAC-SHA256 of the app's own id, keyed by
-	// the system's machine id: no two apps see the same value.
+	// AppScoped is the HMAC-SHA256, in lowercase hex, of the app's own id, with the
+	// system's own id as the key. No two apps see the same value.
 	AppScoped Scheme = "app-scoped"
 )
 
-// DefaultScheme is the scheme of a caller who names none.
+// DefaultScheme is the scheme for callers that name none.
 const DefaultScheme = NodeMachineID
 
-// ParseScheme returns the scheme of that name. Any other name, the empty one
-// included, is an [Error] with code [CodeInvalidArgument].
+// ParseScheme returns the scheme of that name. The error for any other name, including
+// the empty one, is an [*Error] with code [CodeInvalidArgument].
 func ParseScheme(name string) (Scheme, error) {
 	switch s := Scheme(name); s {
 	case NodeMachineID, PythonPlatformNode, AppScoped:
@@ -53,7 +53,7 @@ func ParseScheme(name string) (Scheme, error) {
 	}
 }
 
-// Source names where an identifier came from.
+// Source names where a machine id came from.
 type Source string
 
 const (
@@ -64,22 +64,22 @@ const (
 	Registry Source = "registry" // Windows' MachineGuid
 )
 
-// MaxReading is the most bytes of one source that count. node-machine-id gets
-// its text through a child process whose output Node limits to the same size.
-// A capture need hold no more than one byte beyond it.
+// MaxReading is how many bytes of one source are used at most. node-machine-id gets its
+// text from a child process, whose output Node limits to the same size. A capture
+// needs no more than one byte beyond it.
 const MaxReading = 1 << 20
 
-// A Reading is what one source answered. Both fields may be set, when reading
-// failed on the way; the zero value is a source that was read and is empty.
+// A Reading is what was read from one source. Both fields are set if reading failed
+// midway. The zero value is a source that was read and is empty.
 type Reading struct {
 	Bytes []byte
-	// Err says why the source could not be read to its end, in a few words
-	// and without the source's name; it is empty where it could.
+	// Err says in a few words, without the source's name, why the source could not be
+	// read to its end. It is empty if it could.
 	Err string
 }
 
-// Captured is what a system answered. Only the sources of its own system and
-// of the scheme asked for need to be set.
+// Captured is what was read from a system. Only the sources that this system and the
+// scheme use need to be set.
 type Captured struct {
 	// OS is the system, as Go names it: "linux", "darwin" or "windows".
 	OS string
@@ -96,32 +96,32 @@ type Captured struct {
 	HostName Reading
 }
 
-// A Raw is a machine's own identifier before a scheme hashes it. It identifies
-// the machine to everyone who sees it; pass it to nobody.
+// A Raw is a system's own id, before a scheme hashes it. It identifies the machine to
+// everyone who sees it, so don't pass it on.
 type Raw struct {
-	// Value is not empty. Under [NodeMachineID] it equals what
+	// Value is not empty. With [NodeMachineID] it is what
 	// machineIdSync({original: true}) returns.
 	Value  string
 	Source Source
-	// Warnings says, a sentence each, why the value is less unique or less
-	// lasting than it should be.
+	// Warnings are sentences that say why the value is less unique or less lasting
+	// than it should be.
 	Warnings []string
 }
 
-// An ID is the answer to which machine this is.
+// An ID is a machine id, and how it was made.
 type ID struct {
 	// ID is 64 lowercase hexadecimal digits.
 	ID     string `json:"id"`
 	Scheme Scheme `json:"scheme"`
 	Source Source `json:"source"`
-	// Warnings says, a sentence each, why the identifier is less unique or
-	// less lasting than it should be. It is never nil.
+	// Warnings are sentences that say why the id is less unique or less lasting than
+	// it should be. Warnings is never nil.
 	Warnings []string `json:"warnings"`
 }
 
-// ID makes the identifier of the captured system under a scheme. AppScoped
-// needs a non-empty appID; under the other schemes a given appID is ignored,
-// and a warning says so. The error is an [*Error].
+// ID makes the machine id of the captured system with a scheme. [AppScoped] needs an
+// appID that is not empty. The other schemes ignore an appID, and add a warning. The
+// error is an [*Error].
 func (c *Captured) ID(scheme Scheme, appID string) (ID, error) {
 	if scheme == AppScoped && appID == "" {
 		return ID{}, &Error{
@@ -148,7 +148,7 @@ func (c *Captured) ID(scheme Scheme, appID string) (ID, error) {
 	return id, nil
 }
 
-// Raw returns the text that a scheme hashes or keys with. The error is an
+// Raw returns the text that a scheme hashes or uses as its key. The error is an
 // [*Error].
 func (c *Captured) Raw(scheme Scheme) (Raw, error) {
 	var raw Raw

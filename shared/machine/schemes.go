@@ -82,7 +82,7 @@ func (c *Captured) nodeDarwin() (Raw, error) {
 	_, rest, _ := bytes.Cut(c.IOReg.Bytes, []byte("IOPlatformUUID"))
 	rest, _, _ = bytes.Cut(rest, []byte("IOPlatformUUID"))
 	rest, _, _ = bytes.Cut(rest, []byte("\n"))
-	// Decoded first: a broken character stays broken where a quote splits it.
+	// Decode first, so that a character stays broken if a quote splits it.
 	value := clean(strings.NewReplacer("=", "", `"`, "").Replace(decode(rest)))
 	if value == "" {
 		return Raw{}, noMachineID(nextDarwin, c.IOReg.tried(nameIOReg))
@@ -94,8 +94,8 @@ func (c *Captured) nodeDarwin() (Raw, error) {
 //
 //	result.toString().split('REG_SZ')[1].replace(/\r+|\n+|\s+/ig, '').toLowerCase()
 //
-// REG.exe prints the value after the word REG_SZ, so only what stands before a
-// second REG_SZ counts.
+// REG.exe prints the value after the word REG_SZ, so only what comes before a second
+// REG_SZ counts.
 func (c *Captured) nodeWindows() (Raw, error) {
 	if err := c.MachineGUID.whole(nameRegistry, nextWindows); err != nil {
 		return Raw{}, err
@@ -108,8 +108,8 @@ func (c *Captured) nodeWindows() (Raw, error) {
 	return Raw{Value: value, Source: Registry}, nil
 }
 
-// pythonPlatformNode repeats CPython's platform.node(), which takes the name
-// "unknown" for none, and whose encode() fails on a name that isn't UTF-8.
+// pythonPlatformNode repeats CPython's platform.node(), for which the name "unknown" is
+// no name, and encode(), which fails for a name that isn't UTF-8.
 func (c *Captured) pythonPlatformNode() (Raw, error) {
 	if err := c.HostName.whole(nameHost, nextHost); err != nil {
 		return Raw{}, err
@@ -126,8 +126,8 @@ func (c *Captured) pythonPlatformNode() (Raw, error) {
 	return Raw{Value: value, Source: HostName}, nil
 }
 
-// machineID repeats ID of github.com/denisbrodbeck/machineid 1.0.1, which
-// cleans with Go's white space and keeps upper case.
+// machineID repeats ID of github.com/denisbrodbeck/machineid 1.0.1, which trims what Go
+// takes for white space and keeps upper case.
 func (c *Captured) machineID() (Raw, error) {
 	switch c.OS {
 	case "linux":
@@ -146,8 +146,8 @@ func (c *Captured) machineID() (Raw, error) {
 	return Raw{}, noMachineID(nextOther, "system "+quote(c.OS)+": unknown")
 }
 
-// machineIDLinux goes on to /etc also where the D-Bus file is empty; machineid
-// would answer with an empty id there.
+// machineIDLinux goes on to /etc if the D-Bus file is empty. The original would return
+// an empty id.
 func (c *Captured) machineIDLinux() (Raw, error) {
 	var tried []string
 	for _, file := range []struct {

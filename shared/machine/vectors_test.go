@@ -1,10 +1,6 @@
 package machine_test
 
 import (
-	"encoding/json"
-	"io/fs"
-	"path"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,10 +10,11 @@ import (
 	"github.com/whop-license/whop-license/shared/testdata"
 )
 
-// A vector is one file of testdata/machine; the README there describes it.
+// A vector is one file of shared/testdata/machine, which the README of shared/testdata describes.
 type vector struct {
 	name        string
-	Description string
+	About       string
+	Captured    string
 	OS          string
 	Scheme      string
 	AppID       string
@@ -64,18 +61,11 @@ func (v *vector) captured() machine.Captured {
 
 func vectors(t testing.TB) []vector {
 	t.Helper()
-	names, err := fs.Glob(testdata.Files, "machine/*.json")
-	require.NoError(t, err)
-	require.NotEmpty(t, names)
-	all := make([]vector, len(names))
-	for i, name := range names {
-		data, err := testdata.Files.ReadFile(name)
-		require.NoError(t, err)
-		d := json.NewDecoder(strings.NewReader(string(data)))
-		d.DisallowUnknownFields()
-		require.NoError(t, d.Decode(&all[i]), name)
-		all[i].name = strings.TrimSuffix(path.Base(name), ".json")
-	}
+	var all []vector
+	require.NoError(t, testdata.Each("machine", func(name string, v vector) {
+		v.name = name
+		all = append(all, v)
+	}))
 	return all
 }
 
@@ -96,6 +86,7 @@ func TestVectors(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
+			assert.NotEmpty(t, v.Captured, "an id must come from other software")
 			assert.Equal(t, v.Want.ID, id.ID)
 			assert.Equal(t, machine.Scheme(v.Scheme), id.Scheme)
 			assert.Equal(t, v.Want.Source, id.Source)

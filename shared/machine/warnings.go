@@ -9,8 +9,8 @@ const (
 	warnHost     = "This machine's host name is a default that many machines share, so a license bound to it holds on all of them."
 )
 
-// warnings says what is known to be wrong with an identifier. Known-bad ids
-// are manufacturers' defaults, and what images and broken set-ups leave behind.
+// warnings says what is known to be wrong with an id. The ids that are known to be bad
+// are manufacturers' defaults, and what images and broken installations leave behind.
 func warnings(raw Raw, scheme Scheme) []string {
 	if raw.Source == HostName {
 		var w []string

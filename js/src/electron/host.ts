@@ -1,16 +1,16 @@
 import type { App, IpcMain, IpcMainInvokeEvent, WebContents, WebFrameMain } from "electron";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
-import { withoutRevival } from "../lease-keeper.js";
-import { type LeaseStore, readStore } from "../lease-store.js";
+import { withoutRevival } from "../leases/shared.js";
+import { type LeaseStore, MAX_TEXT_LENGTH, readStore } from "../leases/store.js";
 import { readOptions } from "../options.js";
-import type { MachineIdOptions, Sidecar } from "../sidecar-client.js";
-import type { ValidateOptions, Verdict } from "../verdict.js";
-import { type Channel, errorData, type Reply } from "./bridge.js";
-import { createDecider, type DeciderOptions } from "./decider.js";
+import type { MachineId, MachineIdOptions, Sidecar } from "../sidecar/types.js";
+import type { InvalidVerdict, ValidateOptions, Verdict } from "../types.js";
+import { type Channel, errorData, type Reply, type RequestChannel } from "./ipc.js";
 import { createFileLeases, type SafeStorage } from "./lease-file.js";
-import { readModule, readModuleFile } from "./module.js";
-import { isListed, readOrigins } from "./origins.js";
+import { MainValidator, type MainValidatorSettings } from "./main-validator.js";
+import { isListed, type Origins, readOrigins } from "./origins.js";
 import { refusal, watchOpened } from "./sender.js";
+import { readModule, readModuleFile } from "./wasm-file.js";
 
 export interface LicenseHostOptions {
   /**
@@ -35,7 +35,7 @@ export interface LicenseHostOptions {
    * Lets the main process decide, by the same module. Pages then get verdicts
    * only, by `loadMainValidator`, and no machine id, module or lease.
    */
-  validator?: DeciderOptions | undefined;
+  validator?: MainValidatorSettings | undefined;
   /** Called with each verdict of the `validator`, whoever asked, and with each refusal in the background. */
   onVerdict?: ((verdict: Verdict) => void) | undefined;
 }
@@ -73,162 +73,233 @@ const OPTIONS = [
   ...(["validator", "onVerdict"] as const),
 ] as const;
 
-// An app asks about one license at a time; a page that is far above that must not use up memory.
+// An app checks one license at a time. This bounds what a page that repeats itself can use up.
 const MAX_IN_FLIGHT = 200;
 
+// The names that whop-license gives to what it keeps.
 const STORE_NAME = /^whop-license[-:][\w.:-]{1,200}$/;
-const MAX_TEXT = 5_000;
 
 type Handler = (event: IpcMainInvokeEvent, ...given: unknown[]) => unknown;
 
 /** Makes an entry point's registerLicenseHost. */
 export function hostFactory(
-  { app, ipcMain, safeStorage }: Electron,
+  electron: Electron,
   packaged: Packaged,
 ): (options: LicenseHostOptions) => LicenseHost {
   let opened: WeakSet<WebContents> | undefined;
-
   return (options) => {
-    if (!ipcMain) throw loadFailed("registerLicenseHost works in Electron's main process alone.");
-    const given = readOptions(options, OPTIONS);
-    const origins = readOrigins(given.origins);
-    const machine = readOptions(given.machineId, ["scheme", "appId"]) as MachineIdOptions;
-    const wasm = readModuleFile(given.wasm);
-    const onVerdict = readCallback(given.onVerdict);
-    const store = withoutRevival(
+    if (!electron.ipcMain) {
+      throw loadFailed("registerLicenseHost works only in Electron's main process.");
+    }
+    const settings = readHostOptions(options, electron);
+    opened ??= watchOpened(electron.app);
+    const host = new Host(electron, packaged, settings, opened);
+    host.register();
+    return Object.freeze<LicenseHost>({
+      validateLicense: (licenseKey, asked) => host.validateLicense(licenseKey, asked),
+      dispose: () => host.dispose(),
+    });
+  };
+}
+
+/** The options of a host, read. */
+interface HostSettings {
+  origins: Origins;
+  machine: MachineIdOptions;
+  store: LeaseStore;
+  wasm: string | undefined;
+  validator: MainValidatorSettings | undefined;
+  onVerdict: LicenseHostOptions["onVerdict"];
+}
+
+function readHostOptions(options: unknown, { app, safeStorage }: Electron): HostSettings {
+  const given = readOptions(options, OPTIONS);
+  return {
+    origins: readOrigins(given.origins),
+    machine: readOptions(given.machineId, ["scheme", "appId"]) as MachineIdOptions,
+    wasm: readModuleFile(given.wasm),
+    onVerdict: readCallback(given.onVerdict),
+    store: withoutRevival(
       readLeases(given.leases) ??
         createFileLeases({ path: `${app.getPath("userData")}/whop-license-leases`, safeStorage }),
-    );
-    opened ??= watchOpened(app);
-    const byPages = opened;
-
-    const sidecar = packaged.createSidecar();
-    const machineId = () => sidecar.machineId(machine);
-    const module = readModule(wasm, packaged.wasm);
-    const decide =
+    ),
+    validator:
       given.validator === undefined
         ? undefined
-        : createDecider(readOptions(given.validator, DECIDER_OPTIONS) as DeciderOptions, {
-            wasm: module,
-            machineId,
-            store,
-            tell,
-          });
-    const pages = new Set<WebFrameMain>();
-    const calls = new Map<string, AbortController>();
-    let inFlight = 0;
-    let disposed = false;
+        : (readOptions(given.validator, VALIDATOR_OPTIONS) as MainValidatorSettings),
+  };
+}
 
-    function tell(verdict: Verdict, later: boolean): void {
-      if (disposed) return;
-      // What it throws is reported as of any other listener, and breaks no answer.
-      if (onVerdict) queueMicrotask(() => onVerdict(verdict));
-      if (!later) return;
-      const change: Channel = "whop-license:change";
-      for (const page of pages) {
-        try {
-          if (isListed(origins, page.url, page.origin, app.getAppPath()))
-            page.send(change, verdict);
-        } catch {
-          pages.delete(page); // It has gone.
-        }
-      }
-    }
+/** Serves the pages of an app, each request only after its sender has been checked. */
+class Host {
+  readonly #electron: Electron;
+  readonly #settings: HostSettings;
+  /** The windows that were opened by pages. */
+  readonly #opened: WeakSet<WebContents>;
+  readonly #sidecar: Sidecar;
+  readonly #readModule: () => Promise<Uint8Array>;
+  readonly #validator: MainValidator | undefined;
+  /** The pages that have asked for a verdict, and so hear of a refusal in the background. */
+  readonly #pages = new Set<WebFrameMain>();
+  /** What ends a page's check, by `checkId`. */
+  readonly #checks = new Map<string, AbortController>();
+  #inFlight = 0;
+  #disposed = false;
 
-    /** Answers listed pages alone, each by plain data, and never too many at once. */
-    function answering(channel: Channel, handler: Handler): Handler {
-      return async (event, ...rest): Promise<Reply<unknown>> => {
-        const refused = refusal(event, origins, app.getAppPath(), byPages);
-        if (refused) {
-          const message = `The license host does not answer this page: ${refused}.`;
-          return { error: errorData(loadFailed(message)) };
-        }
-        // To abort one is what makes room.
-        if (inFlight >= MAX_IN_FLIGHT && channel !== "whop-license:abort")
-          return { error: errorData(tooMany()) };
-        inFlight++;
-        try {
-          return { value: await handler(event, ...rest) };
-        } catch (thrown) {
-          return { error: errorData(thrown) };
-        } finally {
-          inFlight--;
-        }
-      };
-    }
+  constructor(
+    electron: Electron,
+    packaged: Packaged,
+    settings: HostSettings,
+    opened: WeakSet<WebContents>,
+  ) {
+    this.#electron = electron;
+    this.#settings = settings;
+    this.#opened = opened;
+    this.#sidecar = packaged.createSidecar();
+    this.#readModule = readModule(settings.wasm, packaged.wasm);
+    this.#validator =
+      settings.validator &&
+      new MainValidator(settings.validator, {
+        wasm: this.#readModule,
+        machineId: () => this.#machineId(),
+        store: settings.store,
+        tell: (verdict) => this.#tell(verdict),
+        tellLater: (verdict) => this.#tellLater(verdict),
+      });
+  }
 
-    /** Serves what a page needs to decide; not where the main process does. */
-    function deciding(handler: Handler): Handler {
-      return (...all) => {
-        if (!decide) return handler(...all);
-        throw loadFailed(
-          "The main process decides about the license: use loadMainValidator in this page.",
-        );
-      };
-    }
+  readonly #handlers: Readonly<Record<RequestChannel, Handler>> = {
+    "whop-license:machine-id": () => this.#forDecidingPage(() => this.#machineId()),
+    "whop-license:wasm": () => this.#forDecidingPage(() => this.#readModule()),
+    "whop-license:store": (_event, ...asked) =>
+      this.#forDecidingPage(() => useStore(this.#settings.store, asked)),
+    "whop-license:validate": (event, ...asked) => this.#validateForPage(event, asked),
+    "whop-license:abort": ({ sender }, check) =>
+      this.#checks.get(checkId(sender.id, check))?.abort(),
+  };
 
-    async function validate(
-      { sender, senderFrame }: IpcMainInvokeEvent,
-      call: unknown,
-      licenseKey: unknown,
-      timeoutMs: unknown,
-    ): Promise<Verdict> {
-      if (!decide) throw noValidator();
-      const id = callId(sender.id, call);
-      if (calls.has(id)) throw invalid("call", "is under way already");
-      const controller = new AbortController();
-      calls.set(id, controller);
-      try {
-        for (const page of pages) if (isGone(page)) pages.delete(page);
-        if (senderFrame) pages.add(senderFrame);
-        const asked = { signal: controller.signal, timeoutMs } as ValidateOptions;
-        return forPage(await decide(licenseKey, asked));
-      } finally {
-        calls.delete(id);
-      }
-    }
-
-    const handlers: [Channel, Handler][] = [
-      ["whop-license:machine-id", deciding(machineId)],
-      ["whop-license:wasm", deciding(module)],
-      ["whop-license:store", deciding((_event, ...asked) => useStore(store, asked))],
-      ["whop-license:validate", validate as Handler],
-      ["whop-license:abort", ({ sender }, call) => calls.get(callId(sender.id, call))?.abort()],
-    ];
-
-    function dispose(): void {
-      if (disposed) return; // The handlers may be those of the next host by now.
-      disposed = true;
-      app.off("will-quit", dispose);
-      for (const [channel] of handlers) ipcMain.removeHandler(channel);
-      for (const controller of calls.values()) controller.abort();
-      sidecar.close();
-    }
-
+  /** Begins to answer pages. */
+  register(): void {
+    const { app, ipcMain } = this.#electron;
     try {
-      for (const [channel, handler] of handlers)
-        ipcMain.handle(channel, answering(channel, handler));
+      for (const channel of this.#channels) {
+        ipcMain.handle(channel, (event, ...given) => this.#answer(channel, event, given));
+      }
     } catch (cause) {
-      sidecar.close();
+      this.#sidecar.close();
       throw new LicenseError(
         "invalid_argument",
         "registerLicenseHost: there is a license host already; dispose of it first.",
         { cause },
       );
     }
-    app.once("will-quit", dispose);
-    return Object.freeze<LicenseHost>({
-      validateLicense: async (licenseKey, asked) => {
-        if (!decide) throw noValidator();
-        if (!app.isReady()) throw notReady();
-        return decide(licenseKey, readOptions(asked, ["signal", "timeoutMs"]) as ValidateOptions);
-      },
-      dispose,
-    });
+    app.once("will-quit", this.dispose);
+  }
+
+  readonly dispose = (): void => {
+    if (this.#disposed) return; // The handlers may be those of the next host by now.
+    this.#disposed = true;
+    const { app, ipcMain } = this.#electron;
+    app.off("will-quit", this.dispose);
+    for (const channel of this.#channels) ipcMain.removeHandler(channel);
+    for (const controller of this.#checks.values()) controller.abort();
+    this.#sidecar.close();
   };
+
+  /** Checks a license key for the main process itself. */
+  async validateLicense(licenseKey: string, asked: unknown): Promise<Verdict> {
+    if (!this.#validator) throw noValidator();
+    if (!this.#electron.app.isReady()) throw notReady();
+    const options = readOptions(asked, ["signal", "timeoutMs"]) as ValidateOptions;
+    return this.#validator.validateLicense(licenseKey, options);
+  }
+
+  get #channels(): RequestChannel[] {
+    return Object.keys(this.#handlers) as RequestChannel[];
+  }
+
+  #machineId(): Promise<MachineId> {
+    return this.#sidecar.machineId(this.#settings.machine);
+  }
+
+  /** Answers listed pages only, each with plain data, and never too many at once. */
+  async #answer(
+    channel: RequestChannel,
+    event: IpcMainInvokeEvent,
+    given: unknown[],
+  ): Promise<Reply<unknown>> {
+    const { origins } = this.#settings;
+    const refused = refusal(event, origins, this.#electron.app.getAppPath(), this.#opened);
+    if (refused) {
+      const message = `The license host does not answer this page: ${refused}.`;
+      return { error: errorData(loadFailed(message)) };
+    }
+    // Aborting a check is what makes room.
+    if (this.#inFlight >= MAX_IN_FLIGHT && channel !== "whop-license:abort") {
+      return { error: errorData(tooMany()) };
+    }
+    this.#inFlight++;
+    try {
+      return { value: await this.#handlers[channel](event, ...given) };
+    } catch (thrown) {
+      return { error: errorData(thrown) };
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  /** Serves what a page needs in order to decide, unless the main process decides. */
+  #forDecidingPage<T>(serve: () => T): T {
+    if (!this.#validator) return serve();
+    throw loadFailed(
+      "The main process decides about the license: use loadMainValidator in this page.",
+    );
+  }
+
+  async #validateForPage(
+    { sender, senderFrame }: IpcMainInvokeEvent,
+    [check, licenseKey, timeoutMs]: unknown[],
+  ): Promise<Verdict> {
+    if (!this.#validator) throw noValidator();
+    const id = checkId(sender.id, check);
+    if (this.#checks.has(id)) throw invalid("call", "is under way already");
+    const controller = new AbortController();
+    this.#checks.set(id, controller);
+    try {
+      for (const page of this.#pages) if (isGone(page)) this.#pages.delete(page);
+      if (senderFrame) this.#pages.add(senderFrame);
+      const asked = { signal: controller.signal, timeoutMs } as ValidateOptions;
+      return forPage(await this.#validator.validateLicense(licenseKey, asked));
+    } finally {
+      this.#checks.delete(id);
+    }
+  }
+
+  #tell(verdict: Verdict): void {
+    const { onVerdict } = this.#settings;
+    if (this.#disposed || !onVerdict) return;
+    // What it throws is reported like any other listener's error, and breaks no answer.
+    queueMicrotask(() => onVerdict(verdict));
+  }
+
+  /** Tells of a refusal that nobody waits for: the app, and each page that has asked. */
+  #tellLater(verdict: InvalidVerdict): void {
+    this.#tell(verdict);
+    if (this.#disposed) return;
+    const change: Channel = "whop-license:change";
+    const { origins } = this.#settings;
+    const appFolder = this.#electron.app.getAppPath();
+    for (const page of this.#pages) {
+      try {
+        if (isListed(origins, page.url, page.origin, appFolder)) page.send(change, verdict);
+      } catch {
+        this.#pages.delete(page); // It has gone.
+      }
+    }
+  }
 }
 
-const DECIDER_OPTIONS = [
+const VALIDATOR_OPTIONS = [
   ...(["endpoint", "publicKey", "issuer", "audience"] as const),
   "revalidateAfterMs",
 ] as const;
@@ -253,8 +324,8 @@ async function useStore(store: LeaseStore, [operation, name, text]: unknown[]): 
     case "get":
       return (await store.get(name)) ?? undefined;
     case "set":
-      if (typeof text !== "string" || text.length > MAX_TEXT) {
-        throw invalid("text", `must be a string of at most ${MAX_TEXT} characters`);
+      if (typeof text !== "string" || text.length > MAX_TEXT_LENGTH) {
+        throw invalid("text", `must be a string of at most ${MAX_TEXT_LENGTH} characters`);
       }
       await store.set(name, text);
       return undefined;
@@ -265,7 +336,7 @@ async function useStore(store: LeaseStore, [operation, name, text]: unknown[]): 
   throw invalid("operation", "must be get, set or remove");
 }
 
-/** A verdict without what says more than a page may know: the machine's id is in the metadata. */
+/** A verdict without what a page must not know: the lease, and the metadata, which holds the machine id. */
 function forPage(verdict: Verdict): Verdict {
   if (!verdict.valid) return verdict;
   const { lease: _lease, membership, ...rest } = verdict;
@@ -275,17 +346,17 @@ function forPage(verdict: Verdict): Verdict {
 
 function isGone(page: WebFrameMain): boolean {
   try {
-    // Electron has that since 33; before, a frame that is gone throws when it is used.
+    // Electron has isDestroyed since 33. Before, a frame that is gone throws when it is used.
     return page.isDestroyed?.() ?? page.url === undefined;
   } catch {
     return true;
   }
 }
 
-/** Tells a window's calls from those of others. */
-function callId(window: number, call: unknown): string {
-  if (!Number.isSafeInteger(call)) throw invalid("call", "must be a whole number");
-  return `${window} ${call}`;
+/** Tells the checks of one window from those of others. */
+function checkId(window: number, check: unknown): string {
+  if (!Number.isSafeInteger(check)) throw invalid("call", "must be a whole number");
+  return `${window} ${check}`;
 }
 
 function noValidator(): LicenseError {

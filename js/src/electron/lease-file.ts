@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { constants, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { invalid } from "../errors.js";
-import type { LeaseStore } from "../lease-store.js";
+import type { LeaseStore } from "../leases/store.js";
 
 /** What is needed of Electron's `safeStorage`. */
 export interface SafeStorage {

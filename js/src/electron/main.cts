@@ -4,10 +4,10 @@ import { pathToFileURL } from "node:url";
 
 import electron = require("electron");
 
-import { createSidecar } from "../sidecar.cjs";
+import { createSidecar } from "../sidecar/index.cjs";
 import { hostFactory, type LicenseHost, type LicenseHostOptions } from "./host.js";
 
-export * from "./main-api.js";
+export * from "./exports.js";
 
 /** The preload's file, for a window's `webPreferences: { preload: preloadPath }`. */
 export const preloadPath: string = join(__dirname, "preload.cjs");

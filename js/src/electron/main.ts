@@ -1,10 +1,10 @@
 /** whop-license for Electron's main process, as an ES module. */
 import { fileURLToPath } from "node:url";
 import * as electron from "electron";
-import { createSidecar } from "../sidecar.js";
+import { createSidecar } from "../sidecar/index.js";
 import { hostFactory, type LicenseHost, type LicenseHostOptions } from "./host.js";
 
-export * from "./main-api.js";
+export * from "./exports.js";
 
 /** The preload's file, for a window's `webPreferences: { preload: preloadPath }`. */
 export const preloadPath: string = /* @__PURE__ */ fileURLToPath(

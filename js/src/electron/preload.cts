@@ -1,16 +1,16 @@
 /**
  * The preload of whop-license: exposes to the page what `whop-license/electron/renderer`
  * needs, and no more. It is one file that imports nothing but Electron, so it
- * works in a sandbox, as a window's preload or as a part of one's own. Running
- * it twice does nothing more.
+ * works in a sandbox, as a window's preload or as part of your own. Running it a
+ * second time does nothing.
  */
 import { contextBridge, ipcRenderer } from "electron";
-import type { Bridge, Channel, NoBridge } from "./bridge.js";
+import type { Bridge, Channel, NoBridge, RequestChannel } from "./ipc.js";
 
 const RAN = Symbol.for("whop-license.preload");
 const NAME = "whopLicense";
 
-function invoke(channel: Channel, ...given: unknown[]): Promise<never> {
+function invoke(channel: RequestChannel, ...given: unknown[]): Promise<never> {
   return ipcRenderer.invoke(channel, ...given) as Promise<never>;
 }
 
@@ -23,9 +23,9 @@ const bridge: Bridge = {
   get: (name) => invoke("whop-license:store", "get", name),
   set: (name, text) => invoke("whop-license:store", "set", name, text),
   remove: (name) => invoke("whop-license:store", "remove", name),
-  validate: (call, licenseKey, timeoutMs) =>
-    invoke("whop-license:validate", call, licenseKey, timeoutMs),
-  abort: (call) => invoke("whop-license:abort", call),
+  validate: (check, licenseKey, timeoutMs) =>
+    invoke("whop-license:validate", check, licenseKey, timeoutMs),
+  abort: (check) => invoke("whop-license:abort", check),
   onChange: (given) => {
     listener = given;
   },
@@ -43,7 +43,7 @@ function run(): void {
   if (!process.isMainFrame || Reflect.has(globalThis, RAN)) return;
   Reflect.set(globalThis, RAN, true);
   if (!process.contextIsolated) {
-    // The page shares this global object, so it can be told, but must not be served.
+    // The page shares this global object: it can be told why, but must not be served.
     Reflect.set(globalThis, NAME, refuse("contextIsolation: true"));
   } else if (!process.sandboxed) {
     contextBridge.exposeInMainWorld(NAME, refuse("sandbox: true"));

@@ -1,16 +1,16 @@
 /** whop-license for an Electron renderer, whose window has the preload and whose main process the host. */
-import type { LoadOptions } from "../api.js";
+import { aborted, readSignal, untilAborted } from "../abort.js";
 import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
-import type { LeaseStore } from "../lease-store.js";
 import { createLoader } from "../load.js";
-import { aborted, readOptions, readSignal, untilAborted } from "../options.js";
-import type { MachineId } from "../sidecar-client.js";
-import type { InvalidVerdict, Validator } from "../verdict.js";
+import { readOptions } from "../options.js";
+import type { MachineId } from "../sidecar/types.js";
+import type { InvalidVerdict, LeaseStore, LoadOptions, Validator } from "../types.js";
 import { VERSION } from "../version.js";
-import { type Bridge, PROTOCOL, type Reply, unwrap } from "./bridge.js";
+import { type Bridge, PROTOCOL, type Reply, unwrap } from "./ipc.js";
 
-export * from "../api.js";
-export type { MachineId, MachineIdScheme } from "../sidecar-client.js";
+export { LicenseError, type LicenseErrorCode, type LicenseErrorDetails } from "../errors.js";
+export type { MachineId, MachineIdScheme } from "../sidecar/types.js";
+export type * from "../types.js";
 
 /** The options of `loadValidator`, but for what the main process gives. */
 export type ElectronLoadOptions = Omit<LoadOptions, "wasm" | "leases">;

@@ -1,6 +1,6 @@
 // What a validator answered, made safe to show and to hand on.
 import { blamesClock, clockCause, LicenseError, textOf } from "../errors.js";
-import type { Verdict, VerdictError } from "../verdict.js";
+import type { Verdict, VerdictError } from "../types.js";
 import { VERSION } from "../version.js";
 import { type GateTexts, type OutcomeCode, timeLeft } from "./texts.js";
 

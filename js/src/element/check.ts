@@ -1,7 +1,7 @@
 // One check: the validator and the machine id, as they were given, and the answer.
+import { untilAborted } from "../abort.js";
 import { LicenseError, textOf } from "../errors.js";
-import { untilAborted } from "../options.js";
-import type { Verdict } from "../verdict.js";
+import type { Verdict } from "../types.js";
 import { type Answer, isLicenseError, readError, readVerdict } from "./answer.js";
 
 /** What a gate asks: the validator of `loadValidator`, or whatever answers as it does. */

@@ -1,5 +1,5 @@
 import { invalid, LicenseError } from "../errors.js";
-import type { Verdict } from "../verdict.js";
+import type { Verdict } from "../types.js";
 import {
   type Answer,
   blamesKey,

@@ -1,10 +1,10 @@
 /** `<whop-license-gate>`, a custom element. Importing this module defines it. */
 import type { LicenseError } from "../errors.js";
-import type { InvalidVerdict, ValidVerdict } from "../verdict.js";
+import type { InvalidVerdict, ValidVerdict } from "../types.js";
 import { WhopLicenseGate } from "./gate.js";
 
 export { LicenseError, type LicenseErrorCode } from "../errors.js";
-export type { InvalidVerdict, ValidVerdict, Verdict } from "../verdict.js";
+export type { InvalidVerdict, ValidVerdict, Verdict } from "../types.js";
 export type { GateMachineId, GateValidator, GateValidatorSource } from "./check.js";
 export { type GateState, WhopLicenseGate } from "./gate.js";
 export type { GateStore, KeyStore } from "./store.js";

@@ -1,4 +1,5 @@
 import { invalid } from "../errors.js";
+import { hasMethods, localStore } from "../leases/store.js";
 
 /**
  * Where a gate may keep one text, by a name. What the functions return may be a
@@ -19,25 +20,18 @@ export type GateStore = "none" | "local" | KeyStore;
 
 const NAME = "whop-license-key";
 
-// What a field takes; the validator decides what is a license key.
+// What the field takes; the validator decides what is a license key.
 export const MAX_LENGTH = 1000;
-
-const local: KeyStore = {
-  get: (name) => localStorage.getItem(name),
-  set: (name, value) => localStorage.setItem(name, value),
-  remove: (name) => localStorage.removeItem(name),
-};
 
 /** Says what a store is, or throws `invalid_argument`. */
 export function readStore(store: unknown): KeyStore | undefined {
   if (store === undefined || store === "none") return undefined;
-  if (store === "local") return local;
-  const { get, set, remove } = (store ?? {}) as Partial<KeyStore>;
-  if ([get, set, remove].every((method) => typeof method === "function")) return store as KeyStore;
+  if (store === "local") return localStore;
+  if (hasMethods(store)) return store;
   throw invalid("store", 'must be "none", "local", or an object with get, set and remove');
 }
 
-/** The key in a store. What can't be had, or is no text, counts as absent. */
+/** The key in a store. If the store fails, or holds no text, there is none. */
 export async function recall(store: KeyStore): Promise<string | undefined> {
   try {
     const value = await store.get(NAME);
@@ -48,7 +42,7 @@ export async function recall(store: KeyStore): Promise<string | undefined> {
   }
 }
 
-/** Puts a key into a store, or removes it. A store that fails only forgets, which the console says. */
+/** Puts a key into a store, or removes it. A failure is only written to the console: the key is then not remembered. */
 export async function remember(store: KeyStore, licenseKey: string | undefined): Promise<void> {
   try {
     await (licenseKey === undefined ? store.remove(NAME) : store.set(NAME, licenseKey));

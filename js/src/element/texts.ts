@@ -1,5 +1,5 @@
 import { invalid, type LicenseErrorCode } from "../errors.js";
-import type { Verdict } from "../verdict.js";
+import type { Verdict } from "../types.js";
 
 /**
  * The code of a verdict or of an error, or `clock`: whatever the error is, a

@@ -1,9 +1,0 @@
-// What both sidecar entry points export beside their own functions.
-export { LicenseError, type LicenseErrorCode } from "./errors.js";
-export type {
-  MachineId,
-  MachineIdOptions,
-  MachineIdScheme,
-  Sidecar,
-  SidecarOptions,
-} from "./sidecar-client.js";

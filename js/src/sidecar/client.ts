@@ -1,0 +1,197 @@
+import { dirname, join } from "node:path";
+import { aborted, MAX_TIMER_MS, readSignal, untilAborted } from "../abort.js";
+import { CHECKSUMS } from "../checksums.js";
+import { invalid, LicenseError, loadFailed } from "../errors.js";
+import { readOptions } from "../options.js";
+import { RpcError, SidecarProcess, type SidecarProgram, sidecarPlatform } from "./process.js";
+import type { MachineId, MachineIdOptions, Sidecar, SidecarOptions } from "./types.js";
+
+const DEFAULT_TIMEOUT_MS = 5_000;
+const FIRST_START_MS = 30_000;
+
+const MAX_TEXT_LENGTH = 4_096; // far below the sidecar's limit for a frame
+
+const INVALID_PARAMS = -32602;
+const NO_MACHINE_ID = -32001;
+
+const PLATFORMS = /^(linux|darwin|win32)-(x64|arm64)$/;
+
+/** Finds a file of an installed package, as `require.resolve` does. */
+export type Resolve = (name: string) => string;
+
+/** Makes an entry point's createSidecar from how it finds this platform's package. */
+export function sidecarFactory(resolve: Resolve): (options?: SidecarOptions) => Sidecar {
+  return (options) => {
+    const { path, timeoutMs = DEFAULT_TIMEOUT_MS } = readOptions(options, ["path", "timeoutMs"]);
+    if (path !== undefined && (typeof path !== "string" || path === "")) {
+      throw invalid("path", "must be a path");
+    }
+    if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMER_MS)) {
+      throw invalid("timeoutMs", `must be a number from 1 to ${MAX_TIMER_MS}`);
+    }
+    return new Client(() => locate(path, resolve), timeoutMs);
+  };
+}
+
+function locate(path: string | undefined, resolve: Resolve): SidecarProgram {
+  const own = process.env.WHOP_LICENSE_SIDECAR || path;
+  const program = own ? { path: own } : packaged(resolve);
+  // A program inside Electron's archive can't be started; its unpacked copy can.
+  return { ...program, path: program.path.replace(/\.asar(?=[\\/])/, ".asar.unpacked") };
+}
+
+function packaged(resolve: Resolve): SidecarProgram {
+  const platform = sidecarPlatform();
+  const otherwise =
+    "or give the path of one that you built in the `path` option or in WHOP_LICENSE_SIDECAR.";
+  if (!PLATFORMS.test(platform)) {
+    throw loadFailed(
+      `There is no sidecar for ${platform}. Use linux, darwin or win32 on x64 or arm64, ${otherwise}`,
+    );
+  }
+  const name = `@whop-license/sidecar-${platform}`;
+  const file = `whop-license-sidecar${process.platform === "win32" ? ".exe" : ""}`;
+  try {
+    const folder = dirname(resolve(`${name}/package.json`));
+    return { path: join(folder, "bin", file), digest: CHECKSUMS.programs[platform] ?? "" };
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException | undefined)?.code !== "MODULE_NOT_FOUND") {
+      throw loadFailed(
+        "The place of the sidecar is not known here, as in a bundle. Keep whop-license out of the bundle, " +
+          otherwise,
+        { cause },
+      );
+    }
+    throw loadFailed(
+      `The package ${name} is not installed. It comes with whop-license as an optional dependency: install it ` +
+        "again without leaving those out (--omit=optional, --no-optional), on this platform or for it (npm's --os " +
+        "and --cpu, supportedArchitectures of pnpm and Yarn), and not by copying node_modules from another; " +
+        otherwise,
+      { cause },
+    );
+  }
+}
+
+class Client implements Sidecar {
+  readonly #locate: () => SidecarProgram;
+  readonly #timeoutMs: number;
+  #running: SidecarProcess | undefined;
+  #hasStarted = false;
+  #closed = false;
+
+  constructor(locate: () => SidecarProgram, timeoutMs: number) {
+    this.#locate = locate;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async machineId(options?: MachineIdOptions): Promise<MachineId> {
+    const { scheme, appId, signal } = readOptions(options, ["scheme", "appId", "signal"]);
+    const params = { scheme: readText("scheme", scheme), appId: readText("appId", appId) };
+    const abort = readSignal(signal);
+    if (abort?.aborted) throw aborted(abort);
+    if (this.#closed) throw closed();
+
+    // Keeps the host alive while somebody waits.
+    const awake = setInterval(() => {}, MAX_TIMER_MS);
+    try {
+      return await untilAborted(this.#ask(this.#start(), params), abort);
+    } finally {
+      clearInterval(awake);
+    }
+  }
+
+  async #ask(sidecar: SidecarProcess, params: Params): Promise<MachineId> {
+    const startMs = this.#hasStarted ? 0 : FIRST_START_MS;
+    await stopAfter(Math.max(this.#timeoutMs, startMs), sidecar, sidecar.ready);
+    this.#hasStarted = true;
+    return stopAfter(this.#timeoutMs, sidecar, ask(sidecar, params));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#running?.stop(closed());
+  }
+
+  #start(): SidecarProcess {
+    const running =
+      this.#running ??
+      new SidecarProcess(this.#locate(), () => {
+        this.#running = undefined;
+      });
+    this.#running = running;
+    return running;
+  }
+}
+
+/** Waits for a promise, and stops a sidecar that takes too long, also where nobody waits any more. */
+async function stopAfter<T>(ms: number, sidecar: SidecarProcess, promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const onTimeout = () => {
+    if (!settled) sidecar.stop(timedOut(ms));
+  };
+  // An answer that waits in the pipe because the host was busy still counts.
+  const timer = setTimeout(() => setImmediate(onTimeout), ms);
+  timer.unref();
+  try {
+    return await promise;
+  } finally {
+    settled = true;
+    clearTimeout(timer);
+  }
+}
+
+interface Params {
+  scheme: string | undefined;
+  appId: string | undefined;
+}
+
+async function ask(sidecar: SidecarProcess, params: Params): Promise<MachineId> {
+  try {
+    return readMachineId(await sidecar.request("machineId", params), params, sidecar);
+  } catch (thrown) {
+    if (!(thrown instanceof RpcError)) throw thrown;
+    switch (thrown.code) {
+      case INVALID_PARAMS:
+        throw new LicenseError("invalid_argument", thrown.message, { cause: thrown });
+      case NO_MACHINE_ID:
+        throw new LicenseError("no_machine_id", thrown.message, { cause: thrown });
+    }
+    const message = `The sidecar could not read this machine's id: ${thrown.message}`;
+    throw new LicenseError("no_machine_id", message, { cause: thrown });
+  }
+}
+
+function readMachineId(result: unknown, asked: Params, sidecar: SidecarProcess): MachineId {
+  const { id, scheme, source, warnings } = (result ?? {}) as Partial<MachineId>;
+  if (
+    typeof id === "string" &&
+    /^[0-9a-f]{64}$/.test(id) &&
+    typeof scheme === "string" &&
+    scheme === (asked.scheme ?? "node-machine-id") &&
+    typeof source === "string" &&
+    Array.isArray(warnings) &&
+    warnings.every((warning) => typeof warning === "string")
+  ) {
+    return { id, scheme, source, warnings };
+  }
+  const broken = new LicenseError("no_machine_id", "The sidecar's answer is not a machine id.");
+  sidecar.stop(broken);
+  throw broken;
+}
+
+function readText(argument: string, value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== "string") throw invalid(argument, "must be a string");
+  if (value.length > MAX_TEXT_LENGTH) throw invalid(argument, "is too long");
+  if (/\p{Surrogate}/u.test(value)) throw invalid(argument, "is not well-formed Unicode");
+  return value;
+}
+
+function timedOut(ms: number): LicenseError {
+  const message = `The sidecar did not answer within ${ms} ms and was stopped.`;
+  return new LicenseError("timeout", message, { retryable: true });
+}
+
+function closed(): LicenseError {
+  return new LicenseError("aborted", "The sidecar was closed.");
+}

@@ -1,0 +1,17 @@
+/** This machine's id, from the native sidecar, for Node and Electron's main process, as CommonJS. */
+import { createRequire } from "node:module";
+import { sidecarFactory } from "./client.js";
+import type { Sidecar, SidecarOptions } from "./types.js";
+
+export { LicenseError, type LicenseErrorCode } from "../errors.js";
+export type * from "./types.js";
+
+/** Makes a sidecar of one's own. Nothing is started before its first call. */
+export const createSidecar: (options?: SidecarOptions) => Sidecar = sidecarFactory((name) =>
+  createRequire(__filename).resolve(name),
+);
+
+const shared = createSidecar();
+
+/** Reads this machine's id through one sidecar for the whole process; see {@link Sidecar.machineId}. */
+export const machineId: Sidecar["machineId"] = (options) => shared.machineId(options);

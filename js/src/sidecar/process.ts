@@ -1,0 +1,212 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import type { Socket } from "node:net";
+import { resolve } from "node:path";
+import { LicenseError, loadFailed, textOf } from "../errors.js";
+import { VERSION } from "../version.js";
+import { programDigest } from "./digest.js";
+import { encodeFrame, frameReader } from "./frames.js";
+
+const NAME = "whop-license-sidecar";
+const PROTOCOL = 1;
+
+const MAX_WINDOWS_PATH = 259; // Windows' MAX_PATH, without the NUL at its end
+
+const MAX_PROGRAM_SIZE = 64 * 1024 * 1024; // the program and any signature are a few
+
+/** A program to start. */
+export interface SidecarProgram {
+  path: string;
+  /** What {@link programDigest} must make of it; a program of the seller's own may be any. */
+  digest?: string;
+}
+
+/** The platform of the program to start, by Node's names. A 32-bit app on Windows starts the 64-bit one. */
+export function sidecarPlatform(): string {
+  const { platform, arch } = process;
+  return `${platform}-${platform === "win32" && arch === "ia32" ? "x64" : arch}`;
+}
+
+/** An error that the sidecar answered with. */
+export class RpcError extends Error {
+  constructor(
+    readonly code: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+interface Waiting {
+  resolve: (result: unknown) => void;
+  reject: (reason: unknown) => void;
+}
+
+/**
+ * One running sidecar and the requests it owes an answer. It never keeps the
+ * host process alive: whoever waits for an answer holds a timer.
+ */
+export class SidecarProcess {
+  /** Settles when the sidecar has said that it is the right one. */
+  readonly ready: Promise<void>;
+  readonly #child: ChildProcess;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #onEnd: () => void;
+  readonly #path: string;
+  #greeted = false;
+  #lastId = 0;
+  #ended: LicenseError | undefined;
+
+  /** Starts the program. `onEnd` is called once, when it can't answer any more. */
+  constructor({ path, digest }: SidecarProgram, onEnd: () => void) {
+    this.#path = path;
+    this.#onEnd = onEnd;
+    let file: number | undefined;
+    try {
+      // Before it runs, as it could put another file in its place.
+      if (digest !== undefined) file = openSync(path, "r");
+      this.#child = spawn(path, [], { stdio: ["pipe", "pipe", "inherit"], windowsHide: true });
+    } catch (cause) {
+      if (file !== undefined) closeSync(file);
+      throw notStarted(path, cause);
+    }
+    const { stdin, stdout } = this.#child;
+    this.#child.unref();
+    for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
+    // Compared while the program starts, which takes as long. Nothing that it says counts before.
+    const compared = file === undefined ? Promise.resolve() : compare(file, path, digest);
+    // That a program is another one says more than how it failed.
+    const failed = (reason: LicenseError) => {
+      compared.then(
+        () => this.stop(reason),
+        (other) => this.stop(other),
+      );
+    };
+    this.#child.on("error", (cause) => failed(notStarted(path, cause)));
+    this.#child.on("close", (code, signal) => {
+      failed(this.#broken(`ended before it answered (${signal ?? `exit code ${code}`})`));
+    });
+    // A pipe that breaks is followed by "close", which says more.
+    stdin?.on("error", () => {});
+    const read = frameReader();
+    stdout?.on("data", (chunk: Buffer) => {
+      try {
+        for (const message of read(chunk)) this.#receive(message);
+      } catch (cause) {
+        stdout.destroy();
+        failed(this.#broken(`sent garbage: ${textOf(cause)}`, cause));
+      }
+    });
+    this.ready = Promise.all([this.#handshake(), compared]).then(() => {});
+    this.ready.catch((reason) => this.stop(reason));
+  }
+
+  /** Sends a request and resolves with its result, which may be anything; rejects with an {@link RpcError} or a LicenseError. */
+  request(method: string, params: object): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended);
+      const id = ++this.#lastId;
+      this.#waiting.set(id, { resolve, reject });
+      this.#child.stdin?.write(encodeFrame({ jsonrpc: "2.0", id, method, params }));
+    });
+  }
+
+  /** Ends the program, and rejects what is in flight. */
+  stop(reason: LicenseError): void {
+    if (this.#ended) return;
+    this.#ended = reason;
+    this.#onEnd();
+    this.#child.stdin?.destroy();
+    this.#child.stdout?.destroy();
+    // Of a program that could not be started Node knows no id, and 0 would be this process's own group.
+    if (this.#child.pid !== undefined) this.#child.kill("SIGKILL");
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
+  }
+
+  /** A program that never said hello is no sidecar; one that did may work when started again. */
+  #broken(how: string, cause?: unknown): LicenseError {
+    const message = `The sidecar ${this.#path} ${how}.`;
+    if (!this.#greeted) return loadFailed(message, { cause });
+    return new LicenseError("no_machine_id", message, { cause, retryable: true });
+  }
+
+  #receive(message: unknown): void {
+    if (this.#ended) return;
+    const { jsonrpc, id, result, error } = message as Record<string, unknown>;
+    if (jsonrpc !== "2.0" || typeof id !== "number" || !(id >= 1 && id <= this.#lastId)) {
+      throw new Error("a message that answers no request");
+    }
+    // Nobody waits for an answer that came too late.
+    const waiting = this.#waiting.get(id);
+    if (error === undefined) {
+      waiting?.resolve(result);
+    } else {
+      const { code, message: text } = error as Record<string, unknown>;
+      if (typeof code !== "number" || typeof text !== "string")
+        throw new Error("a malformed error");
+      waiting?.reject(new RpcError(code, text));
+    }
+    this.#waiting.delete(id);
+  }
+
+  async #handshake(): Promise<void> {
+    let answer: { name?: unknown; version?: unknown; protocol?: unknown } | null | undefined;
+    try {
+      answer = (await this.request("initialize", { protocol: PROTOCOL })) as typeof answer;
+    } catch (cause) {
+      if (!(cause instanceof RpcError)) throw cause;
+      throw loadFailed(`The sidecar ${this.#path} refused to start: ${cause.message}`, { cause });
+    }
+    if (answer?.name !== NAME || answer.protocol !== PROTOCOL) {
+      throw loadFailed(`The program ${this.#path} is not a ${NAME} of protocol ${PROTOCOL}.`);
+    }
+    if (answer.version !== VERSION) {
+      throw loadFailed(
+        `The sidecar ${this.#path} is version ${String(answer.version).slice(0, 40)}, but this package is ` +
+          `version ${VERSION}. Ship the sidecar that comes with the package.`,
+      );
+    }
+    this.#greeted = true;
+  }
+}
+
+async function compare(file: number, path: string, digest: string | undefined): Promise<void> {
+  let found: string | undefined;
+  try {
+    // Read at once: in pieces, through Node's threads, it takes longer than the program's start.
+    const stat = fstatSync(file);
+    if (stat.isFile() && stat.size <= MAX_PROGRAM_SIZE) found = programDigest(readFileSync(file));
+  } catch (cause) {
+    throw notStarted(path, cause);
+  } finally {
+    closeSync(file);
+  }
+  if (found === digest) return;
+  throw loadFailed(
+    `The sidecar ${path} is not the program that this package was published with. Install the package again; ` +
+      "a program of your own goes into the `path` option or into WHOP_LICENSE_SIDECAR.",
+  );
+}
+
+function notStarted(path: string, cause: unknown): LicenseError {
+  const where = `for ${sidecarPlatform()} at ${path}`;
+  const advice =
+    "Give its path in the `path` option or in WHOP_LICENSE_SIDECAR; in an Electron app, unpack `@whop-license/sidecar-*` (asarUnpack).";
+  if (process.platform === "win32" && resolve(path).length > MAX_WINDOWS_PATH) {
+    return loadFailed(
+      `The sidecar ${where} can't be started, as Windows starts no program whose path is longer than ` +
+        `${MAX_WINDOWS_PATH} characters. Install the app in a folder with a shorter path.`,
+      { cause },
+    );
+  }
+  switch ((cause as NodeJS.ErrnoException | undefined)?.code) {
+    case "ENOENT":
+      return loadFailed(`There is no sidecar ${where}. ${advice}`, { cause });
+    case "EACCES":
+      return loadFailed(`The sidecar ${where} may not be run. Make it executable.`, { cause });
+  }
+  return loadFailed(`The sidecar ${where} can't be started: ${textOf(cause)}. ${advice}`, {
+    cause,
+  });
+}

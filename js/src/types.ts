@@ -1,0 +1,215 @@
+// The public types of every entry point that loads a validator.
+import type { LicenseError, LicenseErrorCode } from "./errors.js";
+import type { LeaseStore } from "./leases/store.js";
+
+export type { LeaseStore };
+
+/** What a license belongs to, with the names of Whop's API v2. Members that the server didn't send are absent; the customer's personal data always is. */
+export interface Membership {
+  valid: true;
+  /** The membership's id, `mem_…`. It stays when the customer's license key is remade. */
+  id?: string;
+  /** The product's id, `prod_…`. Compare it where one seller has several products. */
+  product?: string;
+  /** The plan's id, `plan_…`. */
+  plan?: string;
+  /** Whop's own status, such as `active` or `trialing`; for display only. */
+  status?: string;
+  license_key?: string;
+  /** What the license is bound to. */
+  metadata?: Record<string, unknown>;
+  /** Where the customer manages the membership, and resets its key. */
+  manage_url?: string;
+  cancel_at_period_end?: boolean;
+  quantity?: number;
+  /** In Unix seconds. */
+  created_at?: number | null;
+  /** In Unix seconds; `null` where it doesn't end. */
+  expires_at?: number | null;
+  /** In Unix seconds. */
+  renewal_period_start?: number | null;
+  /** In Unix seconds. */
+  renewal_period_end?: number | null;
+}
+
+/** What kept the server from being heard, where a lease stood in for it. */
+export interface VerdictError {
+  code: LicenseErrorCode;
+  message: string;
+  /** The HTTP status of the answer, where there was one. */
+  status?: number;
+}
+
+/** The license may be used on this machine. */
+export interface ValidVerdict {
+  valid: true;
+  code: "valid";
+  /** Who said so. */
+  source: "server" | "lease";
+  /** When, in ISO 8601. */
+  checkedAt: string;
+  membership: Membership;
+  /** The server's signed word, where a public key is set: keep it for the next call's `lease`. */
+  lease?: string;
+  /** Until when the lease may stand in for the server, in ISO 8601. */
+  leaseExpiresAt?: string;
+  /** Why the lease stood in, where the server was asked. It says nothing about the license. */
+  error?: VerdictError;
+}
+
+/**
+ * The server said no.
+ *
+ * - `metadata_mismatch`: the license is bound to another machine; its owner can reset the key on Whop.
+ * - `not_found`: there is no such license key.
+ * - `inactive`: the license is canceled, expired, or otherwise gives no right to use.
+ */
+export interface InvalidVerdict {
+  valid: false;
+  code: "metadata_mismatch" | "not_found" | "inactive";
+  source: "server";
+  /** When the server said so, in ISO 8601. */
+  checkedAt: string;
+  /** The server's own words, or plain ones where it had none. */
+  message: string;
+  /** The HTTP status of the answer. */
+  status: number;
+}
+
+/** What the server said of a license. */
+export type Verdict = ValidVerdict | InvalidVerdict;
+
+/** Settings of one call. */
+export interface ValidateOptions {
+  /** The server to ask, in place of the one that the module was loaded with. */
+  endpoint?: string | undefined;
+  /**
+   * The seller's API key, for a program on the seller's own server. A page, a
+   * worker or an Electron renderer that is handed one refuses: it can change
+   * every membership of the business. Ask a license gateway instead.
+   */
+  apiKey?: string | undefined;
+  /** Lets a page use `apiKey`; only where nobody but the seller gets the page. */
+  dangerouslyAllowBrowser?: boolean | undefined;
+  /**
+   * The server's Ed25519 public key, in base64url; several while one is being
+   * replaced. With it, yes and no both need a signature over this very call,
+   * and an answer without one rejects with `untrusted_response`.
+   */
+  publicKey?: string | readonly string[] | undefined;
+  /** Who must have signed the answer, where that matters. */
+  issuer?: string | undefined;
+  /** The product that the lease must be for, `prod_…`, where that matters. */
+  audience?: string | undefined;
+  /** The last lease, to stand in where no verdict is reached. */
+  lease?: string | undefined;
+  /** Answers from the lease without asking the server, while it has not expired. */
+  preferLease?: boolean | undefined;
+  /**
+   * What this installation knows of the time, in milliseconds. `lastSeen` is the
+   * latest time since the epoch that it has seen, by its clock plus `skew`: a
+   * clock that was turned back extends no lease. `skew` is the server's time of
+   * issue less this clock when the lease came, 0 where it is not known.
+   */
+  clock?: { lastSeen: number; skew?: number | undefined } | undefined;
+  /** The time for the whole call with its retries, in milliseconds. Default 15,000. */
+  timeoutMs?: number | undefined;
+  /** How often to ask at most, where the server is unavailable or limits the rate. Default 3. */
+  maxAttempts?: number | undefined;
+  /** Aborts the call, which then rejects with `aborted`. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Asks the server about a license key on this machine.
+ *
+ * @param licenseKey The customer's license key. White space around it, and characters
+ *   that can't be seen, don't matter.
+ * @param hwid This machine's id, sent as `{"HWID": hwid}`, or an object that is
+ *   sent as it is. On first use the license is bound to it, so it must never
+ *   change on one machine. Nothing sends `{}`.
+ * @returns The verdict. It rejects with a {@link LicenseError} where none was
+ *   reached, which says nothing about the license.
+ */
+export type ValidateLicense = (
+  licenseKey: string,
+  hwid?: string | Record<string, string>,
+  options?: ValidateOptions,
+) => Promise<Verdict>;
+
+/** A loaded module. */
+export interface Validator {
+  readonly validateLicense: ValidateLicense;
+  /** The version of the module, and of this package. */
+  readonly version: string;
+}
+
+/**
+ * Where the WebAssembly module comes from: its absolute URL (in a page also a
+ * relative one), the answer of a fetch, its bytes, or the compiled module.
+ */
+export type WasmSource =
+  | string
+  | URL
+  | Response
+  | Promise<Response>
+  | ArrayBuffer
+  | ArrayBufferView
+  | WasmModule;
+
+/** A `WebAssembly.Module`, which TypeScript knows only by its DOM types. */
+export type WasmModule = object;
+
+export interface LoadOptions {
+  /**
+   * The base URL of the server that answers `validate_license`, normally a
+   * license gateway: https, or http on a loopback address.
+   */
+  endpoint: string;
+  /**
+   * Where the WebAssembly module comes from. Default: the package's own
+   * `whop-license.wasm`, which bundlers carry along.
+   */
+  wasm?: WasmSource | undefined;
+  /**
+   * The gateway's Ed25519 public key, 43 characters of base64url; several while
+   * one is being replaced, ten at most. With it, `valid` needs a lease that is
+   * signed for this very call, and leases are kept for when the server can't be
+   * asked. Leave it out where one is built into the module.
+   */
+  publicKey?: string | readonly string[] | undefined;
+  /** Who must have signed a lease; default: any gateway that holds the key. */
+  issuer?: string | undefined;
+  /** The product that a lease must be for, `prod_…`; default: any. */
+  audience?: string | undefined;
+  /**
+   * Where leases are kept: `"memory"` (the default) for as long as the program
+   * runs, `"local"` in the page's localStorage, or a store of your own.
+   */
+  leases?: "memory" | "local" | LeaseStore | undefined;
+  /**
+   * Answers from a lease that has not expired at once, and asks the server in
+   * the background where the server's word is older than this, in milliseconds;
+   * 0 always asks. Default: the server is asked first.
+   */
+  revalidateAfterMs?: number | undefined;
+  /**
+   * Called when the server said no in the background, after `validateLicense`
+   * had answered from a lease. The lease is gone by then. What it throws is an
+   * uncaught error, as in an event listener.
+   */
+  onChange?: ((verdict: InvalidVerdict) => void) | undefined;
+  /** Stops waiting; the call then rejects with `aborted`. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Loads and starts the WebAssembly module. Calls with the same `wasm` and
+ * `endpoint` share one load, and those whose other options are the same too
+ * share one validator; with `onChange`, or a store of one's own, each call has
+ * its own validator. A load that failed is forgotten.
+ *
+ * It rejects with a {@link LicenseError}: `load_failed` where the module can't
+ * be had or started, `invalid_argument`, or `aborted`.
+ */
+export type LoadValidator = (options: LoadOptions) => Promise<Validator>;

@@ -1,0 +1,146 @@
+import { type LicenseError, loadFailed } from "../errors.js";
+import { defineGo, type Go, type GoScope } from "./runtime.js";
+import { instantiate } from "./source.js";
+
+const CONSOLE_HINT = "The console may say why.";
+
+/** A Go program, which may stop at any time. Whoever waits for it then hears of that. */
+export class GoProgram {
+  readonly #scope: GoScope;
+  readonly #go: Go;
+  readonly #onStop: () => void;
+  readonly #inFlight = new Set<(reason: unknown) => void>();
+  #ran: Promise<void> = Promise.resolve();
+  #stopped: { cause?: unknown } | undefined;
+
+  /** `onStop` is called once. `crypto` stands in where the global object has none. */
+  constructor(env: Record<string, string>, onStop: () => void, crypto?: object) {
+    const scope: object = shadowGlobal(crypto);
+    defineGo(scope);
+    scope.fs.writeSync = toConsole();
+    this.#scope = scope;
+    this.#go = new scope.Go();
+    this.#go.env = env;
+    this.#go.exit = () => this.#stop();
+    this.#onStop = onStop;
+    this.#catchResume();
+  }
+
+  /** Go's own version throws into whatever event comes after the end, such as the answer of a fetch, where nobody could catch it. */
+  #catchResume(): void {
+    const go = this.#go;
+    const resume = go._resume;
+    go._resume = () => {
+      if (this.#stopped) return;
+      try {
+        resume.call(go);
+      } catch (cause) {
+        this.#stop({ cause });
+      }
+    };
+  }
+
+  /** Starts the program, and resolves with the function that it has set on its global object. */
+  async start(compiled: WebAssembly.Module, name: string): Promise<object> {
+    const instance = await instantiate(compiled, this.#go.importObject);
+    this.#ran = this.#go.run(instance).then(
+      () => this.#stop(),
+      (cause: unknown) => this.#stop({ cause }),
+    );
+    const set = this.#scope[name];
+    if (typeof set === "function" && !this.#stopped) return set;
+    // A start that failed is known one turn later.
+    await Promise.race([this.#ran, Promise.resolve()]);
+    throw loadFailed(
+      "The WebAssembly module is not whop-license's, or ended as soon as it was started. " +
+        `Check the \`wasm\` option. ${CONSOLE_HINT}`,
+      this.#stopped,
+    );
+  }
+
+  /** Calls a function of the program that answers at once. */
+  call(f: object, args: unknown[]): unknown {
+    if (this.#stopped) throw hasStopped(this.#stopped);
+    const result: unknown = Reflect.apply(f as () => unknown, undefined, args);
+    if (this.#stopped) throw hasStopped(this.#stopped);
+    return result;
+  }
+
+  /** Waits for a function of the program that answers by a promise. */
+  async ask(f: object, args: unknown[]): Promise<unknown> {
+    if (this.#stopped) throw hasStopped(this.#stopped);
+    let reject: (reason: unknown) => void = () => {};
+    try {
+      return await new Promise((resolve, rejected) => {
+        reject = rejected;
+        this.#inFlight.add(reject);
+        const answer = Reflect.apply(f as () => Promise<unknown>, undefined, args);
+        answer.then(resolve, reject);
+      });
+    } catch (thrown) {
+      throw this.#stopped ? hasStopped(this.#stopped) : thrown;
+    } finally {
+      this.#inFlight.delete(reject);
+    }
+  }
+
+  get hasStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  #stop(details: { cause?: unknown } = {}): void {
+    if (this.#stopped) return;
+    this.#stopped = details;
+    const timers = this.#go._scheduledTimeouts;
+    for (const timer of timers.values()) clearTimeout(timer);
+    timers.clear();
+    for (const reject of this.#inFlight) reject(hasStopped(details));
+    this.#onStop();
+  }
+}
+
+function hasStopped(details: { cause?: unknown }): LicenseError {
+  return loadFailed(
+    `The license module has stopped, which says nothing about the license. Load it again. ${CONSOLE_HINT}`,
+    { ...details, retryable: true },
+  );
+}
+
+// What the module and Go's support code look up by name. They are read from the
+// real global object whenever they are asked for, so that a fetch which is
+// replaced later counts, and from there, as a browser's refuse another `this`.
+const LOOKED_UP = [
+  ...["Object", "Array", "String", "Reflect", "Promise", "Error", "Uint8Array", "JSON", "Date"],
+  ...["Math", "fetch", "AbortController", "setTimeout", "clearTimeout", "window", "document"],
+  ...["WorkerGlobalScope", "URL", "crypto", "performance", "TextEncoder", "TextDecoder"],
+];
+
+/** An object that stands in for the global one, so that nothing the Go program sets is seen outside. */
+function shadowGlobal(crypto?: object): object {
+  if (!crypto && !globalThis.crypto) {
+    throw loadFailed(
+      "There is no `crypto` here, which the license check needs. Update the browser or runtime.",
+    );
+  }
+  const scope = Object.create(null);
+  for (const name of LOOKED_UP) {
+    const standIn = name === "crypto" ? crypto : undefined;
+    Object.defineProperty(scope, name, { get: () => Reflect.get(globalThis, name) ?? standIn });
+  }
+  return scope;
+}
+
+/** Shows what the Go runtime writes when it panics on the console, and not in the output of the app. */
+function toConsole(): (fd: number, bytes: Uint8Array) => number {
+  const decoder = new TextDecoder();
+  let text = "";
+  return (_fd, bytes) => {
+    text += decoder.decode(bytes, { stream: true });
+    const end = text.lastIndexOf("\n");
+    if (end >= 0) {
+      console.error(text.slice(0, end));
+      text = text.slice(end + 1);
+    }
+    return bytes.length;
+  };
+}
