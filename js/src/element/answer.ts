@@ -122,6 +122,12 @@ function percentEncoded(text: string): string {
   }
 }
 
+/** The event by which a gate tells of an answer. */
+export function eventOf(answer: Answer): CustomEvent<Answer> {
+  const name = answer instanceof LicenseError ? "error" : answer.valid ? "valid" : "refused";
+  return new CustomEvent(`whop-license-${name}`, { detail: answer, bubbles: true, composed: true });
+}
+
 /** Whether an answer says that the key itself can't be one. */
 export function blamesKey(answer: Answer): boolean {
   return answer.code === "invalid_argument" && answer.argument === "licenseKey";

@@ -3,7 +3,7 @@ import type { Verdict } from "../types.js";
 import {
   type Answer,
   blamesKey,
-  leaseEnd,
+  eventOf,
   leaseNotice,
   outcomeOf,
   readVerdict,
@@ -17,9 +17,10 @@ import {
   isValidatorSource,
 } from "./check.js";
 import { Countdown } from "./countdown.js";
+import { LeaseWatch } from "./lease-watch.js";
 import { type GateStore, type KeyStore, readStore, recall, remember } from "./store.js";
 import { type GateTexts, type GateTextsInput, mergeTexts, waitText } from "./texts.js";
-import { outcomeText, View } from "./view.js";
+import { View } from "./view.js";
 
 /**
  * - `idle`: waits for a license key.
@@ -37,8 +38,7 @@ interface Run {
   readonly done: Promise<void>;
 }
 
-const HOUR = 3_600_000;
-const MAX_WAIT = 24 * HOUR;
+const MAX_WAIT = 24 * 3_600_000;
 /** What another network, or having one at all, may change. */
 const NETWORK = /^(unavailable|timeout|bad_response|untrusted_response|unauthorized)$/;
 const PROPERTIES = ["texts", "store", "machineId", "validator"] as const;
@@ -77,9 +77,10 @@ export class WhopLicenseGate extends Base {
     this.#view.renderWait(wait, said);
     if (said) this.#view.announce(wait || this.#texts.retryNow);
   });
-  #leaseTimer: ReturnType<typeof setTimeout> | undefined;
-  /** When the lease is over, by `performance.now()`. */
-  #leaseUntil = 0;
+  readonly #lease = new LeaseWatch(() => {
+    if (this.#lease.isOver) void this.recheck();
+    this.#render(); // the days left
+  });
   #recalled: KeyStore | undefined; // the store that was asked for a key
   #storing = Promise.resolve();
 
@@ -176,7 +177,7 @@ export class WhopLicenseGate extends Base {
     this.#stop();
     this.#remember(undefined);
     this.#countdown.stop();
-    clearTimeout(this.#leaseTimer);
+    this.#lease.take(undefined);
     this.#licenseKey = this.#answer = this.#fieldError = undefined;
     this.#view.input.value = "";
     const hidFocus = this.#enter("idle");
@@ -211,7 +212,7 @@ export class WhopLicenseGate extends Base {
     this.setAttribute("state", this.#state);
     this.#prepare();
     this.#countdown.resume();
-    if (this.#state === "open") this.#watchLease();
+    if (this.#state === "open") this.#lease.start();
   }
 
   disconnectedCallback(): void {
@@ -220,7 +221,7 @@ export class WhopLicenseGate extends Base {
       if (this.isConnected) return;
       removeEventListener("online", this.#online);
       this.#countdown.pause();
-      clearTimeout(this.#leaseTimer);
+      this.#lease.stop();
       this.#recalled = undefined;
       this.#stop();
       if (this.#state === "checking") this.#enter("idle");
@@ -313,31 +314,23 @@ export class WhopLicenseGate extends Base {
 
   #settle(answer: Answer, by: Run["by"]): void {
     // An error says nothing about a license that was valid, until its lease is over.
-    const stands = this.#state === "open" && answer instanceof LicenseError && !this.#leaseIsOver();
+    const stands = this.#state === "open" && answer instanceof LicenseError && !this.#lease.isOver;
     if (by === "store" && blamesKey(answer)) {
       // What was stored is no license key, which is as if there was none.
       void this.forget();
       return;
     }
     if (!stands) this.#conclude(answer, by);
-    const [name, detail] =
-      answer instanceof LicenseError
-        ? ["error", answer]
-        : [answer.valid ? "valid" : "refused", answer];
-    this.dispatchEvent(
-      new CustomEvent(`whop-license-${name}`, { detail, bubbles: true, composed: true }),
-    );
+    this.dispatchEvent(eventOf(answer));
   }
 
   #conclude(answer: Answer, by: Run["by"]): void {
     const wasOpen = this.#state === "open";
     const error = answer instanceof LicenseError ? answer : undefined;
     this.#answer = answer;
-    // A clock that is turned back later gains nothing.
-    this.#leaseUntil = performance.now() + ((leaseEnd(answer) ?? 0) - Date.now());
+    this.#lease.take(answer);
     this.#report = reportOf(answer);
     this.#fieldError = blamesKey(answer) ? "keyInvalid" : undefined;
-    clearTimeout(this.#leaseTimer);
     this.#countdown.stop();
     if (error?.retryAfterMs) this.#countdown.start(Math.min(error.retryAfterMs, MAX_WAIT));
     const hidFocus = this.#enter(error ? "error" : answer.code === "valid" ? "open" : "refused");
@@ -346,7 +339,7 @@ export class WhopLicenseGate extends Base {
     // Never away from what the customer went on to do.
     const focused = hidFocus || (by === "customer" && this.#mayTakeFocus());
     if (this.#state === "open") {
-      this.#watchLease();
+      this.#lease.start();
       if (wasOpen) return;
       if (focused) this.focus();
       const { text } = leaseNotice(answer, this.#texts);
@@ -358,9 +351,7 @@ export class WhopLicenseGate extends Base {
       resultTitle.focus();
       this.#view.announce();
     } else {
-      const outcome = outcomeOf(answer);
-      const { title } = this.#texts.outcomes[outcome];
-      this.#view.announce(title, outcomeText(this.#texts, outcome, navigator.onLine));
+      this.#view.announceOutcome(this.#texts, outcomeOf(answer), navigator.onLine);
     }
   }
 
@@ -413,32 +404,5 @@ export class WhopLicenseGate extends Base {
         support: this.getAttribute("support-url"),
       },
     });
-  }
-
-  #leaseIsOver(): boolean {
-    return this.#leaseLeft() <= 0;
-  }
-
-  /** How long the lease has, in milliseconds: by the clock, and by the time since it was seen. */
-  #leaseLeft(): number {
-    const end = this.#answer && leaseEnd(this.#answer);
-    if (end === undefined) return Number.POSITIVE_INFINITY;
-    return Math.min(end - Date.now(), this.#leaseUntil - performance.now());
-  }
-
-  /** Keeps the days left up to date, and asks again when the lease is over. */
-  #watchLease(): void {
-    clearTimeout(this.#leaseTimer);
-    const left = this.#leaseLeft();
-    if (left === Number.POSITIVE_INFINITY) return;
-    // Where the clock is wrong, every new lease may be over: that is no reason to ask at once.
-    this.#leaseTimer = setTimeout(
-      () => {
-        if (this.#leaseIsOver()) void this.recheck();
-        this.#render();
-        this.#watchLease();
-      },
-      left > 0 ? Math.min(left, HOUR) : HOUR,
-    );
   }
 }

@@ -150,6 +150,11 @@ export class View {
     this.#status.replaceChildren(...texts.filter(Boolean).map((text) => make("p", "", {}, text)));
   }
 
+  /** Says an outcome to a screen reader. */
+  announceOutcome(texts: GateTexts, outcome: OutcomeCode, online: boolean): void {
+    this.announce(texts.outcomes[outcome].title, outcomeText(texts, outcome, online));
+  }
+
   /** What can have the focus while a check is running. */
   busyControl(): HTMLElement {
     return this.submit.hidden ? this.cancel : this.submit;
@@ -234,7 +239,7 @@ export class View {
 }
 
 /** The sentence about an outcome, where it depends on the network. */
-export function outcomeText(texts: GateTexts, code: OutcomeCode, online: boolean): string {
+function outcomeText(texts: GateTexts, code: OutcomeCode, online: boolean): string {
   return code === "unavailable" && !online ? texts.offline : texts.outcomes[code].text;
 }
 
