@@ -20,7 +20,7 @@ export interface OfferedLease {
 /** The module's answer to a {@link PreparedCheck}. */
 export interface Answer {
   verdict: Verdict;
-  /** The server's time less this clock's, where a lease came just now: it is kept with the lease. */
+  /** The server's time minus this clock's, where a lease came just now: it is kept with the lease. */
   skew?: number;
 }
 
