@@ -110,7 +110,7 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undef
   return new Promise<T>((resolve, reject) => {
     const abort = () => reject(aborted(signal));
     if (signal.aborted) {
-      promise.catch(() => {}); // nobody waits for it here any more
+      promise.catch(() => {}); // nobody waits for it here anymore
       return abort();
     }
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));

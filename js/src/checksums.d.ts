@@ -1,6 +1,6 @@
 /**
- * What the package's files are known by, generated at build time: the SHA-256 of
- * the module, and by platform that of the sidecar as programDigest makes it, in
- * lowercase hexadecimal digits. A development build knows this machine's alone.
+ * The checksums of the package's files, generated at build time: the SHA-256 of
+ * the module, and for each platform what `programDigest` makes of the sidecar, in
+ * lowercase hexadecimal digits. A development build has only this machine's.
  */
 export const CHECKSUMS: { wasm: string; programs: Record<string, string> };

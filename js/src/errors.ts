@@ -1,15 +1,15 @@
 /**
- * Why no verdict, no module or no machine id was to be had.
+ * Why there is no verdict, no module or no machine id.
  *
  * - `invalid_argument`: the caller's input; `argument` names it.
  * - `unauthorized`: the server refused the `apiKey` that was sent. It says nothing about the customer's license.
  * - `rate_limited`: too many requests; `retryAfterMs` says when to come back, where the server said so.
  * - `unavailable`: no connection, or the server is failing.
  * - `timeout`: no answer in time.
- * - `aborted`: the caller's signal, or `close()`.
+ * - `aborted`: the caller's signal was aborted, or `close()` was called.
  * - `bad_response`: something on the network answered in the server's place, such as a captive portal or a proxy.
- * - `untrusted_response`: an answer, yes or no, that is not proven by a signature that holds.
- * - `no_machine_id`: this machine has no id, or the sidecar could not tell it.
+ * - `untrusted_response`: the answer, yes or no, has no valid signature for this very request.
+ * - `no_machine_id`: this machine has no id, or the sidecar could not read it.
  * - `load_failed`: the WebAssembly module or the sidecar could not be started, or has stopped.
  */
 export type LicenseErrorCode =
@@ -24,7 +24,7 @@ export type LicenseErrorCode =
   | "no_machine_id"
   | "load_failed";
 
-/** What may be known of a failure beside its code and message. */
+/** What else is known of a failure, besides its code and message. */
 export interface LicenseErrorDetails {
   retryable?: boolean | undefined;
   argument?: string | undefined;
@@ -43,11 +43,11 @@ export class LicenseError extends Error {
   readonly code: LicenseErrorCode;
   /** Whether the same call may succeed later, or on another network, without any change. */
   readonly retryable: boolean;
-  /** What is at fault of an `invalid_argument`, such as `licenseKey`, where it was found before anything was sent. */
+  /** The argument or option that an `invalid_argument` is about, such as `licenseKey`; absent if the server found it. */
   declare readonly argument?: string;
   /** The HTTP status of the answer, where there was one. */
   declare readonly status?: number;
-  /** How long the server asked to be left alone, in milliseconds, where it said so. */
+  /** How long the server asked to wait before the next request, in milliseconds. */
   declare readonly retryAfterMs?: number;
 
   static {
@@ -92,6 +92,6 @@ export function textOf(thrown: unknown): string {
   try {
     return thrown instanceof Error ? thrown.message : String(thrown);
   } catch {
-    return "something that has no text";
+    return "something that can't be shown as text";
   }
 }

@@ -75,7 +75,7 @@ class Loader {
       return this.#surroundings.defaultWasm();
     } catch (cause) {
       throw loadFailed(
-        "The place of whop-license.wasm is not known here. Give its URL in the `wasm` option.",
+        "whop-license.wasm can't be located here. Give its URL in the `wasm` option.",
         { cause },
       );
     }

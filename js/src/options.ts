@@ -2,8 +2,8 @@ import { invalid, LicenseError } from "./errors.js";
 
 /**
  * Reads the known members of an options object, each once. The object may be
- * anything: what isn't a plain object of known members, or throws when it is
- * read, is an `invalid_argument`.
+ * anything. Unless it is a plain object of known members that can be read, this
+ * throws an `invalid_argument`.
  */
 export function readOptions<Name extends string>(
   options: unknown,

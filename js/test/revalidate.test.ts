@@ -54,6 +54,30 @@ function held(): Promise<(answer: Answer) => void> {
   });
 }
 
+/** An object that notes each reading of a member. */
+function noting<Members extends object>(members: Members, read: string[]): Members {
+  return new Proxy(members, {
+    get: (target, name) => {
+      read.push(String(name));
+      return Reflect.get(target, name);
+    },
+  });
+}
+
+test("the arguments of a check are read once, also for what goes on in the background", async () => {
+  const { store, validateLicense } = await installAged();
+  const read: string[] = [];
+  const hwid = noting({ HWID: "m1" }, read);
+  const options = noting({ maxAttempts: 1, timeoutMs: 60_000 }, read);
+  const request = held();
+  assert.equal((await validateLicense(KEY, hwid, options)).source, "lease");
+  const answer = await request;
+  const changed = store.changed();
+  answer(yes());
+  await changed;
+  assert.deepEqual(read.sort(), ["HWID", "maxAttempts", "timeoutMs"]);
+});
+
 test("a lease that is younger answers without the server", async () => {
   const { store, validate, lease } = await install(yes());
   for (let i = 0; i < 3; i++) {

@@ -1,8 +1,8 @@
 // What checking a lease costs in a page, against npm's `jose` in the same page.
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import type { Browser } from "playwright-core";
-import { openBench, startModule } from "./browser.js";
 import { median, milliseconds, type Row } from "./measure.js";
+import { openBench, startModule } from "./page.js";
 
 const rounds = 300;
 const key = "BETA-18DCE6-E146E733-5C8655W";

@@ -14,12 +14,12 @@ import { readModule, readModuleFile } from "./wasm-file.js";
 
 export interface LicenseHostOptions {
   /**
-   * The origins of your own pages, which alone are answered: `app://my-app` for
+   * The origins of your own pages. No others are answered: `app://my-app` for
    * a scheme that you register as `standard` and `secure`, `http://localhost:5173`
    * for a development server, or `file://` for the files in the app's own folder.
    */
   origins: readonly string[];
-  /** How the machine's id is made. Default: by `node-machine-id`. */
+  /** How the machine id is made. Default: as `node-machine-id` does. */
   machineId?: Pick<MachineIdOptions, "scheme" | "appId"> | undefined;
   /**
    * Where leases are kept. Default: the file `whop-license-leases` in the app's
@@ -32,26 +32,26 @@ export interface LicenseHostOptions {
    */
   wasm?: string | undefined;
   /**
-   * Lets the main process decide, by the same module. Pages then get verdicts
-   * only, by `loadMainValidator`, and no machine id, module or lease.
+   * Lets the main process decide, with the same module. Pages then get only
+   * verdicts, through `loadMainValidator`, and no machine id, module or lease.
    */
   validator?: MainValidatorSettings | undefined;
-  /** Called with each verdict of the `validator`, whoever asked, and with each refusal in the background. */
+  /** Called with each verdict of the `validator`, whether a page or the app asked, and with each refusal in the background. */
   onVerdict?: ((verdict: Verdict) => void) | undefined;
 }
 
-/** What serves an app's pages with what only the main process has. */
+/** Serves an app's pages with what only the main process has. */
 export interface LicenseHost {
   /**
-   * Asks about a license key on this machine; only with a `validator`, and once
-   * the app is ready, as `safeStorage` can't be used before. It rejects with a
+   * Checks a license key on this machine. It needs a `validator`, and an app that
+   * is ready, as `safeStorage` can't be used before. It rejects with a
    * `LicenseError`, which says nothing about the license.
    */
   validateLicense(
     licenseKey: string,
     options?: Pick<ValidateOptions, "signal" | "timeoutMs">,
   ): Promise<Verdict>;
-  /** Stops answering, and ends the sidecar. It is called when the app quits. */
+  /** Stops answering, and ends the sidecar. Quitting the app does so, too. */
   dispose(): void;
 }
 
@@ -318,7 +318,7 @@ function readLeases(leases: unknown): LeaseStore | undefined {
 
 async function useStore(store: LeaseStore, [operation, name, text]: unknown[]): Promise<unknown> {
   if (typeof name !== "string" || !STORE_NAME.test(name)) {
-    throw invalid("name", "is none of whop-license's");
+    throw invalid("name", "is not one that whop-license uses");
   }
   switch (operation) {
     case "get":

@@ -14,12 +14,12 @@ export interface SafeStorage {
 }
 
 export interface FileLeasesOptions {
-  /** The file, by its absolute path: `join(app.getPath("userData"), "leases")`. Its folder is made if need be. */
+  /** The file, by its absolute path: `join(app.getPath("userData"), "leases")`. Its folder is created if needed. */
   path: string;
   /**
-   * Electron's `safeStorage`. The file is encrypted where that is real
-   * encryption, which on Linux its `basic_text` is not. It is first used when
-   * the store is, which must be after the app is ready.
+   * Electron's `safeStorage`. The file is encrypted if that is real encryption,
+   * which `basic_text` on Linux is not. It is first used when the store is, which
+   * must be after the app is ready.
    */
   safeStorage?: SafeStorage | undefined;
 }
@@ -29,8 +29,8 @@ const PLAIN = "whop-license leases 1 plain\n";
 const ENCRYPTED = "whop-license leases 1 encrypted\n";
 
 const MAX_FILE = 256 * 1024;
-const MAX_TEXT = 8 * 1024;
-/** How many are kept at most; the oldest goes. An app has one or two. */
+const MAX_TEXT = 8 * 1024; // above a kept lease and any license key
+/** How many are kept at most; then the oldest is removed. An app has one or two. */
 const MAX_LEASES = 20;
 
 /** How long a temporary file may be in use, in milliseconds. */
@@ -40,10 +40,9 @@ const STALE_MS = 60_000;
  * A store of leases in one file that only its owner may read.
  *
  * The file is replaced as a whole: after a crash or a power cut there is either
- * the old or the new one. One that is damaged, of another program, or encrypted
- * for another user is as good as empty, and is replaced by the next lease. A
- * write that fails rejects, which `loadValidator` takes for a lease that was not
- * kept.
+ * the old or the new one. A file that is damaged, of another program, or encrypted
+ * for another user counts as empty, and the next lease replaces it. A write that
+ * fails rejects; for `loadValidator` the lease is then not kept.
  */
 export function createFileLeases({ path, safeStorage }: FileLeasesOptions): LeaseStore {
   if (typeof path !== "string" || !isAbsolute(path) || path.includes("\0")) {
@@ -63,7 +62,7 @@ export function createFileLeases({ path, safeStorage }: FileLeasesOptions): Leas
     return (await readIfWhole()) ?? new Map();
   }
 
-  /** What the file holds; nothing where there is none, and `undefined` where it can't be made out. */
+  /** What the file holds: nothing if there is none, and `undefined` if it can't be decoded. */
   async function readIfWhole(): Promise<Map<string, string> | undefined> {
     let bytes: Buffer;
     try {
@@ -100,7 +99,7 @@ export function createFileLeases({ path, safeStorage }: FileLeasesOptions): Leas
     remove: (name) =>
       inTurn(async () => {
         const texts = await readIfWhole();
-        // What can't be made out now, as its keychain is locked, may be some other day.
+        // A file that can't be decoded now, as its keychain is locked, may be another day.
         if (!texts || texts.delete(name)) await write(texts ?? new Map());
       }),
   };
@@ -136,7 +135,7 @@ function parse(json: string): Map<string, string> {
 }
 
 async function readBounded(path: string): Promise<Buffer> {
-  // A pipe in its place must not be waited for.
+  // Opening must not block if there is a named pipe in its place.
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const buffer = Buffer.alloc(MAX_FILE + 1);
@@ -154,7 +153,7 @@ async function readBounded(path: string): Promise<Buffer> {
 
 const temporaryName = (path: string) => `${path}.${randomBytes(6).toString("hex")}.tmp`;
 
-/** Replaces a file so that it is never seen in part, and lasts. */
+/** Replaces a file in one step, and syncs it to the disk. */
 async function replace(path: string, bytes: Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = temporaryName(path);
@@ -174,7 +173,7 @@ async function replace(path: string, bytes: Uint8Array): Promise<void> {
   await syncFolder(dirname(path));
 }
 
-/** Makes a rename last, where the system lets a folder be synced. Windows doesn't. */
+/** Syncs a rename to the disk, if the system can sync a folder. Windows can't. */
 async function syncFolder(path: string): Promise<void> {
   try {
     const folder = await open(path);
@@ -184,11 +183,11 @@ async function syncFolder(path: string): Promise<void> {
       await folder.close();
     }
   } catch {
-    // The new file is there; after a power cut it may be the old one.
+    // The new file is in place; only after a power cut it may be the old one.
   }
 }
 
-/** Removes what programs that were ended while they wrote have left. */
+/** Removes the temporary files of programs that were ended while they wrote. */
 async function removeStale(path: string): Promise<void> {
   const folder = dirname(path);
   const start = `${basename(path)}.`;
@@ -201,6 +200,6 @@ async function removeStale(path: string): Promise<void> {
       if (Math.abs(Date.now() - mtimeMs) > STALE_MS) await rm(file);
     }
   } catch {
-    // There is no folder yet, or another program was quicker.
+    // There is no folder yet, or another program removed the file first.
   }
 }

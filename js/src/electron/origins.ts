@@ -5,14 +5,14 @@ import { invalid } from "../errors.js";
 /** The pages that are answered. */
 export interface Origins {
   listed: ReadonlySet<string>;
-  /** Whether files of the app's own folder are. */
+  /** Whether files in the app's own folder are answered too. */
   files: boolean;
 }
 
 const MAX_ORIGINS = 100;
 const FILES = "file://";
 
-// Their pages have no origin of their own, or are not the app's.
+// Pages of these schemes have no origin of their own, or are not the app's.
 const NEVER =
   /^(about|blob|data|filesystem|javascript|view-source|devtools|chrome(-[a-z]+)?|wss?|ftp|file):$/;
 
@@ -48,9 +48,9 @@ function readOrigin(origin: unknown): string {
   const { protocol, hostname } = new URL(origin);
   if (NEVER.test(protocol) || hostname === "") throw refuse("can't be an app's own origin");
   if (!/^([\w.-]+|\[[\da-f:.]+\])$/.test(hostname))
-    throw refuse("has no plain host; each is named");
+    throw refuse("contains a wildcard or an invalid host; list each origin in full");
   if (originOf(origin) !== origin.toLowerCase()) {
-    throw refuse("is more than an origin: give the scheme and host alone, such as app://my-app");
+    throw refuse("is more than an origin: give only the scheme and host, such as app://my-app");
   }
   if (protocol === "http:" && !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) {
     throw refuse("is not encrypted: use https, or http on a loopback address");
@@ -77,7 +77,7 @@ export function isListed(
   const own = protocol === "file:" ? FILES : originOf(url);
   if (origin !== undefined && origin.toLowerCase() !== own) return false;
   if (protocol !== "file:") return listed.has(own);
-  // What an archive leaves beside it is the app's own as well.
+  // Files unpacked from the archive are the app's own as well.
   const folders = appFolder.endsWith(".asar") ? [appFolder, `${appFolder}.unpacked`] : [appFolder];
   return files && folders.some((folder) => isInside(url, folder));
 }

@@ -1,4 +1,4 @@
-/** whop-license for an Electron renderer, whose window has the preload and whose main process the host. */
+/** whop-license for an Electron renderer. Its window needs the preload, and its main process the host. */
 import { aborted, readSignal, untilAborted } from "../abort.js";
 import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
 import { createLoader } from "../load.js";
@@ -12,18 +12,18 @@ export { LicenseError, type LicenseErrorCode, type LicenseErrorDetails } from ".
 export type { MachineId, MachineIdScheme } from "../sidecar/types.js";
 export type * from "../types.js";
 
-/** The options of `loadValidator`, but for what the main process gives. */
+/** The options of `loadValidator`, without those that the main process provides. */
 export type ElectronLoadOptions = Omit<LoadOptions, "wasm" | "leases">;
 
-/** A validator that knows the machine: `validateLicense(licenseKey)` is enough. */
+/** A validator that knows the machine id, so `validateLicense(licenseKey)` is enough. */
 export interface ElectronValidator extends Validator {
-  /** This machine's id, which is sent where a call names none. */
+  /** This machine's id, which is sent if a call passes none. */
   readonly machineId: MachineId;
 }
 
 /**
- * The main process's store, where the leases are too: encrypted where the system
- * can. For the license key of a gate: `gate.store = licenseStore`.
+ * The store of the main process, which also holds the leases. It is encrypted if
+ * the system can. To remember a gate's license key in it: `gate.store = licenseStore`.
  */
 export const licenseStore: LeaseStore = {
   get: async (name) => answer(findBridge().get(name)),
@@ -33,9 +33,9 @@ export const licenseStore: LeaseStore = {
 
 /**
  * Loads the module into this page, with the machine's id, the module's bytes and
- * the kept leases from the main process. The page decides; see
- * {@link loadMainValidator} for the main process to decide. Calls share what
- * they load, as those of `loadValidator` do.
+ * the kept leases from the main process. The page then decides;
+ * with {@link loadMainValidator} the main process does. Calls share what they
+ * load, as those of `loadValidator` do.
  *
  * It rejects with a `LicenseError`: `load_failed` where the preload, the host
  * or the module is missing or refuses this page, `no_machine_id`,
@@ -45,15 +45,15 @@ export const loadElectronValidator: (options: ElectronLoadOptions) => Promise<El
   /* @__PURE__ */ electronLoader();
 
 export interface MainValidatorOptions {
-  /** Called when the server said no in the background, after `validateLicense` had answered from a lease. */
+  /** Called when the server refuses in the background, after `validateLicense` has answered from a lease. */
   onChange?: ((verdict: InvalidVerdict) => void) | undefined;
 }
 
 /**
  * A validator whose every answer comes from the main process, which needs
- * `validator` in its `registerLicenseHost`. It knows the machine: a call that
- * names one is an `invalid_argument`. Of the options of a call it takes `signal`
- * and `timeoutMs`.
+ * `validator` in its `registerLicenseHost`. It knows the machine id: a call that
+ * passes one is an `invalid_argument`. A call's options may be `signal` and
+ * `timeoutMs`.
  */
 export async function loadMainValidator(options?: MainValidatorOptions): Promise<Validator> {
   const { onChange } = readOptions(options, ["onChange"]);
@@ -106,7 +106,7 @@ function electronLoader(): (options: ElectronLoadOptions) => Promise<ElectronVal
 }
 
 function askMain(bridge: Bridge): Validator["validateLicense"] {
-  // Calls of one page are told apart by numbers, also after it was reloaded.
+  // Numbers tell the checks of one page apart. They differ after a reload, too.
   let lastCall = Math.floor(Math.random() * 2 ** 40);
   return async (licenseKey, hwid, options) => {
     if (hwid !== undefined) {
@@ -126,7 +126,7 @@ function askMain(bridge: Bridge): Validator["validateLicense"] {
   };
 }
 
-/** Sends what may be anything; a bridge refuses at once what it can't copy. */
+/** Sends a check, unless the bridge couldn't copy its arguments, which may be anything. */
 async function send(bridge: Bridge, call: number, licenseKey: unknown, timeoutMs: unknown) {
   for (const [name, value] of Object.entries({ licenseKey, timeoutMs })) {
     if (typeof value === "symbol" || typeof value === "function" || typeof value === "object") {
@@ -146,14 +146,14 @@ function findBridge(): Bridge {
   }
   if (bridge.protocol !== PROTOCOL) {
     throw loadFailed(
-      "The preload of whop-license is of another version than this page's code. Build the app anew.",
+      "The preload of whop-license has another version than this page's code. Rebuild the app.",
     );
   }
   if ("refused" in bridge) throw loadFailed(bridge.refused);
   return bridge;
 }
 
-/** What the host answers. Where there is none, Electron's own error comes instead. */
+/** The host's answer. If there is no host, Electron rejects with an error of its own. */
 async function answer<Value>(asked: Promise<Reply<Value>>): Promise<Value> {
   let reply: Reply<Value>;
   try {

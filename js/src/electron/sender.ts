@@ -1,14 +1,14 @@
 import type { App, IpcMainInvokeEvent, WebContents, WebFrameMain, WebPreferences } from "electron";
 import { isListed, type Origins } from "./origins.js";
 
-/** Electron has it, but doesn't list it. */
+/** A method that Electron has but doesn't declare. */
 interface Inspectable {
   getLastWebPreferences?(): WebPreferences | null;
 }
 
 /**
- * Notes from now on which windows were opened by pages: an opener alone doesn't
- * tell, as a page can open a window without one, or give it up.
+ * Records from now on which windows pages have opened. A window's `opener` doesn't
+ * tell, as a page can open one without it, or clear it later.
  */
 export function watchOpened(app: Pick<App, "on">): WeakSet<WebContents> {
   const opened = new WeakSet<WebContents>();
@@ -19,10 +19,10 @@ export function watchOpened(app: Pick<App, "on">): WeakSet<WebContents> {
 }
 
 /**
- * Says why a sender is not answered, or is undefined where it is: only the main
- * frame of a listed page is, in a window that the app opened itself and whose
- * settings keep pages apart from Electron. It must be called before anything is
- * waited for, as the frame may move on.
+ * Returns why a sender is not answered, or undefined if it is. Only the main
+ * frame of a listed page is answered, in a window that the app itself has opened
+ * and whose settings keep pages apart from Electron. Call it before awaiting
+ * anything, as the frame may navigate away.
  */
 export function refusal(
   event: IpcMainInvokeEvent,
@@ -67,7 +67,7 @@ function isSame(frame: WebFrameMain, other: WebFrameMain): boolean {
   );
 }
 
-/** The setting that would mend a window, where one of Electron's safe defaults is off. */
+/** The setting that would make a window safe, if one of Electron's safe defaults is off. */
 function unsafeSetting(given: WebPreferences): string | undefined {
   if (given.contextIsolation === false) return "contextIsolation: true";
   if (given.nodeIntegration === true) return "nodeIntegration: false";

@@ -12,9 +12,9 @@ export function readModuleFile(wasm: unknown): string | undefined {
 }
 
 /**
- * Gives the module's bytes, which are read when they are first asked for. The
- * package's own must be those that it was published with; a module of the
- * seller's own is taken as it is. It rejects with `load_failed`.
+ * Returns a function that gives the module's bytes and reads the file when it is
+ * first called. The package's own file must be the one that was published; a
+ * module of the seller's own is taken as it is. It rejects with `load_failed`.
  */
 export function readModule(
   own: string | undefined,
@@ -38,7 +38,7 @@ async function readPackaged(packaged: () => URL): Promise<Uint8Array> {
     file = packaged();
   } catch (cause) {
     throw loadFailed(
-      "The place of whop-license.wasm is not known here, as in a bundle. Keep whop-license out of the bundle, " +
+      "whop-license.wasm can't be located here, as happens in a bundle. Keep whop-license out of the bundle, " +
         "or give the file's path in the `wasm` option of registerLicenseHost.",
       { cause },
     );
@@ -59,7 +59,7 @@ async function readBytes(file: string | URL): Promise<Uint8Array> {
     return new Uint8Array(buffer, byteOffset, byteLength);
   } catch (cause) {
     throw loadFailed(
-      `The WebAssembly module can't be read: ${textOf(cause)}. A bundler may have left it behind.`,
+      `The WebAssembly module can't be read: ${textOf(cause)}. A bundler may not have copied it.`,
       { cause },
     );
   }

@@ -1,10 +1,10 @@
-// What a validator answered, made safe to show and to hand on.
+// A validator's answer, made safe to show and to pass on.
 import { blamesClock, clockCause, LicenseError, textOf } from "../errors.js";
 import type { Verdict, VerdictError } from "../types.js";
 import { VERSION } from "../version.js";
 import { type GateTexts, type OutcomeCode, timeLeft } from "./texts.js";
 
-/** Either what the server said, or why it could not be asked. */
+/** Either a verdict, or why there is none. */
 export type Answer = Verdict | LicenseError;
 
 /** How an outcome is shown, beside its texts. */
@@ -49,7 +49,7 @@ export function outcomeOf(answer: Answer): OutcomeCode {
 
 /**
  * Reads a verdict, and takes the license key out of it; undefined where the
- * value is no verdict of the contract: nothing else may open a gate.
+ * value is not a verdict: nothing else may open a gate.
  */
 export function readVerdict(value: unknown, licenseKey = ""): Verdict | undefined {
   if (!isObject(value)) return undefined;
@@ -64,7 +64,7 @@ export function readVerdict(value: unknown, licenseKey = ""): Verdict | undefine
   return { ...verdict, message: redact(String(verdict.message), licenseKey) };
 }
 
-/** Why the server was not heard, without the license key. */
+/** Why there was no verdict from the server, without the license key. */
 function readFailure(error: VerdictError, licenseKey: string): VerdictError {
   return { ...error, message: redact(String(error.message), licenseKey) };
 }
@@ -79,8 +79,8 @@ export function isLicenseError(thrown: unknown): thrown is LicenseError {
 }
 
 /**
- * Makes a LicenseError of whatever was thrown, without the license key, and so
- * without a cause, which may hold it anywhere, but for that of a wrong clock.
+ * Makes a LicenseError of whatever was thrown, without the license key. A cause
+ * may hold the key anywhere, so only that of a wrong clock is kept, without its text.
  */
 export function readError(thrown: unknown, licenseKey = ""): LicenseError {
   try {
@@ -103,7 +103,7 @@ export function readError(thrown: unknown, licenseKey = ""): LicenseError {
 }
 
 function redact(text: string, licenseKey: string): string {
-  // What is shorter is no secret, and may be a part of any word.
+  // A shorter text is no license key, and could be part of any word.
   if (licenseKey.length < 4) return text;
   let redacted = text;
   for (const form of [licenseKey, percentEncoded(licenseKey)]) {
@@ -122,19 +122,25 @@ function percentEncoded(text: string): string {
   }
 }
 
-/** Whether an answer says that the key itself can't be one. */
+/** The event by which a gate tells of an answer. */
+export function eventOf(answer: Answer): CustomEvent<Answer> {
+  const name = answer instanceof LicenseError ? "error" : answer.valid ? "valid" : "refused";
+  return new CustomEvent(`whop-license-${name}`, { detail: answer, bubbles: true, composed: true });
+}
+
+/** Whether an answer says that the text is not a license key at all. */
 export function blamesKey(answer: Answer): boolean {
   return answer.code === "invalid_argument" && answer.argument === "licenseKey";
 }
 
-/** When a verdict stops standing without the server, in ms since the epoch. */
+/** When a verdict stops being good without the server, in ms since the epoch. */
 export function leaseEnd(answer: Answer): number | undefined {
   const { leaseExpiresAt } = answer as { leaseExpiresAt?: unknown };
   const end = Date.parse(String(leaseExpiresAt));
   return Number.isNaN(end) ? undefined : end;
 }
 
-/** What a seller needs to find a fault: no license key and no machine id in it. */
+/** What a seller needs to find a problem, without license key and machine id. */
 export function reportOf(answer: Answer): string {
   const message = "message" in answer ? answer.message.slice(0, 500) : undefined;
   const lines = [
@@ -153,7 +159,7 @@ export function reportOf(answer: Answer): string {
 
 const URGENT = 3 * 24 * 3_600_000;
 
-/** What is said of a lease that stands in for the server, and whether it ends soon. */
+/** The notice about a lease that stands in for the server, and whether it ends soon. */
 export function leaseNotice(
   answer: Answer | undefined,
   texts: GateTexts,
@@ -162,7 +168,7 @@ export function leaseNotice(
   const end = leaseEnd(answer);
   if (end === undefined) return { text: texts.leaseWithoutEnd, urgent: true };
   const left = end - Date.now();
-  // It stands all the same, so this computer's clock is wrong.
+  // The lease was accepted all the same, so this computer's clock is wrong.
   if (left <= 0) return { text: texts.leaseWithoutEnd, urgent: true };
   const time = timeLeft(left, texts.locale, Math.floor);
   return { text: texts.lease(time, new Date(end)), urgent: left < URGENT };

@@ -1,10 +1,10 @@
-// One check: the validator and the machine id, as they were given, and the answer.
+// One check: by the validator and machine id as the page gave them, to an answer.
 import { untilAborted } from "../abort.js";
 import { LicenseError, textOf } from "../errors.js";
 import type { Verdict } from "../types.js";
 import { type Answer, isLicenseError, readError, readVerdict } from "./answer.js";
 
-/** What a gate asks: the validator of `loadValidator`, or whatever answers as it does. */
+/** What a gate asks: the validator of `loadValidator`, or anything that answers like it. */
 export interface GateValidator {
   validateLicense(
     licenseKey: string,
@@ -45,7 +45,7 @@ export function check(
     .then((value) => {
       const verdict = readVerdict(value, licenseKey);
       if (verdict) return verdict;
-      throw new LicenseError("load_failed", "What the validator answered is no verdict.");
+      throw new LicenseError("load_failed", "The validator's answer is not a verdict.");
     })
     .catch((thrown: unknown) => readError(thrown, licenseKey));
 }

@@ -4,7 +4,7 @@ export class Countdown {
   #end = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param tell Called every second; `said` where it is worth reading out, which is rarely, and at the end. */
+  /** @param tell Called every second; `said` is true when it should be read out, which is rarely, and at the end. */
   constructor(tell: (seconds: number, said: boolean) => void) {
     this.#tell = tell;
   }
@@ -19,7 +19,7 @@ export class Countdown {
     this.resume();
   }
 
-  /** Stops telling. The time goes on. */
+  /** Stops calling `tell`. The time goes on. */
   pause(): void {
     clearTimeout(this.#timer);
   }

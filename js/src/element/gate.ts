@@ -3,7 +3,7 @@ import type { Verdict } from "../types.js";
 import {
   type Answer,
   blamesKey,
-  leaseEnd,
+  eventOf,
   leaseNotice,
   outcomeOf,
   readVerdict,
@@ -17,9 +17,11 @@ import {
   isValidatorSource,
 } from "./check.js";
 import { Countdown } from "./countdown.js";
+import { focusedBeside, mayTakeFocus, noteFocus } from "./focus.js";
+import { LeaseWatch } from "./lease-watch.js";
 import { type GateStore, type KeyStore, readStore, recall, remember } from "./store.js";
 import { type GateTexts, type GateTextsInput, mergeTexts, waitText } from "./texts.js";
-import { outcomeText, View } from "./view.js";
+import { View } from "./view.js";
 
 /**
  * - `idle`: waits for a license key.
@@ -37,13 +39,12 @@ interface Run {
   readonly done: Promise<void>;
 }
 
-const HOUR = 3_600_000;
-const MAX_WAIT = 24 * HOUR;
-/** What another network, or having one at all, may change. */
+const MAX_WAIT = 24 * 3_600_000;
+/** The errors that another network, or being online again, may resolve. */
 const NETWORK = /^(unavailable|timeout|bad_response|untrusted_response|unauthorized)$/;
 const PROPERTIES = ["texts", "store", "machineId", "validator"] as const;
 
-// Where there is no DOM, as on a server, the module can be imported all the same.
+// Without a DOM, as on a server, the module can still be imported.
 const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 
 /**
@@ -54,8 +55,8 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * and `whop-license-error` with the {@link LicenseError} as their `detail`. They
  * bubble, also out of a shadow tree, and the license key is in none of them.
  *
- * The content is hidden, not protected: who can open the developer tools can
- * show it. Code that matters has to ask the validator itself.
+ * The content is hidden, not protected: anyone can show it with the developer
+ * tools. Code that matters has to ask the validator itself.
  */
 export class WhopLicenseGate extends Base {
   static readonly observedAttributes = ["reset-url", "buy-url", "support-url", "store"];
@@ -77,9 +78,10 @@ export class WhopLicenseGate extends Base {
     this.#view.renderWait(wait, said);
     if (said) this.#view.announce(wait || this.#texts.retryNow);
   });
-  #leaseTimer: ReturnType<typeof setTimeout> | undefined;
-  /** When the lease is over, by `performance.now()`. */
-  #leaseUntil = 0;
+  readonly #lease = new LeaseWatch(() => {
+    if (this.#lease.isOver) void this.recheck();
+    this.#render(); // the days left
+  });
   #recalled: KeyStore | undefined; // the store that was asked for a key
   #storing = Promise.resolve();
 
@@ -93,7 +95,7 @@ export class WhopLicenseGate extends Base {
     this.#render();
   }
 
-  /** What is asked about a license key. Set it last, as a remembered key is checked from then on. */
+  /** Checks the license keys. Set it last, as a remembered key is checked from then on. */
   get validator(): GateValidatorSource | undefined {
     return this.#validator;
   }
@@ -109,9 +111,9 @@ export class WhopLicenseGate extends Base {
   }
 
   /**
-   * This machine's id, given to the validator with every check. Leave it
-   * undefined where the validator knows it already. Anything that yields no text
-   * is the error `no_machine_id`, as one without an id must not look like another.
+   * This machine's id, passed to the validator with every check. Leave it
+   * undefined if the validator knows it already. A function that returns no text
+   * is the error `no_machine_id`, as all machines without an id would look alike.
    */
   get machineId(): GateMachineId | undefined {
     return this.#machineId;
@@ -139,32 +141,32 @@ export class WhopLicenseGate extends Base {
     this.#render();
   }
 
-  /** What the gate is doing. The attribute `state` says it to style sheets. */
+  /** What the gate is doing. Style sheets read it from the attribute `state`. */
   get state(): GateState {
     return this.#state;
   }
 
-  /** The verdict that stands: the gate is open while it is a valid one. */
+  /** The current verdict. The gate is open while it is a valid one. */
   get verdict(): Verdict | undefined {
     return this.#answer instanceof LicenseError ? undefined : this.#answer;
   }
 
   /**
-   * Asks again about the key that was last checked, and resolves when that is
-   * over. An open gate stays open meanwhile; a refusal closes it, while an error
-   * does so only once the lease has run out.
+   * Checks the last license key again, and resolves when that is done. An open
+   * gate stays open meanwhile. A refusal closes it; an error closes it only once
+   * the lease has run out.
    */
   async recheck(): Promise<void> {
     await this.#ask("app");
   }
 
   /**
-   * Takes a verdict that came by itself, such as the refusal that `onChange` of
-   * `loadValidator` delivers, and closes or opens.
+   * Takes a verdict that the gate didn't ask for, such as a refusal from
+   * `onChange` of `loadValidator`, and closes or opens.
    */
   receive(verdict: Verdict): void {
     const answer = readVerdict(verdict, this.#licenseKey);
-    if (!answer) throw invalid("verdict", "is no verdict");
+    if (!answer) throw invalid("verdict", "is not a verdict");
     // The customer waits for an answer, which will be newer.
     if (this.#state === "checking") return;
     this.#stop();
@@ -176,7 +178,7 @@ export class WhopLicenseGate extends Base {
     this.#stop();
     this.#remember(undefined);
     this.#countdown.stop();
-    clearTimeout(this.#leaseTimer);
+    this.#lease.take(undefined);
     this.#licenseKey = this.#answer = this.#fieldError = undefined;
     this.#view.input.value = "";
     const hidFocus = this.#enter("idle");
@@ -193,14 +195,14 @@ export class WhopLicenseGate extends Base {
     else {
       const wanted = this.querySelector<HTMLElement>("[autofocus]");
       wanted?.focus(options);
-      if (wanted && this.#focused === wanted) return;
+      if (wanted && focusedBeside(this) === wanted) return;
       content.tabIndex = -1;
       content.focus(options);
     }
   }
 
   connectedCallback(): void {
-    // What was set before the element was defined hides the accessors.
+    // Properties set before the element was defined hide the accessors.
     for (const name of PROPERTIES) {
       if (!Object.hasOwn(this, name)) continue;
       const value: unknown = this[name];
@@ -211,7 +213,7 @@ export class WhopLicenseGate extends Base {
     this.setAttribute("state", this.#state);
     this.#prepare();
     this.#countdown.resume();
-    if (this.#state === "open") this.#watchLease();
+    if (this.#state === "open") this.#lease.start();
   }
 
   disconnectedCallback(): void {
@@ -220,7 +222,7 @@ export class WhopLicenseGate extends Base {
       if (this.isConnected) return;
       removeEventListener("online", this.#online);
       this.#countdown.pause();
-      clearTimeout(this.#leaseTimer);
+      this.#lease.stop();
       this.#recalled = undefined;
       this.#stop();
       if (this.#state === "checking") this.#enter("idle");
@@ -235,7 +237,7 @@ export class WhopLicenseGate extends Base {
   readonly #online = (): void => {
     const leased = this.#state === "open" && this.verdict?.source === "lease";
     const lost = NETWORK.test(this.#answer?.code ?? "");
-    // Not over a key that the customer is changing.
+    // Not while the customer is changing the key.
     const same = this.#view.input.value.trim() === this.#licenseKey;
     if (leased || (lost && same)) void this.recheck();
   };
@@ -313,40 +315,32 @@ export class WhopLicenseGate extends Base {
 
   #settle(answer: Answer, by: Run["by"]): void {
     // An error says nothing about a license that was valid, until its lease is over.
-    const stands = this.#state === "open" && answer instanceof LicenseError && !this.#leaseIsOver();
+    const stands = this.#state === "open" && answer instanceof LicenseError && !this.#lease.isOver;
     if (by === "store" && blamesKey(answer)) {
       // What was stored is no license key, which is as if there was none.
       void this.forget();
       return;
     }
     if (!stands) this.#conclude(answer, by);
-    const [name, detail] =
-      answer instanceof LicenseError
-        ? ["error", answer]
-        : [answer.valid ? "valid" : "refused", answer];
-    this.dispatchEvent(
-      new CustomEvent(`whop-license-${name}`, { detail, bubbles: true, composed: true }),
-    );
+    this.dispatchEvent(eventOf(answer));
   }
 
   #conclude(answer: Answer, by: Run["by"]): void {
     const wasOpen = this.#state === "open";
     const error = answer instanceof LicenseError ? answer : undefined;
     this.#answer = answer;
-    // A clock that is turned back later gains nothing.
-    this.#leaseUntil = performance.now() + ((leaseEnd(answer) ?? 0) - Date.now());
+    this.#lease.take(answer);
     this.#report = reportOf(answer);
     this.#fieldError = blamesKey(answer) ? "keyInvalid" : undefined;
-    clearTimeout(this.#leaseTimer);
     this.#countdown.stop();
     if (error?.retryAfterMs) this.#countdown.start(Math.min(error.retryAfterMs, MAX_WAIT));
     const hidFocus = this.#enter(error ? "error" : answer.code === "valid" ? "open" : "refused");
 
     const { input, resultTitle } = this.#view;
     // Never away from what the customer went on to do.
-    const focused = hidFocus || (by === "customer" && this.#mayTakeFocus());
+    const focused = hidFocus || (by === "customer" && mayTakeFocus(this));
     if (this.#state === "open") {
-      this.#watchLease();
+      this.#lease.start();
       if (wasOpen) return;
       if (focused) this.focus();
       const { text } = leaseNotice(answer, this.#texts);
@@ -358,20 +352,8 @@ export class WhopLicenseGate extends Base {
       resultTitle.focus();
       this.#view.announce();
     } else {
-      const outcome = outcomeOf(answer);
-      const { title } = this.#texts.outcomes[outcome];
-      this.#view.announce(title, outcomeText(this.#texts, outcome, navigator.onLine));
+      this.#view.announceOutcome(this.#texts, outcomeOf(answer), navigator.onLine);
     }
-  }
-
-  get #focused(): Element | null {
-    return (this.getRootNode() as Document | ShadowRoot).activeElement ?? null;
-  }
-
-  /** Whether the focus is in the gate, or nowhere. */
-  #mayTakeFocus(): boolean {
-    const focused = this.#focused;
-    return !focused || focused === document.body || this.contains(focused);
   }
 
   #blame(fieldError: "keyMissing" | undefined): void {
@@ -383,13 +365,11 @@ export class WhopLicenseGate extends Base {
 
   /** Changes the state, and tells whether that has hidden what had the focus. */
   #enter(state: GateState): boolean {
-    const outer = this.#focused;
-    const inner = outer === this ? this.shadowRoot?.activeElement : null;
+    const focusIsHidden = noteFocus(this);
     this.#state = state;
     this.setAttribute("state", state);
     this.#render();
-    if (inner) return inner.closest("[hidden]") !== null;
-    return outer !== this && this.contains(outer) && outer?.getClientRects().length === 0;
+    return focusIsHidden();
   }
 
   #render(): void {
@@ -413,32 +393,5 @@ export class WhopLicenseGate extends Base {
         support: this.getAttribute("support-url"),
       },
     });
-  }
-
-  #leaseIsOver(): boolean {
-    return this.#leaseLeft() <= 0;
-  }
-
-  /** How long the lease has, in milliseconds: by the clock, and by the time since it was seen. */
-  #leaseLeft(): number {
-    const end = this.#answer && leaseEnd(this.#answer);
-    if (end === undefined) return Number.POSITIVE_INFINITY;
-    return Math.min(end - Date.now(), this.#leaseUntil - performance.now());
-  }
-
-  /** Keeps the days left up to date, and asks again when the lease is over. */
-  #watchLease(): void {
-    clearTimeout(this.#leaseTimer);
-    const left = this.#leaseLeft();
-    if (left === Number.POSITIVE_INFINITY) return;
-    // Where the clock is wrong, every new lease may be over: that is no reason to ask at once.
-    this.#leaseTimer = setTimeout(
-      () => {
-        if (this.#leaseIsOver()) void this.recheck();
-        this.#render();
-        this.#watchLease();
-      },
-      left > 0 ? Math.min(left, HOUR) : HOUR,
-    );
   }
 }

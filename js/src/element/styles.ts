@@ -1,8 +1,8 @@
 let shared: CSSStyleSheet | undefined;
 
 /**
- * The style sheet of every gate. It is constructed, as a policy without
- * `'unsafe-inline'` allows no other that comes with a script.
+ * The style sheet that all gates share. It is constructed, as a Content Security
+ * Policy without `'unsafe-inline'` allows a script no other way.
  */
 export function styleSheet(): CSSStyleSheet {
   if (!shared) {
@@ -12,7 +12,7 @@ export function styleSheet(): CSSStyleSheet {
   return shared;
 }
 
-/** The custom properties of colors, with what they are in the light and in the dark. */
+/** The custom properties for colors, with their values in light and dark mode. */
 const COLORS = [
   ["accent", "#4338ca", "#a5b4fc"],
   ["on-accent", "#ffffff", "#14142b"],

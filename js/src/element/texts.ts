@@ -25,14 +25,14 @@ export interface GateTexts {
   placeholder: string;
   help: string;
   submit: string;
-  /** On the button, while it works. */
+  /** On the button, during a check. */
   busy: string;
-  /** The same, said in a sentence. */
+  /** As `busy`, in a sentence; it is read out. */
   checking: string;
   cancel: string;
   /** Under the field: nothing was entered. */
   keyMissing: string;
-  /** Under the field: no license key has this form. */
+  /** Under the field: what was entered can't be a license key. */
   keyInvalid: string;
   /** In place of the text of `unavailable`, where the browser knows that there is no network. */
   offline: string;
@@ -63,7 +63,7 @@ export interface GateTexts {
   outcomes: Readonly<Record<OutcomeCode, OutcomeTexts>>;
 }
 
-/** What replaces some of the texts. What is left out, or undefined, stays as it is. */
+/** Texts that replace some of the defaults. Those left out, or undefined, stay as they are. */
 export type GateTextsInput = {
   [Name in Exclude<keyof GateTexts, "outcomes">]?: GateTexts[Name] | undefined;
 } & {
@@ -200,7 +200,7 @@ export const defaultTexts: GateTexts = {
   },
 };
 
-/** The default texts with the given ones in their place. A text of the wrong type is an `invalid_argument`. */
+/** The default texts, with the given ones in their place. Throws an `invalid_argument` for a text of the wrong type. */
 export function mergeTexts(input: GateTextsInput | undefined): GateTexts {
   const texts = merge(defaultTexts, input, "texts") as GateTexts;
   try {
@@ -236,7 +236,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** A length of time in a locale's words and its largest fitting unit. */
+/** A length of time in the words of a locale, in the largest unit that fits. */
 export function timeLeft(ms: number, locale: string, round: (value: number) => number): string {
   const inUnit = (unit: string, value: number): string =>
     new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(value);
@@ -246,7 +246,7 @@ export function timeLeft(ms: number, locale: string, round: (value: number) => n
   return inUnit("second", Math.max(1, round(ms / SECOND)));
 }
 
-/** What is said of the seconds until a retry, or "". */
+/** The sentence about the seconds until a retry, or "". */
 export function waitText(seconds: number, texts: GateTexts): string {
   if (seconds === 0) return "";
   return texts.retryIn(timeLeft(seconds * SECOND, texts.locale, Math.ceil), seconds);

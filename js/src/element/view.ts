@@ -5,14 +5,14 @@ import { MAX_LENGTH } from "./store.js";
 import { styleSheet } from "./styles.js";
 import type { GateTexts, OutcomeCode } from "./texts.js";
 
-/** What is asked of the gate by its buttons. */
+/** What the buttons ask of the gate. */
 export interface Actions {
   submit(): void;
   cancel(): void;
   edit(): void;
 }
 
-/** Everything that the view depends on; it keeps nothing of its own. */
+/** Everything that the view shows; it keeps no state of its own. */
 export interface Model {
   texts: GateTexts;
   /** `starting` checks a remembered key, which needs no form; `open` shows the content. */
@@ -124,7 +124,7 @@ export class View {
       actions.submit();
     });
     this.#form.addEventListener("keydown", (event) => {
-      // The page's own fields are in no form of theirs.
+      // Enter submits from the page's own fields too, unless they are in a form of the page.
       const { target } = event;
       const own = target instanceof HTMLInputElement && !target.form;
       if (event.key === "Enter" && own && !event.isComposing) {
@@ -141,13 +141,18 @@ export class View {
       if (this.#retry.getAttribute("aria-disabled") !== "true") actions.submit();
     });
     this.input.addEventListener("input", () => actions.edit());
-    // The content takes focus only to keep it from being lost.
+    // The content can be focused only so that the focus isn't lost.
     this.content.addEventListener("blur", () => this.content.removeAttribute("tabindex"));
   }
 
-  /** Says something to a screen reader, each text for itself. */
+  /** Tells a screen reader something, each text as a paragraph. */
   announce(...texts: string[]): void {
     this.#status.replaceChildren(...texts.filter(Boolean).map((text) => make("p", "", {}, text)));
+  }
+
+  /** Tells a screen reader an outcome. */
+  announceOutcome(texts: GateTexts, outcome: OutcomeCode, online: boolean): void {
+    this.announce(texts.outcomes[outcome].title, outcomeText(texts, outcome, online));
   }
 
   /** What can have the focus while a check is running. */
@@ -224,7 +229,7 @@ export class View {
     this.renderWait(model.wait, true);
   }
 
-  /** Shows the time until a retry, and where it is `said` also to a screen reader. */
+  /** Shows the time until a retry; if `said`, a screen reader hears it too. */
   renderWait(wait: string, said: boolean): void {
     this.#retry.setAttribute("aria-disabled", String(wait !== ""));
     this.#wait.hidden = wait === "" || this.#retry.hidden;
@@ -234,11 +239,11 @@ export class View {
 }
 
 /** The sentence about an outcome, where it depends on the network. */
-export function outcomeText(texts: GateTexts, code: OutcomeCode, online: boolean): string {
+function outcomeText(texts: GateTexts, code: OutcomeCode, online: boolean): string {
   return code === "unavailable" && !online ? texts.offline : texts.outcomes[code].text;
 }
 
-/** An address that a link may have: none whose click would run something. */
+/** An address that is safe for a link: clicking it runs no code. */
 function address(given: string | null): string | undefined {
   if (!given) return undefined;
   try {

@@ -4,7 +4,7 @@ import { MAX_TEXT_LENGTH } from "./store.js";
 /** A lease that was kept. Times are in milliseconds. */
 export interface KeptLease {
   lease: string;
-  /** The server's time less this clock's when the lease came. */
+  /** The server's time minus this clock's when the lease came. */
   skew: number;
   /** The latest time seen since the lease came, since the epoch, by this clock plus the skew. */
   lastSeen: number;

@@ -2,7 +2,13 @@ import { atMost, type Deadline, reducedTimeout } from "../abort.js";
 import { LicenseError } from "../errors.js";
 import type { InvalidVerdict, ValidateLicense, Validator, Verdict } from "../types.js";
 import { validator } from "../validator.js";
-import type { Answer, OfferedLease, PreparedCheck, RunningModule, Trust } from "../wasm/module.js";
+import type {
+  CheckResult,
+  OfferedLease,
+  PreparedCheck,
+  RunningModule,
+  Trust,
+} from "../wasm/module.js";
 import type { LeaseKeeper } from "./keeper.js";
 import type { LeaseSettings } from "./options.js";
 import type { KeptLease } from "./record.js";
@@ -67,7 +73,7 @@ class Leases {
     const keeper = this.#keeper;
     const refusals = keeper.refusals(name);
     const kept = await atMost(keeper.offer(name), deadline);
-    let answer: Answer;
+    let answer: CheckResult;
     try {
       answer = await check.run(kept && this.#offered(kept), reducedTimeout(deadline));
     } catch (thrown) {
@@ -87,7 +93,7 @@ class Leases {
   }
 
   /** Keeps what an answer brings, or removes what it ends. */
-  async #note(name: string, { verdict, skew = 0 }: Answer, refusals: number): Promise<void> {
+  async #note(name: string, { verdict, skew = 0 }: CheckResult, refusals: number): Promise<void> {
     if (!verdict.valid) return this.#keeper.forget(name);
     const { lease, source } = verdict;
     if (lease === undefined) return;

@@ -57,7 +57,7 @@ function packaged(resolve: Resolve): SidecarProgram {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException | undefined)?.code !== "MODULE_NOT_FOUND") {
       throw loadFailed(
-        "The place of the sidecar is not known here, as in a bundle. Keep whop-license out of the bundle, " +
+        "The sidecar can't be located here, as happens in a bundle. Keep whop-license out of the bundle, " +
           otherwise,
         { cause },
       );
@@ -91,7 +91,7 @@ class Client implements Sidecar {
     if (abort?.aborted) throw aborted(abort);
     if (this.#closed) throw closed();
 
-    // Keeps the host alive while somebody waits.
+    // Keeps the process alive while somebody waits.
     const awake = setInterval(() => {}, MAX_TIMER_MS);
     try {
       return await untilAborted(this.#ask(this.#start(), params), abort);
@@ -123,13 +123,13 @@ class Client implements Sidecar {
   }
 }
 
-/** Waits for a promise, and stops a sidecar that takes too long, also where nobody waits any more. */
+/** Waits for a promise, and stops a sidecar that takes too long, even if nobody waits anymore. */
 async function stopAfter<T>(ms: number, sidecar: SidecarProcess, promise: Promise<T>): Promise<T> {
   let settled = false;
   const onTimeout = () => {
     if (!settled) sidecar.stop(timedOut(ms));
   };
-  // An answer that waits in the pipe because the host was busy still counts.
+  // An answer that is in the pipe already, because this process was busy, still counts.
   const timer = setTimeout(() => setImmediate(onTimeout), ms);
   timer.unref();
   try {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 /**
  * SHA-256 of a program without what a code signature adds to it, in lowercase
- * hexadecimal digits: whoever ships an app signs its programs too, and they
+ * hexadecimal digits. A seller who signs an app signs its programs too, and they
  * must still be recognized.
  *
  * - PE (Windows): as Authenticode does it, without the checksum, the entry of
@@ -13,7 +13,7 @@ import { createHash } from "node:crypto";
  *   which stands at the end (`mach-o/loader.h`, Apple).
  * - Anything else: the whole file.
  *
- * A file that only looks like one of these is taken as a whole.
+ * A file that only looks like one of these is hashed as a whole.
  */
 export function programDigest(bytes: Uint8Array): string {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -11,9 +11,9 @@ export function encodeFrame(message: object): Buffer {
 }
 
 /**
- * Returns a function that takes what a pipe gives, however it was cut, and
- * returns the messages that are complete. It throws on a frame that is too
- * long or isn't UTF-8 JSON; nothing can be read after that.
+ * Returns a function that takes chunks of a pipe, cut anywhere, and returns the
+ * messages that are complete. It throws on a frame that is too long or isn't
+ * UTF-8 JSON; nothing can be read after that.
  */
 export function frameReader(): (chunk: Buffer) => unknown[] {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -6,7 +6,7 @@ import type { Sidecar, SidecarOptions } from "./types.js";
 export { LicenseError, type LicenseErrorCode } from "../errors.js";
 export type * from "./types.js";
 
-/** Makes a sidecar of one's own. Nothing is started before its first call. */
+/** Makes a sidecar of your own. It is started by its first call. */
 export const createSidecar: (options?: SidecarOptions) => Sidecar = /* @__PURE__ */ sidecarFactory(
   (name) => createRequire(import.meta.url).resolve(name),
 );

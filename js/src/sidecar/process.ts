@@ -17,11 +17,11 @@ const MAX_PROGRAM_SIZE = 64 * 1024 * 1024; // the program and any signature are 
 /** A program to start. */
 export interface SidecarProgram {
   path: string;
-  /** What {@link programDigest} must make of it; a program of the seller's own may be any. */
+  /** What {@link programDigest} must return for it; undefined for a program of the seller's own. */
   digest?: string;
 }
 
-/** The platform of the program to start, by Node's names. A 32-bit app on Windows starts the 64-bit one. */
+/** The platform of the program to start, in Node's names. A 32-bit app on Windows starts the 64-bit program. */
 export function sidecarPlatform(): string {
   const { platform, arch } = process;
   return `${platform}-${platform === "win32" && arch === "ia32" ? "x64" : arch}`;
@@ -43,11 +43,11 @@ interface Waiting {
 }
 
 /**
- * One running sidecar and the requests it owes an answer. It never keeps the
- * host process alive: whoever waits for an answer holds a timer.
+ * One running sidecar and the requests that it has not answered. It never keeps
+ * this process alive: whoever waits for an answer does so with a timer.
  */
 export class SidecarProcess {
-  /** Settles when the sidecar has said that it is the right one. */
+  /** Resolves once the sidecar has shown that it is the right program and version. */
   readonly ready: Promise<void>;
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, Waiting>();
@@ -63,7 +63,7 @@ export class SidecarProcess {
     this.#onEnd = onEnd;
     let file: number | undefined;
     try {
-      // Before it runs, as it could put another file in its place.
+      // Opened before it runs, as it could put another file in its place.
       if (digest !== undefined) file = openSync(path, "r");
       this.#child = spawn(path, [], { stdio: ["pipe", "pipe", "inherit"], windowsHide: true });
     } catch (cause) {
@@ -73,9 +73,9 @@ export class SidecarProcess {
     const { stdin, stdout } = this.#child;
     this.#child.unref();
     for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
-    // Compared while the program starts, which takes as long. Nothing that it says counts before.
+    // Compared while the program starts, which takes as long. Nothing that it says counts until then.
     const compared = file === undefined ? Promise.resolve() : compare(file, path, digest);
-    // That a program is another one says more than how it failed.
+    // That it is the wrong program says more than how it failed.
     const failed = (reason: LicenseError) => {
       compared.then(
         () => this.stop(reason),
@@ -118,13 +118,13 @@ export class SidecarProcess {
     this.#onEnd();
     this.#child.stdin?.destroy();
     this.#child.stdout?.destroy();
-    // Of a program that could not be started Node knows no id, and 0 would be this process's own group.
+    // A program that could not be started has no id. kill() would then signal this process's own group.
     if (this.#child.pid !== undefined) this.#child.kill("SIGKILL");
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
 
-  /** A program that never said hello is no sidecar; one that did may work when started again. */
+  /** A program that has not greeted is no sidecar; one that has may work when it is started again. */
   #broken(how: string, cause?: unknown): LicenseError {
     const message = `The sidecar ${this.#path} ${how}.`;
     if (!this.#greeted) return loadFailed(message, { cause });
@@ -174,7 +174,7 @@ export class SidecarProcess {
 async function compare(file: number, path: string, digest: string | undefined): Promise<void> {
   let found: string | undefined;
   try {
-    // Read at once: in pieces, through Node's threads, it takes longer than the program's start.
+    // Read synchronously: in pieces, on Node's thread pool, it takes longer than the program's start.
     const stat = fstatSync(file);
     if (stat.isFile() && stat.size <= MAX_PROGRAM_SIZE) found = programDigest(readFileSync(file));
   } catch (cause) {

@@ -1,9 +1,10 @@
 // The public types of both sidecar entry points.
+
 /**
  * How the id is made.
  *
- * - `node-machine-id`, the default: the bytes of npm's `node-machine-id`, `machineIdSync()`.
- * - `python-platform-node`: SHA-256 of the host name, for apps that bound customers with it. Host names repeat and change.
+ * - `node-machine-id`, the default: exactly what `machineIdSync()` of npm's `node-machine-id` returns.
+ * - `python-platform-node`: SHA-256 of the host name, for apps that bound customers by it so far. Host names repeat and change.
  * - `app-scoped`, advised for new apps: differs for each `appId`, so no two apps see the same value.
  */
 export type MachineIdScheme = "node-machine-id" | "python-platform-node" | "app-scoped";
@@ -20,9 +21,9 @@ export interface MachineId {
   /** 64 lowercase hexadecimal digits, the same on every call on this machine. */
   id: string;
   scheme: MachineIdScheme;
-  /** Where the system keeps what the id was made from. */
+  /** Where the system keeps the value that the id is made from. */
   source: "dbus" | "etc" | "hostname" | "ioreg" | "registry";
-  /** Why the id may be shared by several machines, in English; mostly empty. */
+  /** Why several machines may share the id, in English; usually empty. */
   warnings: string[];
 }
 

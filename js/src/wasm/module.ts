@@ -17,10 +17,10 @@ export interface OfferedLease {
   preferLease: boolean;
 }
 
-/** The module's answer to a {@link PreparedCheck}. */
-export interface Answer {
+/** What comes of a {@link PreparedCheck}. */
+export interface CheckResult {
   verdict: Verdict;
-  /** The server's time less this clock's, where a lease came just now: it is kept with the lease. */
+  /** The server's time minus this clock's, where a lease came just now: it is kept with the lease. */
   skew?: number;
 }
 
@@ -32,9 +32,9 @@ export interface PreparedCheck {
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number | undefined;
   /** Checks, with a lease to stand in and the time that is left of the caller's. */
-  run(offered?: OfferedLease, timeoutMs?: number): Promise<Answer>;
+  run(offered?: OfferedLease, timeoutMs?: number): Promise<CheckResult>;
   /** Asks the server alone: once, without a lease, and beyond the caller's signal. */
-  refresh(): Promise<Answer>;
+  refresh(): Promise<CheckResult>;
   /** Lets go of the arguments. What runs goes on. */
   release(): void;
 }
@@ -43,8 +43,8 @@ export interface PreparedCheck {
 interface PackageInterface {
   verifySettings: (settings: Trust) => unknown;
   prepare: (...args: unknown[]) => unknown;
-  run: (handle: number, offered?: OfferedLease, timeoutMs?: number) => Promise<Answer>;
-  refresh: (handle: number) => Promise<Answer>;
+  run: (handle: number, offered?: OfferedLease, timeoutMs?: number) => Promise<CheckResult>;
+  refresh: (handle: number) => Promise<CheckResult>;
   release: (handle: number) => void;
 }
 

@@ -3,7 +3,7 @@ import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
 /** Reads a file: URL; given where there is a file system. */
 export type ReadFile = (url: URL) => Promise<Uint8Array>;
 
-/** A `wasm` option, told apart. Loads with the same `key` are one. */
+/** What a `wasm` option is. Loads with the same `key` share one module. */
 export type Source = { key: string | object } & (
   | { kind: "module"; module: WebAssembly.Module }
   | { kind: "bytes"; bytes: Uint8Array }
@@ -11,7 +11,7 @@ export type Source = { key: string | object } & (
   | { kind: "address"; address: string }
 );
 
-/** Says what a `wasm` option is, or throws `invalid_argument`. */
+/** Tells what a `wasm` option is, or throws an `invalid_argument`. */
 export function readSource(wasm: unknown): Source {
   try {
     if (typeof wasm === "string" && wasm !== "") {
@@ -98,7 +98,7 @@ async function compileResponse(
   } catch (cause) {
     throw loadFailed(
       `The WebAssembly module could not be fetched (${name}): ${textOf(cause).replace(ADDRESS, shown)}. ` +
-        "Besides the network, a Content Security Policy without it in connect-src, or CORS, can be why.",
+        "The cause can be the network, CORS, or a Content Security Policy whose connect-src doesn't allow it.",
       { cause, retryable: true },
     );
   }
@@ -113,7 +113,7 @@ async function compileResponse(
       { status, retryable: status >= 500 || status === 429 || status === 408 },
     );
   }
-  // compileStreaming refuses every other type, also with a parameter.
+  // compileStreaming refuses every other type, and this one with a parameter.
   const type = response.headers.get("content-type") ?? "";
   try {
     if (type.toLowerCase() === "application/wasm" && WebAssembly.compileStreaming) {
@@ -144,10 +144,10 @@ async function compileBytes(
   if (!isWasm) {
     const looksLikeMarkup = new TextDecoder().decode(start).trimStart().startsWith("<");
     const what = looksLikeMarkup
-      ? "an HTML page, as servers send for a file that isn't there"
+      ? "an HTML page, which servers send in place of a missing file"
       : `${bytes.byteLength} bytes of something else`;
     throw loadFailed(
-      `What came is not a WebAssembly module (${name}) but ${what}` +
+      `The file is not a WebAssembly module (${name}) but ${what}` +
         `${type ? `, of type ${type.slice(0, 80)}` : ""}. Check that whop-license.wasm is served there.`,
     );
   }
@@ -199,7 +199,7 @@ export async function instantiate(
 
 const ADDRESS = /[\w.+-]+:\/\/\S+/g;
 
-/** An address without what may be secret or endless. */
+/** An address without the parts that may be secret, and cut off where it is long. */
 function shown(address: string): string {
   const plain = address.replace(/[?#].*$/s, "").replace(/^([\w.+-]+:\/\/)[^/]*@/, "$1");
   return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;
