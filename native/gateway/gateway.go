@@ -10,14 +10,17 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"os"
-	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/net/netutil"
-	"golang.org/x/time/rate"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/api"
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/cluster"
+	"github.com/whop-license/whop-license/native/gateway/internal/notice"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
+	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
 const (
@@ -31,62 +34,107 @@ const (
 // gateway is a running whop-license-gateway.
 type gateway struct {
 	settings *settings
-	gate     *gate
-	store    *store // nil with a single gateway
-	shared   *sharedLocks
-	api      *api
+	loaded   *loaded
+	shared   shared
+	checker  *check.Checker
+	api      *api.API
 	metrics  *metrics
 	log      *slog.Logger
 }
 
-func newGateway(s *settings, log *slog.Logger) *gateway {
-	g := &gateway{settings: s, metrics: newMetrics(), log: log}
-	tags := newTagger(s.apiKey)
-	notices := newNotices(tags, log)
-	var b budget = unlimited{}
-	if s.UpstreamBudget > 0 {
-		b = newLocalBudget(s.UpstreamBudget)
-	}
-	g.gate = &gate{
-		tags:         tags,
-		rules:        bindingRules{maxMachines: s.MaxMachines, sellerNames: setOf(s.SellerMetadata)},
-		products:     setOf(s.Product),
-		entitled:     setOf(s.EntitledStatus),
-		cacheTTL:     s.CacheTTL,
-		staleIfError: s.StaleIfError,
-		staleLog:     rate.Sometimes{Interval: time.Minute},
-		cache:        newCache(),
-		clients:      newLimits[netip.Addr](s.ClientLimit, s.ClientLimit),
-		licenses:     newLimits[tag](s.LicenseLimit, max(1, s.LicenseLimit/6)),
-		local:        newLocalLocks(),
-		exclusion:    alone{},
-		bindTime:     bindTime(s.UpstreamTimeout),
-		lockTime:     lockTime(s.UpstreamTimeout),
-		notices:      notices,
-		metrics:      g.metrics,
-		log:          log,
-	}
-	g.gate.altered, _ = lru.New[tag, tag](maxCached)
-	g.gate.refused, _ = lru.New[tag, struct{}](maxCached)
-	if s.redis != nil {
-		g.store = newStore(s.redis, tags, log)
-		g.shared = newSharedLocks(g.store, g.gate.lockTime)
-		g.gate.store, g.gate.exclusion = g.store, g.shared
-		if s.UpstreamBudget > 0 {
-			b = newSharedBudget(g.store, s.UpstreamBudget)
-		}
-	}
-	g.gate.whop = newWhop(s, tags, b, notices, g.metrics, log)
-	g.api = newAPI(s, g.gate, g.metrics, log)
-	return g
+// shared is what a gateway does together with others, or alone.
+type shared struct {
+	exclusion check.Exclusion
+	peers     check.Peers
+	refusals  check.Refusals
+	budget    whop.Budget
+	// begin starts what runs beside requests, until the context ends, and calls
+	// ready once the gateway may get requests.
+	begin func(ctx context.Context, c *check.Checker, ready func())
+	end   func()
 }
 
-func setOf(names []string) map[string]bool {
-	set := make(map[string]bool, len(names))
-	for _, n := range names {
-		set[n] = true
+func newGateway(s *settings, l *loaded, log *slog.Logger) *gateway {
+	m, tags := newMetrics(), tag.NewTagger(l.apiKey)
+	if l.redis == nil {
+		return assemble(s, l, alone(s), m, tags, log)
 	}
-	return set
+	return assemble(s, l, together(s, l, m, tags, log), m, tags, log)
+}
+
+// alone is a single gateway.
+func alone(s *settings) shared {
+	return shared{
+		exclusion: check.Alone{},
+		peers:     check.Alone{},
+		refusals:  check.NewLocalRefusals(),
+		budget:    localBudget(s),
+		begin:     func(_ context.Context, _ *check.Checker, ready func()) { ready() },
+		end:       func() {},
+	}
+}
+
+// together is one of several gateways that share a Redis. It is ready once Redis
+// has worked; it does serve before, and if Redis goes away later.
+func together(s *settings, l *loaded, m *metrics, tags tag.Tagger, log *slog.Logger) shared {
+	store := cluster.NewStore(l.redis, tags, log)
+	locks := cluster.NewLocks(store, check.LockTime(s.UpstreamTimeout))
+	budget := localBudget(s)
+	if s.UpstreamBudget > 0 {
+		b := whop.NewBucket(s.UpstreamBudget)
+		budget = cluster.NewBudget(store, b.Burst, b.Refill, whop.BudgetPatience, budget)
+	}
+	return shared{
+		exclusion: locks,
+		peers:     store,
+		refusals:  store,
+		budget:    budget,
+		begin: func(ctx context.Context, c *check.Checker, ready func()) {
+			go store.Follow(ctx, c)
+			if err := locks.Begin(ctx); err != nil {
+				log.Debug("Redis did not say who it is", "error", err.Error()) // what is wrong with it is said below
+			}
+			(&cluster.Health{Store: store, Metrics: m, Log: log, Worked: ready}).Watch(ctx)
+		},
+		end: func() { _ = store.Close() },
+	}
+}
+
+// localBudget is the quota as one gateway counts it.
+func localBudget(s *settings) whop.Budget {
+	if s.UpstreamBudget == 0 {
+		return whop.Unlimited{}
+	}
+	return whop.NewLocalBudget(whop.NewBucket(s.UpstreamBudget))
+}
+
+// assemble makes a gateway of its parts.
+func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, log *slog.Logger) *gateway {
+	notices := notice.New(tags, log)
+	rules := binding.Rules{MaxMachines: s.MaxMachines, SellerNames: map[string]bool{}}
+	for _, name := range s.SellerMetadata {
+		rules.SellerNames[name] = true
+	}
+	client := whop.New(whop.Config{
+		Base: l.upstream, APIKey: l.apiKey, Version: s.APIVersionDate, Timeout: s.UpstreamTimeout,
+		Budget: with.budget, Notices: notices, Metrics: m, Tags: tags, Log: log,
+	})
+	checker := check.New(check.Config{
+		Rules: rules, Products: s.Product, Entitled: s.EntitledStatus, Documented: whop.Statuses,
+		CacheTTL: s.CacheTTL, StaleIfError: s.StaleIfError, UpstreamTimeout: s.UpstreamTimeout,
+		ClientLimit: s.ClientLimit, LicenseLimit: s.LicenseLimit,
+		Whop: client, Exclusion: with.exclusion, Peers: with.peers, Refusals: with.refusals,
+		Notices: notices, Metrics: m, Tags: tags, Log: log,
+	})
+	return &gateway{
+		settings: s, loaded: l, shared: with, checker: checker, metrics: m, log: log,
+		api: api.New(api.Config{
+			Checker: checker, Rules: rules, Proofs: l.proofs,
+			AllowedOrigins: s.AllowedOrigin, TrustedProxies: l.trusted,
+			WebhookSecret: l.webhookSecret, ReadEvent: whop.ReadEvent,
+			Notices: notices, Metrics: m, Log: log,
+		}),
+	}
 }
 
 // run serves until the context ends, then finishes what is under way. The first
@@ -106,50 +154,62 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 		scheme = "https"
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
 	}
-	var metricsServer *http.Server
-	if g.settings.MetricsListen != "" {
-		metricsListener, err := net.Listen("tcp", g.settings.MetricsListen)
-		if err != nil {
-			return fmt.Errorf("--metrics-listen: %w", err)
-		}
-		metricsServer = g.server(g.metrics.handler())
-		go func() { _ = metricsServer.Serve(metricsListener) }()
-		defer metricsServer.Close()
+	stopMetrics, err := g.serveMetrics()
+	if err != nil {
+		return err
 	}
+	defer stopMetrics()
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
-	g.begin(background)
+	g.shared.begin(background, g.checker, func() { g.api.SetReady(true) })
 
 	url := scheme + "://" + reachable(listener.Addr())
 	fmt.Fprintln(out, url)
-	g.log.Info("listening", "url", url, "upstream", g.settings.upstream.String(), "redis", g.store != nil)
-	for _, warning := range g.settings.warnings() {
+	g.log.Info("listening", "url", url, "upstream", g.loaded.upstream.String(), "redis", g.loaded.redis != nil)
+	for _, warning := range g.settings.warnings(g.loaded) {
 		g.log.Warn(warning)
 	}
 
 	failed := make(chan error, 1)
-	go func() {
-		limited := netutil.LimitListener(listener, maxConnections)
-		if scheme == "https" {
-			failed <- server.ServeTLS(limited, "", "")
-		} else {
-			failed <- server.Serve(limited)
-		}
-	}()
+	go func() { failed <- serve(server, netutil.LimitListener(listener, maxConnections)) }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
-	g.api.ready.Store(false)
+	return g.stop(server, stopBackground)
+}
+
+// serveMetrics serves metrics on their own address, where there is one.
+func (g *gateway) serveMetrics() (stop func(), err error) {
+	if g.settings.MetricsListen == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", g.settings.MetricsListen)
+	if err != nil {
+		return nil, fmt.Errorf("--metrics-listen: %w", err)
+	}
+	server := g.server(g.metrics.handler())
+	go func() { _ = server.Serve(listener) }()
+	return func() { _ = server.Close() }, nil
+}
+
+func serve(server *http.Server, listener net.Listener) error {
+	if server.TLSConfig != nil {
+		return server.ServeTLS(listener, "", "")
+	}
+	return server.Serve(listener)
+}
+
+// stop finishes what is under way.
+func (g *gateway) stop(server *http.Server, stopBackground func()) error {
+	g.api.SetReady(false)
 	g.log.Info("stopping; finishing what is under way")
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	err = server.Shutdown(drain)
+	err := server.Shutdown(drain)
 	stopBackground()
-	if g.store != nil {
-		_ = g.store.rdb.Close()
-	}
+	g.shared.end()
 	g.log.Info("stopped")
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("some requests did not finish in time")
@@ -157,25 +217,12 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// begin starts what runs beside requests. With Redis the gateway is ready once
-// Redis has worked; it does serve before, and if Redis goes away later.
-func (g *gateway) begin(ctx context.Context) {
-	if g.store == nil {
-		g.api.ready.Store(true)
-		return
-	}
-	go g.store.follow(ctx, g.gate.cache)
-	if err := g.shared.begin(ctx); err != nil {
-		g.log.Debug("Redis did not say who it is", "error", err.Error()) // what is wrong with it is said below
-	}
-	g.watchRedis(ctx)
-}
 func (g *gateway) server(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      answerTime + lockPatience + lockTime(g.settings.UpstreamTimeout),
+		WriteTimeout:      check.LongestCheck(g.settings.UpstreamTimeout),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		// What it reports are clients' broken connections, with their addresses.
@@ -191,50 +238,4 @@ func reachable(addr net.Addr) string {
 		return addr.String()
 	}
 	return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
-}
-
-// certificate is a TLS certificate in files that are renewed while it is used.
-type certificate struct {
-	certFile, keyFile string
-	log               *slog.Logger
-
-	mu      sync.Mutex
-	current *tls.Certificate
-	changed time.Time
-	checked time.Time
-}
-
-func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
-	return c, c.load()
-}
-
-func (c *certificate) load() error {
-	info, err := os.Stat(c.certFile)
-	if err != nil {
-		return err
-	}
-	c.checked = time.Now()
-	if info.ModTime().Equal(c.changed) {
-		return nil
-	}
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err == nil {
-		c.current, c.changed = &pair, info.ModTime()
-	}
-	return err
-}
-
-// get returns the certificate, from the files if they have changed. While they
-// can't be read, as in the middle of a renewal, the last one is used.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.checked) > time.Minute {
-		c.checked = time.Now()
-		if err := c.load(); err != nil {
-			c.log.Error("the certificate's files can't be used; the certificate from before still is, until it expires", "error", err.Error())
-		}
-	}
-	return c.current, nil
 }

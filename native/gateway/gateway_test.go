@@ -15,7 +15,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +24,9 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
 func TestProcessStartsServesAndStops(t *testing.T) {
@@ -72,7 +74,7 @@ func TestBindingGoesOnWhenItsCallerLeaves(t *testing.T) {
 func TestAddressInUse(t *testing.T) {
 	sim := startSim(t, nil)
 	g := startGateway(t, sim)
-	var out, errOut buffer
+	var out, errOut gatewaytest.Buffer
 	env := func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] }
 	args := append(gatewayArgs(sim, nil), "--listen", strings.TrimPrefix(g.url, "http://"))
 	assert.Equal(t, 1, run(t.Context(), args, env, &out, &errOut))
@@ -203,31 +205,20 @@ func TestHostileConnections(t *testing.T) {
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
 }
 
-// newTestGateway makes a gateway that listens nowhere.
-func newTestGateway(t *testing.T, args ...string) *gateway {
+// newTestGateway makes a gateway that listens nowhere, and whose parts are changed
+// as a test needs it.
+func newTestGateway(t *testing.T, change func(*shared), args ...string) *gateway {
 	t.Helper()
 	var s settings
 	parser, err := kong.New(&s)
 	require.NoError(t, err)
 	_, err = parser.Parse(append([]string{"--product", testProduct}, args...))
 	require.NoError(t, err)
-	require.NoError(t, s.check(func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] }))
-	return newGateway(&s, discardLog)
-}
-
-func TestTooManyAtOnce(t *testing.T) {
-	api := newTestGateway(t, "--upstream-url", "http://127.0.0.1:1").api
-	ask := func() int {
-		w := httptest.NewRecorder()
-		api.ServeHTTP(w, httptest.NewRequest(http.MethodPost, validatePath(testKey("x")), strings.NewReader(`{}`)))
-		return w.Code
-	}
-	api.inFlight.Store(maxInFlight)
-	assert.Equal(t, 503, ask())
-	assert.EqualValues(t, maxInFlight, api.inFlight.Load())
-	api.inFlight.Store(maxInFlight - 1)
-	assert.Equal(t, 400, ask(), "there is room, and the request is wrong")
-	assert.EqualValues(t, maxInFlight-1, api.inFlight.Load())
+	l, err := s.load(func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] })
+	require.NoError(t, err)
+	with := alone(&s)
+	change(&with)
+	return assemble(&s, l, with, newMetrics(), tag.NewTagger(testAPIKey), gatewaytest.DiscardLog())
 }
 
 func writeCertificate(t *testing.T, dir, name string) {
@@ -261,7 +252,7 @@ func TestTLS(t *testing.T) {
 
 func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	dir := t.TempDir()
-	var logs buffer
+	var logs gatewaytest.Buffer
 	writeCertificate(t, dir, "first")
 	c, err := newCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), slog.New(slog.NewJSONHandler(&logs, nil)))
 	require.NoError(t, err)

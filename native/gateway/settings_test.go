@@ -197,14 +197,4 @@ func TestParseUpstream(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, u.String())
 	}
-	for text, want := range map[string]string{
-		"https://api.whop.com/api/v1": "api.whop.com:443",
-		"http://localhost":            "localhost:80",
-		"http://[::1]":                "[::1]:80",
-		"https://[2001:db8::1]:8443":  "[2001:db8::1]:8443",
-	} {
-		u, err := parseUpstream(text)
-		require.NoError(t, err)
-		assert.Equal(t, want, newWhop(&settings{upstream: u}, tagger{}, unlimited{}, newNotices(tagger{}, discardLog), newMetrics(), discardLog).client.Addr)
-	}
 }

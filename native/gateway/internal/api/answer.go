@@ -1,4 +1,4 @@
-package main
+package api
 
 import (
 	"math"
@@ -7,51 +7,54 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
 // success is v2's membership, less everything about the person who bought it.
 type success struct {
-	ID                 string   `json:"id"`
-	Product            string   `json:"product"`
-	Plan               *string  `json:"plan"`
-	Status             string   `json:"status"`
-	Valid              bool     `json:"valid"`
-	LicenseKey         string   `json:"license_key"`
-	Metadata           metadata `json:"metadata"`
-	ExpiresAt          *int64   `json:"expires_at"`
-	RenewalPeriodStart *int64   `json:"renewal_period_start"`
-	RenewalPeriodEnd   *int64   `json:"renewal_period_end"`
-	CreatedAt          *int64   `json:"created_at"`
-	CancelAtPeriodEnd  bool     `json:"cancel_at_period_end"`
-	Quantity           int64    `json:"quantity"`
-	ManageURL          *string  `json:"manage_url"`
-	Lease              string   `json:"lease,omitzero"` // a compact JWS; see [lease.Claims]
+	ID                 string           `json:"id"`
+	Product            string           `json:"product"`
+	Plan               *string          `json:"plan"`
+	Status             string           `json:"status"`
+	Valid              bool             `json:"valid"`
+	LicenseKey         string           `json:"license_key"`
+	Metadata           binding.Metadata `json:"metadata"`
+	ExpiresAt          *int64           `json:"expires_at"`
+	RenewalPeriodStart *int64           `json:"renewal_period_start"`
+	RenewalPeriodEnd   *int64           `json:"renewal_period_end"`
+	CreatedAt          *int64           `json:"created_at"`
+	CancelAtPeriodEnd  bool             `json:"cancel_at_period_end"`
+	Quantity           int64            `json:"quantity"`
+	ManageURL          *string          `json:"manage_url"`
+	Lease              string           `json:"lease,omitzero"` // a compact JWS; see [lease.Claims]
 }
 
 // newSuccess answers with the key and the metadata that the app itself sent: it
 // learns neither another key of the membership nor what else is stored there.
-func newSuccess(m *membership, q *query) success {
+func newSuccess(m *check.Membership, q *request) success {
 	return success{
-		ID:                 m.id,
-		Product:            m.product,
-		Plan:               m.plan,
-		Status:             m.status,
+		ID:                 m.ID,
+		Product:            m.Product,
+		Plan:               m.Plan,
+		Status:             m.Status,
 		Valid:              true,
-		LicenseKey:         q.key,
-		Metadata:           q.sent,
-		ExpiresAt:          m.expiresAt,
-		RenewalPeriodStart: m.periodStart,
-		RenewalPeriodEnd:   m.periodEnd,
-		CreatedAt:          m.createdAt,
-		CancelAtPeriodEnd:  m.cancelAtPeriodEnd,
-		Quantity:           m.quantity,
-		ManageURL:          m.manageURL,
+		LicenseKey:         q.Key,
+		Metadata:           q.Sent,
+		ExpiresAt:          m.ExpiresAt,
+		RenewalPeriodStart: m.PeriodStart,
+		RenewalPeriodEnd:   m.PeriodEnd,
+		CreatedAt:          m.CreatedAt,
+		CancelAtPeriodEnd:  m.CancelAtPeriodEnd,
+		Quantity:           m.Quantity,
+		ManageURL:          m.ManageURL,
 	}
 }
 
-// failure is every answer that is not a success. Its code is what programs
+// errorAnswer is every answer that is not a success. Its code is what programs
 // should read, its message what people should.
-type failure struct {
+type errorAnswer struct {
 	Status     int           `json:"status"`
 	Code       string        `json:"code"`
 	Message    string        `json:"message"`
@@ -59,23 +62,23 @@ type failure struct {
 	retryAfter time.Duration // sent as Retry-After where positive
 }
 
-func refusal(o outcome) failure {
+func refusal(o check.Outcome) errorAnswer {
 	switch o {
-	case outcomeMismatch:
-		return failure{Status: http.StatusBadRequest, Code: "metadata_mismatch", Message: "Please reset your key to use on a new machine"}
-	case outcomeInactive:
-		return failure{Status: http.StatusForbidden, Code: "license_inactive", Message: "This license is not active"}
+	case check.Mismatch:
+		return errorAnswer{Status: http.StatusBadRequest, Code: "metadata_mismatch", Message: "Please reset your key to use on a new machine"}
+	case check.Inactive:
+		return errorAnswer{Status: http.StatusForbidden, Code: "license_inactive", Message: "This license is not active"}
 	default:
-		return failure{Status: http.StatusNotFound, Code: "not_found", Message: "No such Membership found with the provided ID"}
+		return errorAnswer{Status: http.StatusNotFound, Code: "not_found", Message: "No such Membership found with the provided ID"}
 	}
 }
 
-func invalidRequest(message string) failure {
-	return failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: message}
+func invalidRequest(message string) errorAnswer {
+	return errorAnswer{Status: http.StatusBadRequest, Code: "invalid_request", Message: message}
 }
 
-func rateLimited(retryAfter time.Duration) failure {
-	return failure{Status: http.StatusTooManyRequests, Code: "rate_limited", Message: "Too many requests; try again later", retryAfter: retryAfter}
+func rateLimited(retryAfter time.Duration) errorAnswer {
+	return errorAnswer{Status: http.StatusTooManyRequests, Code: "rate_limited", Message: "Too many requests; try again later", retryAfter: retryAfter}
 }
 
 // writeJSON answers with a body that no cache may keep.
@@ -93,18 +96,18 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	_, _ = w.Write(b)
 }
 
-func writeFailure(w http.ResponseWriter, f failure) {
+func writeError(w http.ResponseWriter, f errorAnswer) {
 	if f.retryAfter > 0 {
 		seconds := max(1, int(math.Ceil(f.retryAfter.Seconds())))
 		w.Header()["Retry-After"] = []string{strconv.Itoa(seconds)}
 	}
 	writeJSON(w, f.Status, struct {
-		Error failure `json:"error"`
+		Error errorAnswer `json:"error"`
 	}{f})
 }
 
 // writeNotHere answers for paths that the gateway does not have. It is not
 // JSON, because a 404 in JSON means that a license does not exist.
-func writeNotHere(w http.ResponseWriter) {
+func writeNotHere(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "There is nothing here. Licenses are checked at POST /api/v2/memberships/{license key}/validate_license.", http.StatusNotFound)
 }

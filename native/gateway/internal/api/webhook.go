@@ -1,4 +1,4 @@
-package main
+package api
 
 import (
 	"context"
@@ -12,12 +12,15 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/whop-license/whop-license/native/gateway/internal/logtext"
 	"github.com/whop-license/whop-license/shared/license"
 )
 
 const (
 	maxWebhookBody = 256 << 10
 	webhookTime    = 5 * time.Second
+	// unsignedNotice is how often the seller is told of webhooks that are refused.
+	unsignedNotice = time.Minute
 	// rememberedWebhooks is how many ids are held to know a repetition. A
 	// signature is good for five minutes either way, so this is enough for over a
 	// hundred webhooks a second; what a repetition past it does is harmless.
@@ -27,17 +30,28 @@ const (
 // webhooks takes Whop's news of memberships, signed as Standard Webhooks says
 // (https://www.standardwebhooks.com), and empties the cache for them.
 type webhooks struct {
-	gate      *gate
+	checker   Checker
+	read      EventReader
 	verifiers []*standardwebhooks.Webhook
 	seen      *lru.Cache[string, struct{}]
-	metrics   *metrics
+	notices   Notices
+	metrics   Metrics
 	log       *slog.Logger
 }
 
+// EventReader reads the body of a webhook: its type, and the ids of the
+// memberships that it is about, none where it is about something else.
+type EventReader func(body []byte) (kind string, memberships []string, err error)
+
 // newWebhooks reads the secret in both encodings that are in use: the key
-// itself as text, and "whsec_" before the key in base64.
-func newWebhooks(secret string, g *gate, m *metrics, log *slog.Logger) *webhooks {
-	h := &webhooks{gate: g, metrics: m, log: log}
+// itself as text, and "whsec_" before the key in base64. Without a secret there
+// are no webhooks.
+func newWebhooks(c Config) http.Handler {
+	if c.WebhookSecret == "" {
+		return http.HandlerFunc(writeNotHere)
+	}
+	secret := c.WebhookSecret
+	h := &webhooks{checker: c.Checker, read: c.ReadEvent, notices: c.Notices, metrics: c.Metrics, log: c.Log}
 	h.seen, _ = lru.New[string, struct{}](rememberedWebhooks)
 	keys := [][]byte{[]byte(secret)}
 	if key := encodedKey(secret); key != nil {
@@ -52,6 +66,12 @@ func newWebhooks(secret string, g *gate, m *metrics, log *slog.Logger) *webhooks
 
 const encodedPrefix = "whsec_"
 
+// IsMisspelledSecret reports whether a webhook secret looks as if it held the key
+// in base64, and does not.
+func IsMisspelledSecret(secret string) bool {
+	return strings.HasPrefix(secret, encodedPrefix) && encodedKey(secret) == nil
+}
+
 // encodedKey returns the key that a secret holds in base64, or nil.
 func encodedKey(secret string) []byte {
 	encoded, ok := strings.CutPrefix(secret, encodedPrefix)
@@ -63,46 +83,49 @@ func encodedKey(secret string) []byte {
 }
 
 func (h *webhooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !allow(w, r, http.MethodPost) {
+		return
+	}
 	result, f := h.take(w, r)
-	h.metrics.webhook(result)
+	h.metrics.WebhookTaken(result)
 	if f != nil {
-		writeFailure(w, *f)
+		writeError(w, *f)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, f *failure) {
+func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, f *errorAnswer) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhookBody))
 	if err != nil {
-		return "refused", &failure{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
+		return "refused", &errorAnswer{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
 	}
 	if !h.signed(body, r.Header) {
-		h.gate.notices.general(slog.LevelWarn, generalNotice, "", "a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
-		return "refused", &failure{Status: http.StatusUnauthorized, Code: "bad_signature", Message: "The signature is missing, wrong or too old"}
+		h.notices.General(slog.LevelWarn, unsignedNotice, "", "a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
+		return "refused", &errorAnswer{Status: http.StatusUnauthorized, Code: "bad_signature", Message: "The signature is missing, wrong or too old"}
 	}
 	id := r.Header.Get(standardwebhooks.HeaderWebhookID)
 	if h.seen.Contains(id) {
 		return "repeated", nil
 	}
-	e, err := readEvent(body)
+	kind, memberships, err := h.read(body)
 	if err != nil {
-		return "refused", &failure{Status: http.StatusBadRequest, Code: "invalid_request", Message: "This can't be used: " + err.Error()}
+		return "refused", &errorAnswer{Status: http.StatusBadRequest, Code: "invalid_request", Message: "This can't be used: " + err.Error()}
 	}
-	if len(e.memberships) == 0 {
+	if len(memberships) == 0 {
 		h.seen.Add(id, struct{}{})
 		return "ignored", nil
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), webhookTime)
 	defer cancel()
-	for _, m := range e.memberships {
-		if err := h.gate.forget(ctx, h.gate.tags.of("membership", []byte(m))); err != nil {
+	for _, m := range memberships {
+		if err := h.checker.Forget(ctx, m); err != nil {
 			h.log.Warn("other gateways could not be told of a webhook; Whop is asked to send it again", "error", err.Error())
-			return "failed", &failure{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Send this again", retryAfter: 5 * time.Second}
+			return "failed", &errorAnswer{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Send this again", retryAfter: 5 * time.Second}
 		}
 	}
 	h.seen.Add(id, struct{}{})
-	h.log.Info("a membership changed", "membership", license.ShortenKey(e.memberships[0]), "type", fit(e.kind, maxNameShown))
+	h.log.Info("a membership changed", "membership", license.ShortenKey(memberships[0]), "type", logtext.Fit(kind, logtext.MaxName))
 	return "applied", nil
 }
 

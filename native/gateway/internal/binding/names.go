@@ -1,4 +1,4 @@
-package main
+package binding
 
 import (
 	"fmt"
@@ -6,23 +6,25 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/logtext"
 )
 
-// namesDiffer reports whether a mismatch comes from the names alone: no name
-// that was sent is stored with another value, and either other names stand in
-// the way of it or not all are stored.
-func (r bindingRules) namesDiffer(stored, sent metadata) bool {
+// NamesDiffer reports whether a mismatch comes from the names alone: no name that
+// was sent is stored with another value, and either other stored names are in
+// the way, or some of the sent names are not stored.
+func (r Rules) NamesDiffer(stored, sent Metadata) bool {
 	foreign := r.foreign(stored, sent)
 	if len(foreign) > 0 {
-		seller := maps.Clone(r.sellerNames)
+		seller := maps.Clone(r.SellerNames)
 		if seller == nil {
 			seller = map[string]bool{}
 		}
 		for _, name := range foreign {
 			seller[name] = true
 		}
-		m, _ := bindingRules{r.maxMachines, seller}.compare(stored, sent)
-		return m != differs
+		m, _ := Rules{r.MaxMachines, seller}.Compare(stored, sent)
+		return m != Differs
 	}
 	common := 0
 	for name, v := range sent {
@@ -38,10 +40,10 @@ func (r bindingRules) namesDiffer(stored, sent metadata) bool {
 
 // foreign lists the stored names that hold something and belong neither to the
 // seller nor to a machine that sends these names.
-func (r bindingRules) foreign(stored, sent metadata) (names []string) {
+func (r Rules) foreign(stored, sent Metadata) (names []string) {
 	ours := r.ours(sent)
 	for name, v := range stored {
-		if !ours[name] && !r.sellerNames[name] && !v.empty() {
+		if !ours[name] && !r.SellerNames[name] && !v.empty() {
 			names = append(names, name)
 		}
 	}
@@ -51,20 +53,20 @@ func (r bindingRules) foreign(stored, sent metadata) (names []string) {
 
 // ours is the set of names under which machines that send these names store
 // them.
-func (r bindingRules) ours(sent metadata) map[string]bool {
-	names := make(map[string]bool, len(sent)*r.maxMachines)
+func (r Rules) ours(sent Metadata) map[string]bool {
+	names := make(map[string]bool, len(sent)*r.MaxMachines)
 	for name := range sent {
-		for slot := 1; slot <= r.maxMachines; slot++ {
-			names[slotName(name, slot)] = true
+		for place := 1; place <= r.MaxMachines; place++ {
+			names[placeName(name, place)] = true
 		}
 	}
 	return names
 }
 
-// alterations says, by name, how what was written for a machine is stored in
-// another form. It is empty where it is stored as written, or where something
-// else is stored.
-func (r bindingRules) alterations(stored, whole, sent metadata) (list []string) {
+// Alterations lists how Whop changed what was written for a machine, one line for
+// each name, fit for a log. The list is empty if Whop stored it as written, or
+// stores something else.
+func (r Rules) Alterations(stored, whole, sent Metadata) (list []string) {
 	ours := r.ours(sent)
 	for _, name := range slices.Sorted(maps.Keys(whole)) {
 		if !ours[name] || stored[name] == whole[name] && !stored[name].empty() {
@@ -79,13 +81,13 @@ func (r bindingRules) alterations(stored, whole, sent metadata) (list []string) 
 	return list
 }
 
-func alteration(stored metadata, name string, v value) string {
-	shown := fit(name, maxNameShown)
+func alteration(stored Metadata, name string, v Value) string {
+	shown := logtext.Fit(name, logtext.MaxName)
 	if held, ok := stored[name]; ok {
 		switch {
 		case !held.resembles(v):
 			return ""
-		case held.string != v.string:
+		case held.IsString != v.IsString:
 			return fmt.Sprintf("%s: a %s became a %s", shown, v.kind(), held.kind())
 		default:
 			return shown + ": its " + v.kind() + " was changed"
@@ -93,21 +95,21 @@ func alteration(stored metadata, name string, v value) string {
 	}
 	for _, other := range slices.Sorted(maps.Keys(stored)) {
 		if strings.EqualFold(strings.TrimSpace(other), strings.TrimSpace(name)) && stored[other].resembles(v) {
-			return fmt.Sprintf("%s: the name became %s", shown, fit(other, maxNameShown))
+			return fmt.Sprintf("%s: the name became %s", shown, logtext.Fit(other, logtext.MaxName))
 		}
 	}
 	return ""
 }
 
-func (v value) kind() string {
+func (v Value) kind() string {
 	switch {
-	case v.string:
+	case v.IsString:
 		return "string"
-	case v.text == "true" || v.text == "false":
+	case v.Text == "true" || v.Text == "false":
 		return "boolean"
-	case v.text == "null":
+	case v.Text == "null":
 		return "null"
-	case v.text[0] == '{' || v.text[0] == '[':
+	case v.Text[0] == '{' || v.Text[0] == '[':
 		return "structure"
 	default:
 		return "number"
@@ -120,8 +122,8 @@ const longEnough = 16
 
 // resembles reports whether v can be what became of a value that was written:
 // in another type, without white space, in another case, or cut.
-func (v value) resembles(written value) bool {
-	plain := func(v value) string { return strings.ToLower(strings.TrimSpace(v.text)) }
+func (v Value) resembles(written Value) bool {
+	plain := func(v Value) string { return strings.ToLower(strings.TrimSpace(v.Text)) }
 	is, was := plain(v), plain(written)
 	if is == was || len(is) >= longEnough && strings.HasPrefix(was, is) {
 		return true

@@ -1,68 +1,73 @@
-package main
+package check
 
 import (
 	"errors"
 	"log/slog"
 	"maps"
 	"slices"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/logtext"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-const (
-	// maxNamesShown and maxNameShown bound what is logged of metadata's names.
-	maxNamesShown = 10
-	maxNameShown  = 40
-)
+// maxNames bounds how many of metadata's names are logged.
+const maxNames = 10
 
 // review looks at what can be wrong with a membership, or with the settings,
-// where Whop itself is well. An error means that a membership says nothing: its
-// status is one that Whop does not document.
-func (g *gate) review(m *membership) error {
-	status := fit(m.status, maxNameShown)
+// where Whop itself is well. It returns an error where a membership decides
+// nothing: its status is one that Whop does not document.
+func (c *Checker) review(m *Membership) error {
+	status := logtext.Fit(m.Status, logtext.MaxName)
 	switch {
-	case !g.products[m.product]:
-		g.notices.license(slog.LevelInfo, m.id, "a license belongs to a product that --product does not list; it is answered as an unknown key", "product", m.product)
-	case g.entitled[m.status]:
-	case slices.Contains(documentedStatuses, m.status):
-		g.notices.license(slog.LevelInfo, m.id, "a license has a status that --entitled-status does not list; it is answered as not active", "status", status)
+	case !c.products[m.Product]:
+		c.notices.License(slog.LevelInfo, m.ID, "a license belongs to a product that --product does not list; it is answered as an unknown key", "product", m.Product)
+	case c.entitled[m.Status]:
+	case c.documented[m.Status]:
+		c.notices.License(slog.LevelInfo, m.ID, "a license has a status that --entitled-status does not list; it is answered as not active", "status", status)
 	default:
-		g.notices.license(slog.LevelError, m.id, "a license has a status that Whop does not document, so it is neither good nor bad; add it to --entitled-status if it entitles to use", "status", status)
-		return unavailable(reasonUnknownStatus, errors.New("an undocumented status"))
+		c.notices.License(slog.LevelError, m.ID, "a license has a status that Whop does not document, so it is neither good nor bad; add it to --entitled-status if it entitles to use", "status", status)
+		return &undecided{unknownStatus, errors.New("an undocumented status")}
 	}
 	return nil
 }
 
 // adviseNames tells the seller of a license that is refused for the names of its
 // metadata only. Values are not logged.
-func (g *gate) adviseNames(m *membership, sent metadata) {
+func (c *Checker) adviseNames(m *Membership, sent binding.Metadata) {
 	msg := "a license is refused only because other names are stored than the app sends; if the stored ones are metadata of your own, name them with --seller-metadata, and else the app must send the same names, or the customer reset the key"
-	names := func(m metadata) []string {
-		return fitAll(slices.Sorted(maps.Keys(m)), maxNamesShown, maxNameShown)
+	names := func(m binding.Metadata) []string {
+		return logtext.FitAll(slices.Sorted(maps.Keys(m)), maxNames, logtext.MaxName)
 	}
-	g.notices.license(slog.LevelWarn, m.id, msg, "stored", names(m.metadata), "sent", names(sent))
+	c.notices.License(slog.LevelWarn, m.ID, msg, "stored", names(m.Metadata), "sent", names(sent))
 }
 
 // noteAltered finds out whether what was just written for a machine is stored in
 // another form. Then the machine would be told that it is another, so it is
 // noted, and the seller is told.
-func (g *gate) noteAltered(m *membership, q *query, whole metadata) bool {
-	list := g.rules.alterations(m.metadata, whole, q.sent)
+func (c *Checker) noteAltered(m *Membership, q *Query, whole binding.Metadata) bool {
+	list := c.rules.Alterations(m.Metadata, whole, q.Sent)
 	if len(list) == 0 {
 		return false
 	}
-	member := g.tags.of("membership", []byte(m.id))
-	g.altered.Add(g.machine(member, q), g.tags.of("stored", m.metadata.canonical()))
-	g.metrics.binding("altered")
-	g.notices.license(slog.LevelError, m.id, "Whop stores a binding in another form than it was written, so the machine can't be told again; let the app send strings in the form that is stored", "altered", fitAll(list, maxNamesShown, 3*maxNameShown))
+	machine := c.machineTag(c.tags.OfMembership(m.ID), q.Sent)
+	c.altered.Add(machine, c.storedTag(m))
+	c.metrics.Bound("altered")
+	c.notices.License(slog.LevelError, m.ID, "Whop stores a binding in another form than it was written, so the machine can't be told again; let the app send strings in the form that is stored", "altered", logtext.FitAll(list, maxNames, 3*logtext.MaxName))
 	return true
 }
 
 // wasAltered reports whether what is stored is what became of this machine's
 // binding.
-func (g *gate) wasAltered(m *membership, sent metadata) bool {
-	if g.altered.Len() == 0 {
+func (c *Checker) wasAltered(m *Membership, sent binding.Metadata) bool {
+	if c.altered.Len() == 0 {
 		return false
 	}
-	member := g.tags.of("membership", []byte(m.id))
-	stored, ok := g.altered.Get(g.tags.machine(member, sent))
-	return ok && stored == g.tags.of("stored", m.metadata.canonical())
+	stored, ok := c.altered.Get(c.machineTag(c.tags.OfMembership(m.ID), sent))
+	return ok && stored == c.storedTag(m)
+}
+
+// storedTag stands for what a membership stores.
+func (c *Checker) storedTag(m *Membership) tag.Tag {
+	return c.tags.Of("stored", m.Metadata.Canonical())
 }

@@ -1,12 +1,12 @@
-package main
+package check
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
 const (
@@ -17,96 +17,70 @@ const (
 	maxRefusalAge = 5 * time.Second
 	// maxRepeats is how many machines are refused because of one look-up. More of
 	// them have to cause another, which counts: whoever invents machines is held by
-	// the limits.
+	// the rate limits.
 	maxRepeats = 100
 )
 
-// tag stands for a license key or a membership in the cache and in Redis, where
-// no key is ever stored. It can't be turned back or guessed at without the
-// seller's API key.
-type tag [16]byte
-
-// tagger makes tags.
-type tagger struct{ secret [sha256.Size]byte }
-
-func newTagger(apiKey string) tagger {
-	return tagger{sha256.Sum256([]byte("whop-license gateway tags\x00" + apiKey))}
-}
-
-// of is a hash with a secret before what is hashed. That is as good as an HMAC
-// here, because a tag is too short to be continued from.
-func (t tagger) of(kind string, name []byte) tag {
-	b := make([]byte, 0, 256)
-	b = append(b, t.secret[:]...)
-	b = append(b, kind...)
-	b = append(b, 0)
-	b = append(b, name...)
-	sum := sha256.Sum256(b)
-	return tag(sum[:len(tag{})])
-}
-
-func (t tag) String() string { return hex.EncodeToString(t[:]) }
-
-// look is what one look-up said. Its time is that of the question: whatever
+// lookUp is what one look-up said. Its time is that of the question: whatever
 // happened after it may be missing from the answer.
-type look struct {
-	asked time.Time
-	m     *membership // nil: there is no such membership
-	tag   tag         // of the membership
+type lookUp struct {
+	asked      time.Time
+	membership *Membership // nil: there is no such membership
+	tag        tag.Tag     // of the membership
 }
 
 // cache holds what was last seen of license keys and of memberships. Newer
 // questions win over older ones, whatever order the answers come in.
 type cache struct {
 	mu      sync.Mutex
-	keys    *simplelru.LRU[tag, keyEntry]
-	members *simplelru.LRU[tag, memberEntry]
+	keys    *simplelru.LRU[tag.Tag, keyEntry]
+	members *simplelru.LRU[tag.Tag, memberEntry]
 	floor   time.Time // nothing that was asked before counts
 
 	// refused is when other gateways said that Whop was asked about a license key,
 	// a membership or a machine and that the answer was no. What is forgotten of it
 	// counts for all.
-	refused      *simplelru.LRU[tag, time.Time]
+	refused      *simplelru.LRU[tag.Tag, time.Time]
 	refusedFloor time.Time
 }
 
 type keyEntry struct {
 	asked  time.Time
 	known  bool
-	member tag
+	member tag.Tag
 }
 
 type memberEntry struct {
-	asked    time.Time
-	m        *membership // nil: dropped
-	refusals int         // how many machines were refused because of it
+	asked      time.Time
+	membership *Membership // nil: dropped
+	refusals   int         // how many machines were refused because of it
 }
 
 func newCache() *cache {
 	c := new(cache)
-	c.keys, _ = simplelru.NewLRU[tag, keyEntry](maxCached, nil)
-	c.members, _ = simplelru.NewLRU[tag, memberEntry](maxCached, nil)
-	c.refused, _ = simplelru.NewLRU(maxCached, func(_ tag, at time.Time) { c.refusedFloor = at })
+	c.keys, _ = simplelru.NewLRU[tag.Tag, keyEntry](maxCached, nil)
+	c.members, _ = simplelru.NewLRU[tag.Tag, memberEntry](maxCached, nil)
+	c.refused, _ = simplelru.NewLRU(maxCached, func(_ tag.Tag, at time.Time) { c.refusedFloor = at })
 	return c
 }
 
 // get returns what is known of a license key. Its age counts from the older of
 // two questions: which membership the key belongs to, and how that stands.
-func (c *cache) get(key tag) (look, bool) {
+func (c *cache) get(key tag.Tag) (lookUp, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k, ok := c.keys.Get(key)
 	if !ok || !k.asked.After(c.floor) {
-		return look{}, false
+		return lookUp{}, false
 	}
 	if !k.known {
-		return look{asked: k.asked}, true
+		return lookUp{asked: k.asked}, true
 	}
 	member, ok := c.members.Get(k.member)
-	if !ok || member.m == nil || !member.asked.After(c.floor) {
-		return look{}, false
+	if !ok || member.membership == nil || !member.asked.After(c.floor) {
+		return lookUp{}, false
 	}
-	l := look{asked: member.asked, m: member.m, tag: k.member}
+	l := lookUp{asked: member.asked, membership: member.membership, tag: k.member}
 	if k.asked.Before(l.asked) {
 		l.asked = k.asked
 	}
@@ -114,43 +88,43 @@ func (c *cache) get(key tag) (look, bool) {
 }
 
 // latest returns what was last seen of a membership, by whatever key.
-func (c *cache) latest(member tag) (look, bool) {
+func (c *cache) latest(member tag.Tag) (lookUp, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.members.Get(member)
-	if !ok || e.m == nil || !e.asked.After(c.floor) {
-		return look{}, false
+	if !ok || e.membership == nil || !e.asked.After(c.floor) {
+		return lookUp{}, false
 	}
-	return look{asked: e.asked, m: e.m, tag: member}, true
+	return lookUp{asked: e.asked, membership: e.membership, tag: member}, true
 }
 
 // put records a look-up by license key.
-func (c *cache) put(key tag, l look) {
+func (c *cache) put(key tag.Tag, l lookUp) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old, ok := c.keys.Peek(key); !ok || !old.asked.After(l.asked) {
-		c.keys.Add(key, keyEntry{asked: l.asked, known: l.m != nil, member: l.tag})
+		c.keys.Add(key, keyEntry{asked: l.asked, known: l.membership != nil, member: l.tag})
 	}
-	if l.m != nil {
+	if l.membership != nil {
 		c.putMember(l)
 	}
 }
 
 // putLatest records a look-up by membership.
-func (c *cache) putLatest(l look) {
+func (c *cache) putLatest(l lookUp) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.putMember(l)
 }
 
-func (c *cache) putMember(l look) {
+func (c *cache) putMember(l lookUp) {
 	if old, ok := c.members.Peek(l.tag); !ok || !old.asked.After(l.asked) {
-		c.members.Add(l.tag, memberEntry{asked: l.asked, m: l.m})
+		c.members.Add(l.tag, memberEntry{asked: l.asked, membership: l.membership})
 	}
 }
 
-// refuse notes that a machine was refused because of a look.
-func (c *cache) refuse(l look) {
+// refuse counts a machine that was refused because of a look-up.
+func (c *cache) refuse(l lookUp) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.members.Peek(l.tag); ok && e.asked.Equal(l.asked) {
@@ -159,13 +133,13 @@ func (c *cache) refuse(l look) {
 	}
 }
 
-// repeat reports whether one more machine may be refused because of a look that
-// one was refused because of, and counts it.
-func (c *cache) repeat(l look) bool {
+// repeat reports whether a look-up may refuse one more machine (at most
+// maxRepeats), and counts it. It may once a machine was refused because of it.
+func (c *cache) repeat(l lookUp) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.members.Peek(l.tag)
-	if !ok || e.m != l.m || e.refusals == 0 || e.refusals >= maxRepeats {
+	if !ok || e.membership != l.membership || e.refusals == 0 || e.refusals >= maxRepeats {
 		return false
 	}
 	e.refusals++
@@ -173,8 +147,8 @@ func (c *cache) repeat(l look) bool {
 	return true
 }
 
-// outdated reports whether a look is older than what was learned since.
-func (c *cache) outdated(l look) bool {
+// outdated reports whether a look-up is older than what was learned since.
+func (c *cache) outdated(l lookUp) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.members.Peek(l.tag)
@@ -182,8 +156,8 @@ func (c *cache) outdated(l look) bool {
 }
 
 // drop forgets a membership, and what is being asked about it at this moment.
-func (c *cache) drop(member tag) {
-	c.putLatest(look{asked: time.Now(), tag: member})
+func (c *cache) drop(member tag.Tag) {
+	c.putLatest(lookUp{asked: time.Now(), tag: member})
 }
 
 // dropAll forgets everything, and what is being asked at this moment.
@@ -195,17 +169,17 @@ func (c *cache) dropAll() {
 	c.members.Purge()
 }
 
-// refusedElsewhere notes that another gateway was told no of a license key, a membership
-// or a machine.
-func (c *cache) refusedElsewhere(t tag) {
+// refusedElsewhere notes that another gateway was told no of a license key, a
+// membership or a machine.
+func (c *cache) refusedElsewhere(t tag.Tag) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refused.Add(t, time.Now())
 }
 
 // refusedSince reports whether another gateway may have been told no of any of
-// these since a look.
-func (c *cache) refusedSince(l look, tags ...tag) bool {
+// these since a look-up.
+func (c *cache) refusedSince(l lookUp, tags ...tag.Tag) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !l.asked.After(c.refusedFloor) {

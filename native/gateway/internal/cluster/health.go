@@ -1,44 +1,64 @@
-package main
+package cluster
 
 import (
 	"context"
+	"log/slog"
 	"time"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// redisCheckEvery is how often it is looked whether Redis works.
-const redisCheckEvery = time.Second
+// healthEvery is how often it is looked whether Redis works.
+const healthEvery = time.Second
 
-// watchRedis makes the gateway ready once Redis has worked, and tells in log and
-// metrics whether it does, until the context ends. It returns after the first
-// look.
-func (g *gateway) watchRedis(ctx context.Context) {
-	problem, said, worked := "", time.Time{}, false
-	look := func() {
-		now := ""
-		if err := g.store.works(ctx); err != nil {
-			now = err.Error()
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		g.metrics.redisUp(now == "")
-		if now == "" && !worked { // later it is no reason to turn machines away that are bound
-			worked = true
-			g.api.ready.Store(true)
-		}
-		switch {
-		case now != "" && (problem == "" || time.Since(said) > time.Minute):
-			g.log.Error("Redis can't be used; licenses that are bound are served, new ones can't be bound", "error", now)
-			said = time.Now()
-		case now == "" && problem != "":
-			g.log.Info("Redis works")
-		}
-		problem = now
-	}
-	look()
+// Metrics tell how Redis does.
+type Metrics interface {
+	// RedisUp tells whether Redis works.
+	RedisUp(up bool)
+}
+
+// Health tells whether Redis works.
+type Health struct {
+	Store   *Store
+	Metrics Metrics
+	Log     *slog.Logger
+	Worked  func() // called once, when Redis has worked for the first time
+
+	problem string    // what was wrong when last looked, or empty
+	said    time.Time // when it was last logged
+	worked  bool
+}
+
+// Watch looks whether Redis works, at once and then every second, until the
+// context ends. It returns after the first look.
+func (h *Health) Watch(ctx context.Context) {
+	h.look(ctx)
 	go func() {
-		for sleep(ctx, redisCheckEvery) == nil {
-			look()
+		for check.Sleep(ctx, healthEvery) == nil {
+			h.look(ctx)
 		}
 	}()
+}
+
+func (h *Health) look(ctx context.Context) {
+	now := ""
+	if err := h.Store.works(ctx); err != nil {
+		now = err.Error()
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	h.Metrics.RedisUp(now == "")
+	if now == "" && !h.worked { // later it is no reason to turn machines away that are bound
+		h.worked = true
+		h.Worked()
+	}
+	switch {
+	case now != "" && (h.problem == "" || time.Since(h.said) > time.Minute):
+		h.Log.Error("Redis can't be used; licenses that are bound are served, new ones can't be bound", "error", now)
+		h.said = time.Now()
+	case now == "" && h.problem != "":
+		h.Log.Info("Redis works")
+	}
+	h.problem = now
 }

@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"context"
@@ -7,92 +7,19 @@ import (
 	"time"
 
 	"github.com/bsm/redislock"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// localLocks gives each membership to one binding at a time within a process.
-type localLocks struct {
-	mu   sync.Mutex
-	held map[tag]*localLock
-}
-
-type localLock struct {
-	turn  chan struct{} // holds one element while the lock is taken
-	users int
-}
-
-func newLocalLocks() *localLocks { return &localLocks{held: map[tag]*localLock{}} }
-
-// acquire waits for the lock and returns what releases it.
-func (l *localLocks) acquire(ctx context.Context, t tag) (release func(), err error) {
-	l.mu.Lock()
-	lock, ok := l.held[t]
-	if !ok {
-		lock = &localLock{turn: make(chan struct{}, 1)}
-		l.held[t] = lock
-	}
-	lock.users++
-	l.mu.Unlock()
-
-	leave := func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if lock.users--; lock.users == 0 {
-			delete(l.held, t)
-		}
-	}
-	select {
-	case lock.turn <- struct{}{}:
-		return func() { <-lock.turn; leave() }, nil
-	case <-ctx.Done():
-		leave()
-		return nil, ctx.Err()
-	}
-}
-
-// exclusion keeps other processes from binding the same membership.
-type exclusion interface {
-	// obtain waits for the right to bind, or returns a [busyError].
-	obtain(ctx context.Context, t tag) (hold, error)
-}
-
-// hold is the right to bind one membership, for a limited time.
-type hold interface {
-	// confirm returns an error unless the right still holds.
-	confirm(ctx context.Context) error
-	// prolong gives it its whole time again.
-	prolong(ctx context.Context) error
-	release()
-}
-
-// busyError says that a license can't be bound now.
-type busyError struct {
-	reason     string
-	retryAfter time.Duration
-	err        error
-}
-
-func (e *busyError) Error() string { return "binding: " + e.reason }
-func (e *busyError) Unwrap() error { return e.err }
-
-// alone is the exclusion of a gateway that has no others beside it.
-type alone struct{}
-
-func (alone) obtain(context.Context, tag) (hold, error) { return alone{}, nil }
-func (alone) confirm(context.Context) error             { return nil }
-func (alone) prolong(context.Context) error             { return nil }
-func (alone) release()                                  {}
-
-// lockPatience is how long a gateway waits for another's binding.
-const lockPatience = 5 * time.Second
-
-// sharedLocks is the exclusion of several gateways, kept in Redis.
+// Locks are the [check.Exclusion] of several gateways, kept in Redis.
 //
 // A lock outlives the time within which its holder may write, so a holder that
 // was killed or cut off has stopped writing before another can begin. Redis
 // that lost its data has also lost its locks: a gateway that notices (the epoch
 // has changed) binds nothing until every lock that it could have lost is over.
-type sharedLocks struct {
-	store  *store
+type Locks struct {
+	store  *Store
 	locker *redislock.Client
 	ttl    time.Duration
 
@@ -101,13 +28,14 @@ type sharedLocks struct {
 	settled time.Time // nothing is bound before
 }
 
-func newSharedLocks(s *store, ttl time.Duration) *sharedLocks {
-	return &sharedLocks{store: s, locker: redislock.New(s.rdb), ttl: ttl}
+// NewLocks returns locks that each last ttl unless they are prolonged or released.
+func NewLocks(s *Store, ttl time.Duration) *Locks {
+	return &Locks{store: s, locker: redislock.New(s.rdb), ttl: ttl}
 }
 
-// begin learns the epoch before anything is served. Where Redis does not
-// answer, the first epoch seen later counts as a new one.
-func (l *sharedLocks) begin(ctx context.Context) error {
+// Begin learns the epoch before anything is served. Where Redis does not answer,
+// the first epoch seen later counts as a new one.
+func (l *Locks) Begin(ctx context.Context) error {
 	epoch, err := l.store.epoch(ctx)
 	if err == nil {
 		l.mu.Lock()
@@ -117,49 +45,57 @@ func (l *sharedLocks) begin(ctx context.Context) error {
 	return err
 }
 
-func (l *sharedLocks) obtain(ctx context.Context, t tag) (hold, error) {
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+// Obtain waits for the right to bind a membership. Its error is a
+// [*check.BusyError].
+func (l *Locks) Obtain(ctx context.Context, member tag.Tag) (check.Hold, error) {
+	ctx, cancel := context.WithTimeout(ctx, check.LockPatience)
 	defer cancel()
-	var lock *redislock.Lock
-	var asked time.Time
+	lock, asked, err := l.wait(ctx, member)
+	if err != nil {
+		return nil, err
+	}
+	// The lock may have begun when it was asked for, and the time within which its
+	// holder may write is counted from the end of this.
+	ctx, cancel = context.WithDeadline(ctx, asked.Add(2*Timeout))
+	defer cancel()
+	h := &hold{locks: l, lock: lock}
+	epoch, err := l.store.epoch(ctx)
+	if err != nil {
+		h.Release()
+		return nil, &check.BusyError{Kind: check.RedisDown, RetryAfter: 5 * time.Second, Cause: err}
+	}
+	if wait := l.unsettled(epoch, time.Now()); wait > 0 {
+		h.Release()
+		return nil, &check.BusyError{Kind: check.RedisRestarted, RetryAfter: wait, Cause: errors.New("redis lost its data")}
+	}
+	return h, nil
+}
+
+// wait asks for the lock until it is given, and returns when it was asked for.
+func (l *Locks) wait(ctx context.Context, member tag.Tag) (lock *redislock.Lock, asked time.Time, err error) {
 	for {
 		asked = time.Now()
 		err := l.store.do(ctx, func(ctx context.Context) (err error) {
-			lock, err = l.locker.Obtain(ctx, l.store.prefix+"lock:"+t.String(), l.ttl, nil)
+			lock, err = l.locker.Obtain(ctx, l.store.prefix+"lock:"+member.String(), l.ttl, nil)
 			if errors.Is(err, redislock.ErrNotObtained) {
 				return nil
 			}
 			return err
 		})
 		if err != nil {
-			return nil, &busyError{"redis_down", 5 * time.Second, err}
+			return nil, asked, &check.BusyError{Kind: check.RedisDown, RetryAfter: 5 * time.Second, Cause: err}
 		}
 		if lock != nil {
-			break
+			return lock, asked, nil
 		}
-		if err := sleep(ctx, 25*time.Millisecond); err != nil {
-			return nil, &busyError{"busy", 2 * time.Second, err}
+		if err := check.Sleep(ctx, 25*time.Millisecond); err != nil {
+			return nil, asked, &check.BusyError{Kind: check.Busy, RetryAfter: 2 * time.Second, Cause: err}
 		}
 	}
-	// The lock may have begun when it was asked for, and the time within which its
-	// holder may write is counted from the end of this.
-	ctx, cancel = context.WithDeadline(ctx, asked.Add(2*redisTimeout))
-	defer cancel()
-	h := &sharedHold{locks: l, lock: lock}
-	epoch, err := l.store.epoch(ctx)
-	if err != nil {
-		h.release()
-		return nil, &busyError{"redis_down", 5 * time.Second, err}
-	}
-	if wait := l.unsettled(epoch, time.Now()); wait > 0 {
-		h.release()
-		return nil, &busyError{"redis_restarted", wait, errors.New("redis lost its data")}
-	}
-	return h, nil
 }
 
 // unsettled returns how long it takes until no lock can be left from before.
-func (l *sharedLocks) unsettled(epoch string, now time.Time) time.Duration {
+func (l *Locks) unsettled(epoch string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.epoch != epoch {
@@ -169,12 +105,14 @@ func (l *sharedLocks) unsettled(epoch string, now time.Time) time.Duration {
 	return l.settled.Sub(now)
 }
 
-type sharedHold struct {
-	locks *sharedLocks
+// hold is a lock that was given.
+type hold struct {
+	locks *Locks
 	lock  *redislock.Lock
 }
 
-func (h *sharedHold) confirm(ctx context.Context) error {
+// Confirm returns a [*check.BusyError] unless the lock is still this gateway's.
+func (h *hold) Confirm(ctx context.Context) error {
 	var left time.Duration
 	err := h.locks.store.do(ctx, func(ctx context.Context) (err error) {
 		left, err = h.lock.TTL(ctx)
@@ -184,17 +122,18 @@ func (h *sharedHold) confirm(ctx context.Context) error {
 		err = redislock.ErrLockNotHeld
 	}
 	if err != nil {
-		return &busyError{"lock_lost", 5 * time.Second, err}
+		return &check.BusyError{Kind: check.LockLost, RetryAfter: 5 * time.Second, Cause: err}
 	}
 	return nil
 }
 
-func (h *sharedHold) prolong(ctx context.Context) error {
+// Prolong makes the lock last its whole time from now on.
+func (h *hold) Prolong(ctx context.Context) error {
 	return h.locks.store.do(ctx, func(ctx context.Context) error { return h.lock.Refresh(ctx, h.locks.ttl, nil) })
 }
 
-// release frees the lock at once; where that fails, it frees itself in time.
-func (h *sharedHold) release() {
+// Release frees the lock at once; where that fails, it frees itself in time.
+func (h *hold) Release() {
 	_ = h.locks.store.do(context.Background(), func(ctx context.Context) error {
 		if err := h.lock.Release(ctx); !errors.Is(err, redislock.ErrLockNotHeld) {
 			return err

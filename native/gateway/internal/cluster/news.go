@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"context"
@@ -7,16 +7,29 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// news is what gateways tell each other: a message is the name of the gateway
-// that sent it, one byte for the kind, and a tag.
+// Listener takes the news that other gateways tell.
+type Listener interface {
+	// Changed takes the news that a membership changed.
+	Changed(member tag.Tag)
+	// RefusedElsewhere takes the news that Whop was asked about a license key, a
+	// membership or a machine, and that the answer was no.
+	RefusedElsewhere(refused tag.Tag)
+	// MissedNews says that news may have been missed, of any of it.
+	MissedNews()
+}
+
+// newsKind is the kind of a message between gateways. A message is the name of
+// the gateway that sent it, one byte for the kind, and a tag.
 type newsKind byte
 
 const (
 	newsChanged newsKind = ' ' // a membership changed
-	newsRefused newsKind = '!' // of a license key, a membership or a machine, Whop was asked and it was refused
-	newsEcho    newsKind = '?' // a gateway listens for its own message, see [store.catchUp]
+	newsRefused newsKind = '!' // Whop was asked about a license key, a membership or a machine, and the answer was no
+	newsEcho    newsKind = '?' // a gateway listens for its own message, see [Store.CatchUp]
 )
 
 // echoes are the messages to itself that a gateway waits for.
@@ -25,37 +38,38 @@ type echoes struct {
 	begun   chan struct{} // closed with the first connection
 	again   chan struct{} // asks for a new connection
 	mu      sync.Mutex
-	waiting map[tag]chan struct{}
+	waiting map[tag.Tag]chan struct{}
 	flight  singleflight.Group
 }
 
-func (s *store) tell(ctx context.Context, kind newsKind, t tag) error {
+func (s *Store) tell(ctx context.Context, kind newsKind, t tag.Tag) error {
 	return s.do(ctx, func(ctx context.Context) error {
 		return s.rdb.Publish(ctx, s.prefix+"changed", s.self+string(append([]byte{byte(kind)}, t[:]...))).Err()
 	})
 }
 
-// publish tells all gateways that a membership changed.
-func (s *store) publish(ctx context.Context, member tag) error {
+// TellChanged tells all gateways that a membership changed.
+func (s *Store) TellChanged(ctx context.Context, member tag.Tag) error {
 	return s.tell(ctx, newsChanged, member)
 }
 
-// tellRefused tells all gateways that Whop was asked about a license key, a
-// membership or a machine and that the answer was no.
-func (s *store) tellRefused(ctx context.Context, t tag) error { return s.tell(ctx, newsRefused, t) }
+// TellRefused tells all gateways that Whop was asked about a license key, a
+// membership or a machine, and that the answer was no.
+func (s *Store) TellRefused(ctx context.Context, refused tag.Tag) error {
+	return s.tell(ctx, newsRefused, refused)
+}
 
-// follow keeps the cache at what other gateways tell, until the context ends.
-func (s *store) follow(ctx context.Context, c *cache) {
+// Follow passes on what other gateways tell, until the context ends.
+func (s *Store) Follow(ctx context.Context, to Listener) {
 	for ctx.Err() == nil {
-		s.listen(ctx, c)
+		s.listen(ctx, to)
 	}
 }
 
 // listen is one subscription. It is given up when it turned out to be deaf: the
 // client connects anew by itself, but not where it was not allowed to subscribe.
-// News that was missed while Redis was away could be about anything, so each
-// new connection empties the cache.
-func (s *store) listen(ctx context.Context, c *cache) {
+// News that was missed while Redis was away could be about anything.
+func (s *Store) listen(ctx context.Context, to Listener) {
 	sub := s.rdb.Subscribe(ctx, s.prefix+"changed")
 	defer sub.Close()
 	news := sub.ChannelWithSubscriptions()
@@ -71,21 +85,21 @@ func (s *store) listen(ctx context.Context, c *cache) {
 			}
 			switch e := event.(type) {
 			case *redis.Subscription:
-				c.dropAll()
+				to.MissedNews()
 				s.echoes.begin.Do(func() { close(s.echoes.begun) })
 			case *redis.Message:
-				s.heard(e.Payload, c)
+				s.heard(e.Payload, to)
 			}
 		}
 	}
 }
 
-func (s *store) heard(message string, c *cache) {
+func (s *Store) heard(message string, to Listener) {
 	n := len(s.self)
-	if len(message) != n+1+len(tag{}) {
+	if len(message) != n+1+tag.Size {
 		return
 	}
-	own, kind, t := message[:n] == s.self, newsKind(message[n]), tag([]byte(message[n+1:]))
+	own, kind, t := message[:n] == s.self, newsKind(message[n]), tag.Tag([]byte(message[n+1:]))
 	switch {
 	case own && kind == newsEcho:
 		s.echoes.mu.Lock()
@@ -96,25 +110,25 @@ func (s *store) heard(message string, c *cache) {
 		}
 	case own:
 	case kind == newsChanged:
-		c.drop(t)
+		to.Changed(t)
 	case kind == newsRefused:
-		c.refusedElsewhere(t)
+		to.RefusedElsewhere(t)
 	}
 }
 
-// catchUp returns once all that other gateways have told until now has been
+// CatchUp returns once all that other gateways have told until now has been
 // heard, or an error where that can't be known: a message of its own has come
 // back, and messages arrive in the order in which they were sent.
-func (s *store) catchUp(ctx context.Context) error {
+func (s *Store) CatchUp(ctx context.Context) error {
 	_, err, _ := s.echoes.flight.Do("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), redisTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 		defer cancel()
 		select {
 		case <-s.echoes.begun:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		var t tag
+		var t tag.Tag
 		_, _ = rand.Read(t[:])
 		back := make(chan struct{})
 		s.echoes.mu.Lock()
@@ -139,7 +153,7 @@ func (s *store) catchUp(ctx context.Context) error {
 }
 
 // listenAgain has the subscription made anew.
-func (s *store) listenAgain() {
+func (s *Store) listenAgain() {
 	select {
 	case s.echoes.again <- struct{}{}:
 	default: // it is being done

@@ -1,4 +1,8 @@
-package main
+// Package cluster is what several gateways of one seller share in Redis: locks,
+// the quota for calls to Whop, who was refused, and news of what changed. Redis
+// holds no license key, no metadata and nothing about a person, and may lose
+// everything at any time.
+package cluster
 
 import (
 	"cmp"
@@ -12,12 +16,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// store is what several gateways of one seller share in Redis: locks, the
-// quota, who was refused, and news of memberships that changed. It holds no
-// license key, no metadata and nothing about a person.
-type store struct {
+// Store is one gateway's connection to the Redis that several share. It is the
+// [check.Peers] and the [check.Refusals] of that gateway.
+type Store struct {
 	rdb     *redis.Client
 	prefix  string
 	self    string // tells this gateway's own news from others'
@@ -26,7 +31,8 @@ type store struct {
 }
 
 const (
-	redisTimeout = time.Second
+	// Timeout is how long Redis may take for one command.
+	Timeout = time.Second
 	// redisRest is how long Redis is left alone after it failed three times.
 	redisRest = time.Second
 	// refusedFor is how long it is remembered that a machine was refused: time to
@@ -34,21 +40,22 @@ const (
 	refusedFor = 10 * time.Minute
 )
 
-func newStore(options *redis.Options, tags tagger, log *slog.Logger) *store {
-	options.DialTimeout = redisTimeout
-	options.ReadTimeout = redisTimeout
-	options.WriteTimeout = redisTimeout
-	options.PoolTimeout = redisTimeout
+// NewStore returns a store that has no connection yet. It completes the options.
+func NewStore(options *redis.Options, tags tag.Tagger, log *slog.Logger) *Store {
+	options.DialTimeout = Timeout
+	options.ReadTimeout = Timeout
+	options.WriteTimeout = Timeout
+	options.PoolTimeout = Timeout
 	options.MaxRetries = 1 // everything asked of Redis here may be asked twice
 	options.DialerRetries = 1
 	options.ContextTimeoutEnabled = true
 	options.ClientName = "whop-license-gateway"
 	options.DisableIdentity = true
-	return &store{
+	return &Store{
 		rdb:    redis.NewClient(options),
-		prefix: "whop-license:" + tags.of("namespace", nil).String() + ":",
+		prefix: "whop-license:" + tags.Of("namespace", nil).String() + ":",
 		self:   rand.Text(),
-		echoes: echoes{begun: make(chan struct{}), again: make(chan struct{}, 1), waiting: map[tag]chan struct{}{}},
+		echoes: echoes{begun: make(chan struct{}), again: make(chan struct{}, 1), waiting: map[tag.Tag]chan struct{}{}},
 		breaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 			Timeout:     redisRest,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
@@ -60,10 +67,13 @@ func newStore(options *redis.Options, tags tagger, log *slog.Logger) *store {
 	}
 }
 
+// Close ends all connections.
+func (s *Store) Close() error { return s.rdb.Close() }
+
 // do asks Redis, in bounded time, unless it has just failed.
-func (s *store) do(ctx context.Context, ask func(context.Context) error) error {
+func (s *Store) do(ctx context.Context, ask func(context.Context) error) error {
 	_, err := s.breaker.Execute(func() (struct{}, error) {
-		ctx, cancel := context.WithTimeout(ctx, 2*redisTimeout)
+		ctx, cancel := context.WithTimeout(ctx, 2*Timeout)
 		defer cancel()
 		return struct{}{}, ask(ctx)
 	})
@@ -75,8 +85,8 @@ var workScript = redis.NewScript(`return redis.call("GET", KEYS[1])`)
 
 // works returns what is wrong with Redis: it has to take a write, a read and a
 // script, to bring our own news back to us, and to be one that is supported.
-func (s *store) works(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*redisTimeout)
+func (s *Store) works(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*Timeout)
 	defer cancel()
 	if info, err := s.rdb.Info(ctx, "server").Result(); err == nil { // not everyone may ask
 		if err := supportedMode(infoField(info, "redis_mode")); err != nil {
@@ -93,7 +103,7 @@ func (s *store) works(ctx context.Context) error {
 	if got, err := workScript.Run(ctx, s.rdb, []string{key}).Text(); err != nil || got != want {
 		return fmt.Errorf("a script failed: %w", cmp.Or(err, errNotWritten))
 	}
-	if err := s.catchUp(ctx); err != nil {
+	if err := s.CatchUp(ctx); err != nil {
 		s.listenAgain()
 		return fmt.Errorf("news did not come back: %w", err)
 	}
@@ -115,8 +125,9 @@ func supportedMode(mode string) error {
 
 // epoch returns a value that changes when Redis may have lost data: when it was
 // emptied, and when another process answers, after a restart from an older
-// snapshot or a failover. Who may not ask for the process learns of the first.
-func (s *store) epoch(ctx context.Context) (epoch string, err error) {
+// snapshot or a failover. Without permission to run INFO, only an emptied Redis
+// is noticed.
+func (s *Store) epoch(ctx context.Context) (epoch string, err error) {
 	err = s.do(ctx, func(ctx context.Context) error {
 		key := s.prefix + "epoch"
 		pipe := s.rdb.Pipeline()
@@ -141,16 +152,16 @@ func infoField(info, name string) string {
 	return value
 }
 
-// markRefused remembers that a machine was told no.
-func (s *store) markRefused(ctx context.Context, machine tag) error {
+// MarkRefused remembers a machine for [refusedFor].
+func (s *Store) MarkRefused(ctx context.Context, machine tag.Tag) error {
 	return s.do(ctx, func(ctx context.Context) error {
 		return s.rdb.Set(ctx, s.prefix+"refused:"+machine.String(), "", refusedFor).Err()
 	})
 }
 
-// wasRefused reports whether a machine was told no before. In doubt it was:
-// then Whop is asked.
-func (s *store) wasRefused(ctx context.Context, machine tag) bool {
+// WasRefused reports whether a machine is remembered. In doubt it is, so that
+// Whop is asked.
+func (s *Store) WasRefused(ctx context.Context, machine tag.Tag) bool {
 	var n int64
 	err := s.do(ctx, func(ctx context.Context) (err error) {
 		n, err = s.rdb.Exists(ctx, s.prefix+"refused:"+machine.String()).Result()

@@ -1,4 +1,4 @@
-package main
+package whop
 
 import (
 	"errors"
@@ -7,9 +7,14 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
 const (
+	// maxKnown is how many licenses are known to be Whop's.
+	maxKnown = 1 << 16
 	// circuitTrip is how many different licenses must fail before Whop is taken to
 	// be down, and they must be at least half of what was asked last.
 	circuitTrip = 10
@@ -28,12 +33,12 @@ const (
 // that make Whop fail, so those may neither shut out customers nor keep them
 // out. A gateway that has seen no license yet is held by the quota alone.
 type circuit struct {
-	metrics *metrics
+	metrics Metrics
 	log     *slog.Logger
 
 	mu     sync.Mutex
-	known  *simplelru.LRU[tag, time.Time] // licenses that Whop has told of, and when each failed last
-	recent []askedWhop                    // the last 2 × circuitTrip, oldest first
+	known  *simplelru.LRU[tag.Tag, time.Time] // licenses that Whop has told of, and when each failed last
+	recent []askedWhop                        // the last 2 × circuitTrip, oldest first
 	state  circuitState
 	turn   int // counts changes of the state, so that a late answer changes nothing
 	trials int // licenses that are asked about on trial
@@ -48,33 +53,33 @@ type askedWhop struct {
 type circuitState string
 
 const (
-	circuitClosed circuitState = "closed"
-	circuitOpen   circuitState = "open"
-	circuitTrial  circuitState = "trial" // strangers pass; of known licenses a few, and one answer decides
+	isClosed circuitState = "closed"
+	isOpen   circuitState = "open"
+	onTrial  circuitState = "trial" // strangers pass; of known licenses a few, and one answer decides
 )
 
-func newCircuit(m *metrics, log *slog.Logger) *circuit {
-	known, _ := simplelru.NewLRU[tag, time.Time](maxCached, nil)
-	return &circuit{metrics: m, log: log, known: known, state: circuitClosed}
+func newCircuit(m Metrics, log *slog.Logger) *circuit {
+	known, _ := simplelru.NewLRU[tag.Tag, time.Time](maxKnown, nil)
+	return &circuit{metrics: m, log: log, known: known, state: isClosed}
 }
 
 func circuitError() error {
-	return &upstreamError{reason: "circuit_open", retryAfter: circuitRest, err: errors.New("Whop was failing and is left alone")}
+	return &Failure{Kind: circuitOpen, after: circuitRest, err: errors.New("Whop was failing and is left alone")}
 }
 
-// open returns an [upstreamError] while Whop is not to be asked.
+// open returns an [*Failure] while Whop is not to be asked.
 func (c *circuit) open() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == circuitOpen && time.Now().Before(c.until) {
+	if c.state == isOpen && time.Now().Before(c.until) {
 		return circuitError()
 	}
 	return nil
 }
 
-// run makes a call about one license, or returns an [upstreamError] at once
+// run makes a call about one license, or returns an [*Failure] at once
 // while the circuit is open.
-func (c *circuit) run(id tag, call func() (*membership, error)) (*membership, error) {
+func (c *circuit) run(id tag.Tag, call func() (*check.Membership, error)) (*check.Membership, error) {
 	turn, known, ok := c.begin(id)
 	if !ok {
 		return nil, circuitError()
@@ -84,17 +89,17 @@ func (c *circuit) run(id tag, call func() (*membership, error)) (*membership, er
 	return m, err
 }
 
-func (c *circuit) begin(id tag) (turn int, known, ok bool) {
+func (c *circuit) begin(id tag.Tag) (turn int, known, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == circuitOpen {
+	if c.state == isOpen {
 		if time.Now().Before(c.until) {
 			return 0, false, false
 		}
-		c.change(circuitTrial)
+		c.change(onTrial)
 	}
 	known = c.known.Contains(id)
-	if c.state == circuitTrial && known {
+	if c.state == onTrial && known {
 		if c.trials == circuitTrials {
 			return 0, false, false
 		}
@@ -103,7 +108,7 @@ func (c *circuit) begin(id tag) (turn int, known, ok bool) {
 	return c.turn, known, true
 }
 
-func (c *circuit) end(id tag, turn int, known bool, err error) {
+func (c *circuit) end(id tag.Tag, turn int, known bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	failed := known && isOutage(err)
@@ -113,20 +118,20 @@ func (c *circuit) end(id tag, turn int, known bool, err error) {
 	}
 	switch {
 	case turn != c.turn:
-	case c.state == circuitTrial && failed:
-		c.change(circuitOpen)
-	case c.state == circuitTrial && (known || err == nil):
-		c.change(circuitClosed)
-	case c.state == circuitClosed && failed:
+	case c.state == onTrial && failed:
+		c.change(isOpen)
+	case c.state == onTrial && (known || err == nil):
+		c.change(isClosed)
+	case c.state == isClosed && failed:
 		failedAt, _ := c.known.Peek(id)
 		if time.Since(failedAt) < circuitMemory {
 			return
 		}
 		c.known.Add(id, time.Now())
 		if c.record(true) >= circuitTrip {
-			c.change(circuitOpen)
+			c.change(isOpen)
 		}
-	case c.state == circuitClosed && err == nil:
+	case c.state == isClosed && err == nil:
 		c.record(false)
 	}
 }
@@ -147,10 +152,10 @@ func (c *circuit) record(failed bool) (failures int) {
 
 func (c *circuit) change(to circuitState) {
 	c.log.Warn("the circuit to Whop changed", "from", c.state, "to", to)
-	c.metrics.circuitOpen(to == circuitOpen)
+	c.metrics.CircuitOpen(to == isOpen)
 	c.state, c.trials, c.recent = to, 0, c.recent[:0]
 	c.turn++
-	if to == circuitOpen {
+	if to == isOpen {
 		c.until = time.Now().Add(circuitRest)
 	}
 }

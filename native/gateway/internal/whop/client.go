@@ -1,4 +1,7 @@
-package main
+// Package whop speaks Whop's Current API: it looks memberships up and writes
+// their metadata, in every shape that Whop's versions have, within Whop's quota
+// and without asking a Whop that is down. It knows nothing of apps.
+package whop
 
 import (
 	"context"
@@ -18,6 +21,9 @@ import (
 	"github.com/valyala/fasthttp/fasthttpproxy"
 	"golang.org/x/net/http/httpproxy"
 
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 	"github.com/whop-license/whop-license/shared/version"
 )
 
@@ -36,57 +42,96 @@ const (
 	opWrite  operation = "write"
 )
 
-// whop speaks the Current API of Whop with the seller's API key.
-type whop struct {
+// Metrics count the calls to Whop.
+type Metrics interface {
+	// Called counts one call of an operation ("look_up" or "write"), by its result:
+	// "ok", "unknown" or a [Kind]. Calls that were held back took no time.
+	Called(operation, result string, took time.Duration)
+	// CircuitOpen tells whether Whop is left alone because it was failing.
+	CircuitOpen(open bool)
+}
+
+// Notices tell the seller what to look at, each thing once in a while.
+type Notices interface {
+	// License logs a message about one license, given by its key or membership id.
+	License(level slog.Level, id, msg string, args ...any)
+	// General logs a message that concerns more than one license, at most once in
+	// the given span of time for each subject.
+	General(level slog.Level, every time.Duration, subject, msg string, args ...any)
+}
+
+// Config is what a [Client] works by and with. Every field is needed.
+type Config struct {
+	Base    *url.URL // of the Current API, without a slash at its end
+	APIKey  string
+	Version string        // of the API, see [IsVersion]
+	Timeout time.Duration // for one call
+
+	Budget  Budget
+	Notices Notices
+	Metrics Metrics
+	Tags    tag.Tagger
+	Log     *slog.Logger
+}
+
+// Client speaks the Current API of Whop with the seller's API key. It is used by
+// many goroutines at once.
+type Client struct {
 	base    string // the URL, without a slash at its end
 	headers map[string]string
 	timeout time.Duration
-	tags    tagger
+	tags    tag.Tagger
 	client  *fasthttp.HostClient
-	budget  budget
+	budget  Budget
 	circuit *circuit
 	pauses  map[operation]*pause
 	reach   map[operation]*reach
 	secrets []string // beside the license key, what no log may hold
-	notices *notices
-	metrics *metrics
+	notices Notices
+	metrics Metrics
 	log     *slog.Logger
 }
 
-func newWhop(s *settings, tags tagger, b budget, n *notices, m *metrics, log *slog.Logger) *whop {
-	return &whop{
-		base: s.upstream.String(),
+// New returns a client that has no connection yet.
+func New(c Config) *Client {
+	return &Client{
+		base: c.Base.String(),
 		// Without a version the API key's own would count, which is the latest of the
 		// day it was made.
-		headers: map[string]string{"Authorization": "Bearer " + s.apiKey, "Accept": "application/json", versionHeader: s.APIVersionDate},
-		timeout: s.UpstreamTimeout,
-		tags:    tags,
-		budget:  b,
-		circuit: newCircuit(m, log),
+		headers: map[string]string{"Authorization": "Bearer " + c.APIKey, "Accept": "application/json", versionHeader: c.Version},
+		timeout: c.Timeout,
+		tags:    c.Tags,
+		client:  newHTTPClient(c.Base, c.Timeout),
+		budget:  c.Budget,
+		circuit: newCircuit(c.Metrics, c.Log),
 		pauses:  map[operation]*pause{opLookUp: {}, opWrite: {}},
 		reach:   map[operation]*reach{opLookUp: {}, opWrite: {}},
-		secrets: []string{s.apiKey},
-		notices: n,
-		metrics: m,
-		log:     log,
-		// Every uncached validation is a call to Whop. This client makes one for
-		// well under half of what net/http's costs.
-		client: &fasthttp.HostClient{
-			// The port is added here, because our own dialer is given this as it is.
-			Addr:                      fasthttp.AddMissingPort(s.upstream.Host, s.upstream.Scheme == "https"),
-			IsTLS:                     s.upstream.Scheme == "https",
-			Name:                      "whop-license-gateway/" + version.Version,
-			DialTimeout:               dialer(s.upstream, s.UpstreamTimeout),
-			TLSConfig:                 &tls.Config{MinVersion: tls.VersionTLS12},
-			MaxConns:                  256,
-			MaxConnWaitTimeout:        s.UpstreamTimeout,
-			MaxIdleConnDuration:       30 * time.Second,
-			MaxIdemponentCallAttempts: 3, // look-ups only: the server may just have closed an idle connection
-			MaxResponseBodySize:       maxUpstreamBody,
-			ReadBufferSize:            16 << 10, // also what an answer's header may take
-			DisablePathNormalizing:    true,
-			SecureErrorLogMessage:     true,
-		},
+		secrets: []string{c.APIKey},
+		notices: c.Notices,
+		metrics: c.Metrics,
+		log:     c.Log,
+	}
+}
+
+// newHTTPClient returns the client for one server. Every uncached validation is
+// a call to Whop; this client makes one for well under half of what net/http's
+// costs.
+func newHTTPClient(base *url.URL, timeout time.Duration) *fasthttp.HostClient {
+	return &fasthttp.HostClient{
+		// The port is added here, because our own dialer is given this as it is.
+		Addr:                      fasthttp.AddMissingPort(base.Host, base.Scheme == "https"),
+		IsTLS:                     base.Scheme == "https",
+		Name:                      "whop-license-gateway/" + version.Version,
+		DialTimeout:               dialer(base, timeout),
+		TLSConfig:                 &tls.Config{MinVersion: tls.VersionTLS12},
+		MaxConns:                  256,
+		MaxConnWaitTimeout:        timeout,
+		MaxIdleConnDuration:       30 * time.Second,
+		MaxIdemponentCallAttempts: 3, // look-ups only: the server may just have closed an idle connection
+		MaxResponseBodySize:       maxUpstreamBody,
+		ReadBufferSize:            16 << 10, // also what an answer's header may take
+		DisablePathNormalizing:    true,
+		SecureErrorLogMessage:     true,
 	}
 }
 
@@ -111,13 +156,13 @@ func dialer(upstream *url.URL, limit time.Duration) fasthttp.DialFuncWithTimeout
 	}
 }
 
-// lookUp returns the membership with the given license key or mem_ id, or
-// [errUnknown], or an [upstreamError]. A failure that may pass by itself is
-// asked about once more.
-func (w *whop) lookUp(ctx context.Context, id string) (*membership, error) {
+// LookUp returns the membership with the given license key or membership id, or
+// [check.ErrUnknown], or a [*Failure]. After a failure that may pass by itself,
+// it asks once more.
+func (w *Client) LookUp(ctx context.Context, id string) (*check.Membership, error) {
 	m, err := w.call(ctx, opLookUp, id, nil, "")
-	var up *upstreamError
-	if !errors.As(err, &up) || !up.passing() {
+	var up *Failure
+	if !errors.As(err, &up) || !up.Passing() {
 		return m, err
 	}
 	select {
@@ -128,11 +173,11 @@ func (w *whop) lookUp(ctx context.Context, id string) (*membership, error) {
 	}
 }
 
-// setMetadata stores the whole metadata of a membership. After an error it may
-// or may not have been stored; only a look-up tells. Repeated with the same
-// idempotency key it is stored once.
-func (w *whop) setMetadata(ctx context.Context, id string, whole metadata, idempotencyKey string) error {
-	body, err := json.Marshal(map[string]metadata{"metadata": whole}, json.Deterministic(true))
+// SetMetadata stores the whole metadata of a membership. After an error, a
+// [*Failure], it may or may not have been stored; only a look-up tells. Repeated
+// with the same idempotency key it is stored once.
+func (w *Client) SetMetadata(ctx context.Context, id string, whole binding.Metadata, idempotencyKey string) error {
+	body, err := json.Marshal(map[string]binding.Metadata{"metadata": whole}, json.Deterministic(true))
 	if err != nil {
 		return err
 	}
@@ -141,41 +186,54 @@ func (w *whop) setMetadata(ctx context.Context, id string, whole metadata, idemp
 }
 
 // call makes one call within the limits of time, quota and circuit.
-func (w *whop) call(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*membership, error) {
-	pause, member := w.pauses[op], w.tags.of("call", []byte(id))
+func (w *Client) call(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*check.Membership, error) {
+	pause, member := w.pauses[op], w.tags.Of("call", []byte(id))
 	if wait := pause.remaining(member, time.Now()); wait > 0 {
-		w.metrics.upstream(op, "paused", 0)
-		return nil, &upstreamError{reason: reasonPaused, retryAfter: wait, err: errors.New("asked to be left alone")}
+		w.metrics.Called(string(op), string(paused), 0)
+		return nil, &Failure{Kind: paused, after: wait, err: errors.New("asked to be left alone")}
 	}
 	if err := w.circuit.open(); err != nil { // before it costs anything of the quota
 		return nil, err
 	}
-	if err := w.budget.take(ctx, op); err != nil {
-		w.metrics.upstream(op, "over_budget", 0)
+	if err := w.takeShare(ctx, op); err != nil {
+		w.metrics.Called(string(op), string(overBudget), 0)
 		return nil, err
 	}
-	m, err := w.circuit.run(member, func() (*membership, error) {
+	m, err := w.circuit.run(member, func() (*check.Membership, error) {
 		start := time.Now()
 		deadline := start.Add(w.timeout)
 		if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
 			deadline = end
 		}
 		m, err := w.exchange(op, id, body, idempotencyKey, deadline)
-		w.metrics.upstream(op, resultName(err), time.Since(start))
+		w.metrics.Called(string(op), resultName(err), time.Since(start))
 		return m, err
 	})
-	var up *upstreamError
-	if errors.As(err, &up) && up.reason == reasonRateLimited {
-		pause.begin(member, time.Now(), up.retryAfter)
+	var up *Failure
+	if errors.As(err, &up) && up.Kind == rateLimited {
+		pause.begin(member, time.Now(), up.after)
 	}
 	w.report(op, id, w.reach[op].of(member, err, time.Now()), err)
 	return m, err
 }
 
+// takeShare takes one call's share of the quota.
+func (w *Client) takeShare(ctx context.Context, op operation) error {
+	wait, err := w.budget.Take(ctx, string(op))
+	switch {
+	case err != nil:
+		return newFailure(timeout, err)
+	case wait > 0:
+		return &Failure{Kind: overBudget, after: wait, err: errors.New("the quota for calls to Whop is used up")}
+	default:
+		return nil
+	}
+}
+
 // exchange sends one request and reads its answer. A look-up returns the
 // membership; of a write's own answer no more is read than whether it is Whop's,
 // as a look-up follows.
-func (w *whop) exchange(op operation, id string, body []byte, idempotencyKey string, deadline time.Time) (*membership, error) {
+func (w *Client) exchange(op operation, id string, body []byte, idempotencyKey string, deadline time.Time) (*check.Membership, error) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
@@ -190,39 +248,39 @@ func (w *whop) exchange(op operation, id string, body []byte, idempotencyKey str
 		req.SetBodyRaw(body)
 	}
 	if err := w.client.DoDeadline(req, resp, deadline); err != nil {
-		return nil, unavailable(transportReason(err), loggable(err))
+		return nil, newFailure(transportKind(err), loggable(err))
 	}
 	status := resp.StatusCode()
 	switch {
 	case status == http.StatusOK && op == opLookUp:
 		m, odd, err := parseMembership(resp.Body(), id)
 		if err != nil {
-			return nil, unavailable(reasonBadAnswer, err)
+			return nil, newFailure(badAnswer, err)
 		}
 		w.reportOdd(odd)
 		return m, nil
 	case status/100 == 2 && op == opWrite:
 		if len(resp.Body()) > 0 && jsontext.Value(resp.Body()).Kind() != '{' {
-			return nil, unavailable(reasonBadAnswer, fmt.Errorf("status %d with a body that is not Whop's", status))
+			return nil, newFailure(badAnswer, fmt.Errorf("status %d with a body that is not Whop's", status))
 		}
 		return nil, nil
 	}
 	err := readFailure(status, string(resp.Header.Peek("Retry-After")), resp.Body(), append([]string{id, url.PathEscape(id)}, w.secrets...)...)
-	if op == opWrite && errors.Is(err, errUnknown) {
-		return nil, unavailable(reasonUnknownToWrite, err)
+	if op == opWrite && errors.Is(err, check.ErrUnknown) {
+		return nil, newFailure(unknownToWrite, err)
 	}
 	return nil, err
 }
 
-func transportReason(err error) reason {
-	var timeout interface{ Timeout() bool }
+func transportKind(err error) Kind {
+	var timed interface{ Timeout() bool }
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		return reasonBadAnswer
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return reasonTimeout
+		return badAnswer
+	case errors.As(err, &timed) && timed.Timeout():
+		return timeout
 	default:
-		return reasonUnreachable
+		return unreachable
 	}
 }
 
@@ -251,14 +309,14 @@ func loggable(err error) error {
 }
 
 func resultName(err error) string {
-	var up *upstreamError
+	var up *Failure
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, errUnknown):
+	case errors.Is(err, check.ErrUnknown):
 		return "unknown"
 	case errors.As(err, &up):
-		return string(up.reason)
+		return string(up.Kind)
 	default:
 		return "error"
 	}

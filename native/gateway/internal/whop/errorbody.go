@@ -1,4 +1,4 @@
-package main
+package whop
 
 import (
 	"fmt"
@@ -8,46 +8,48 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
 // readFailure turns an answer that is no success into an error. The secrets,
 // such as the license key that was asked about, are kept out of what is logged.
 func readFailure(code int, after string, body []byte, secrets ...string) error {
 	said, whops := readErrorBody(body)
-	e := &upstreamError{err: fmt.Errorf("status %d", code), said: scrub(said.text(), secrets...)}
+	e := &Failure{err: fmt.Errorf("status %d", code), said: scrub(said.text(), secrets...)}
 	bare := len(body) == 0 && (code == http.StatusUnauthorized || code == http.StatusForbidden)
 	switch {
 	case code == http.StatusTooManyRequests:
-		e.reason, e.retryAfter = reasonRateLimited, retryAfter(after, body)
+		e.Kind, e.after = rateLimited, retryAfter(after, body)
 	case code == http.StatusRequestTimeout:
-		e.reason = reasonUnanswered
+		e.Kind = unanswered
 	case code/100 == 5:
-		e.reason = reasonFailing
+		e.Kind = failing
 		// By what stands between, which did not get Whop's own answer. Above 520 are
 		// those of Cloudflare.
 		if !whops || code == http.StatusBadGateway || code == http.StatusGatewayTimeout || code >= 520 {
-			e.reason = reasonUnanswered
+			e.Kind = unanswered
 		}
 		if after != "" {
-			e.retryAfter = retryAfter(after, nil)
+			e.after = retryAfter(after, nil)
 		}
 	case code/100 != 4:
-		e.reason = reasonBadAnswer
+		e.Kind = badAnswer
 	case !whops && !bare:
-		e.reason, e.err = reasonBadAnswer, fmt.Errorf("status %d with a body that is not Whop's; a firewall or a proxy on the way may have answered", code)
+		e.Kind, e.err = badAnswer, fmt.Errorf("status %d with a body that is not Whop's; a firewall or a proxy on the way may have answered", code)
 	case code == http.StatusNotFound:
 		if said.aboutMembership(secrets) {
-			return errUnknown
+			return check.ErrUnknown
 		}
-		e.reason = reasonOtherNotFound
+		e.Kind = otherNotFound
 	case code == http.StatusUnauthorized:
-		e.reason = reasonUnauthorized
+		e.Kind = unauthorized
 	case code == http.StatusForbidden:
-		e.reason = reasonForbidden
+		e.Kind = forbidden
 	default:
-		e.reason = reasonBadRequest
+		e.Kind = badRequest
 		if versions := said.versions(body, secrets); code == http.StatusBadRequest && versions != nil {
-			e.reason, e.versions = reasonBadVersion, versions
+			e.Kind, e.versions = badVersion, versions
 		}
 	}
 	return e
@@ -122,6 +124,16 @@ var (
 	anyVersion    = regexp.MustCompile(`\b\d{4}-\d{2}-\d{2}(-\d{1,3})?\b`)
 )
 
+// IsVersion reports whether text has the form of a version of Whop's API: a date,
+// or a date and a counter.
+func IsVersion(text string) bool {
+	if !anyVersion.MatchString(text) || anyVersion.FindString(text) != text {
+		return false
+	}
+	_, err := time.Parse(time.DateOnly, text[:len(time.DateOnly)])
+	return err == nil
+}
+
 // maxVersions bounds how many versions of the API are read from an error.
 const maxVersions = 50
 
@@ -157,60 +169,4 @@ func retryAfter(header string, body []byte) time.Duration {
 		wait = time.Duration(seconds) * time.Second
 	}
 	return min(max(wait, time.Second), 2*time.Minute)
-}
-
-// maxSaid is how many characters of Whop's own message are logged.
-const maxSaid = 300
-
-var personal = []struct {
-	pattern *regexp.Regexp
-	instead string
-}{
-	{regexp.MustCompile(`[^\s"'<>(),;:]+@[^\s"'<>(),;:]+`), "[address]"},
-	{regexp.MustCompile(`\b(mem|user|mber|pay|apik|whsec|sk|pk)_[A-Za-z0-9_-]+`), "${1}_…"},
-	{regexp.MustCompile(`\+\d[\d ().-]{6,}\d`), "[number]"},
-	{regexp.MustCompile(`(?i)\b(username|name|phone)(\s*[:=]\s*)\S+`), "$1$2[…]"},
-	{regexp.MustCompile(`[A-Za-z0-9_+/=-]{33,}`), "[…]"},
-}
-
-var (
-	quoted     = regexp.MustCompile(`"[^"]*"|“[^”]*”|(^|[\s(])'[^']*'`)
-	permission = regexp.MustCompile(`^\s*["“']([a-z]+(:[a-z_]+)+|\d{4}-\d{2}-\d{2}(-\d{1,3})?)["”']$`)
-)
-
-// scrub makes a message of Whop's fit for a log: without the secrets, and
-// without what may be a person's or identify a license. What is quoted is kept
-// only where it is a permission's name or a version.
-func scrub(text string, secrets ...string) string {
-	text = without(text, secrets, "[…]")
-	text = quoted.ReplaceAllStringFunc(text, func(q string) string {
-		if permission.MatchString(q) {
-			return q
-		}
-		return " […]"
-	})
-	for _, p := range personal {
-		text = p.pattern.ReplaceAllString(text, p.instead)
-	}
-	return fit(text, maxSaid)
-}
-
-// wordLength is how short a secret can be a part of other words by chance.
-const wordLength = 8
-
-// without replaces secrets in a text, in whatever case.
-func without(text string, secrets []string, instead string) string {
-	for _, s := range secrets {
-		if s = strings.TrimSpace(s); s == "" {
-			continue
-		}
-		pattern := `(?i)()` + regexp.QuoteMeta(s) + `()`
-		if len(s) < wordLength {
-			pattern = `(?i)(^|[^\pL\pN])` + regexp.QuoteMeta(s) + `([^\pL\pN]|$)`
-		}
-		if found, err := regexp.Compile(pattern); err == nil { // a key is Unicode, so it always is
-			text = found.ReplaceAllString(text, "${1}"+instead+"${2}")
-		}
-	}
-	return text
 }

@@ -1,41 +1,37 @@
-package main
+package whop
 
 import (
 	"errors"
 	"strings"
 )
 
-// event is what a webhook of Whop's says.
-type event struct {
-	kind        string
-	memberships []string // ids; news of another kind names none
-}
-
-// readEvent reads a webhook's body in any of Whop's shapes. All memberships that
-// it could be about are returned: looking one up once too often does no harm.
-func readEvent(body []byte) (e event, err error) {
+// ReadEvent reads the body of a webhook in any of Whop's shapes: its type, and
+// the ids of the memberships that it is about. It returns all that it could be
+// about, as looking one up once too often does no harm. An event of another kind
+// is about none.
+func ReadEvent(body []byte) (kind string, memberships []string, err error) {
 	w, err := readMembers(body, "type", "action", "event", "data")
 	if err != nil {
-		return e, errors.New("the body is not an event in JSON")
+		return "", nil, errors.New("the body is not an event in JSON")
 	}
 	for _, name := range []string{"type", "action", "event"} { // the name of type in older versions
-		if !w[name].given() || e.kind != "" {
+		if !w[name].given() || kind != "" {
 			continue
 		}
 		text, ok := readText(w[name].raw)
 		if !ok || w[name].twice {
-			return e, errors.New("the event's type is not a text")
+			return "", nil, errors.New("the event's type is not a text")
 		}
-		e.kind = text
+		kind = text
 	}
-	if !strings.HasPrefix(e.kind, "membership.") && !strings.HasPrefix(e.kind, "membership_") {
-		return e, nil
+	if !strings.HasPrefix(kind, "membership.") && !strings.HasPrefix(kind, "membership_") {
+		return kind, nil, nil
 	}
-	e.memberships = membershipsOf(w["data"])
-	if len(e.memberships) == 0 {
-		return e, errors.New("the event names no membership")
+	memberships = membershipsOf(w["data"])
+	if len(memberships) == 0 {
+		return kind, nil, errors.New("the event names no membership")
 	}
-	return e, nil
+	return kind, memberships, nil
 }
 
 // membershipsOf returns the ids of the memberships that an event's data is, or

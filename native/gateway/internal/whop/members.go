@@ -1,4 +1,4 @@
-package main
+package whop
 
 import (
 	"bytes"
@@ -112,7 +112,7 @@ func readReference(m member) (id string, ok bool) {
 		raw = object["id"].raw
 	}
 	id, ok = readText(raw)
-	return id, ok && isID(id)
+	return id, ok && IsID(id)
 }
 
 // readTime reads a time, given in ISO 8601 or in Unix seconds, in Unix seconds.
@@ -139,7 +139,8 @@ const (
 	maxID        = 100
 )
 
-func isID(text string) bool {
+// IsID reports whether text has the form of an id of Whop's, of any kind.
+func IsID(text string) bool {
 	return text != "" && len(text) <= maxID && strings.Trim(text, idCharacters) == ""
 }
 

@@ -1,4 +1,4 @@
-package main
+package whop
 
 import (
 	"errors"
@@ -6,51 +6,13 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// membership is what the gateway keeps of a membership: no customer's name,
-// address or license key.
-type membership struct {
-	id                string
-	product           string
-	plan              *string
-	status            string
-	metadata          metadata
-	manageURL         *string
-	cancelAtPeriodEnd bool
-	quantity          int64
-	createdAt         *int64 // Unix seconds, as all times here
-	expiresAt         *int64
-	periodStart       *int64
-	periodEnd         *int64
-	doubt             doubt
-}
-
-// doubt says which of the members that bound the right to use are absent or
-// can't be read.
-type doubt struct{ cancel, expiry, periodEnd bool }
-
-// ended is an end that has passed, whatever the time.
-const ended = 0
-
-// end is when the right to use ends, as far as it is known: its expiry, or the
-// end of a period that is not, or not surely, to be renewed. Where there is an
-// end that can't be read, it is taken to have passed.
-func (m *membership) end() *int64 {
-	ends := m.cancelAtPeriodEnd || m.status == "canceling" || m.doubt.expiry
-	switch {
-	case m.expiresAt != nil:
-		return m.expiresAt
-	case !ends && !m.doubt.cancel:
-		return nil
-	case m.periodEnd != nil:
-		return m.periodEnd
-	case ends || m.doubt.periodEnd:
-		return new(int64(ended))
-	default:
-		return nil // there is no period that could end
-	}
-}
+// Statuses are what Whop calls the states of a membership. It may add others.
+var Statuses = []string{"trialing", "active", "past_due", "completed", "canceling", "canceled", "expired", "unresolved", "drafted"}
 
 // oddity is a member that only decorates and was left out because it can't be
 // read.
@@ -73,7 +35,7 @@ var deciding = memberNames[:10]
 // that succeeded, in any of Whop's shapes. It is strict about what decides and
 // lenient about the rest. An error means that the answer can't be trusted, not
 // that the license is bad.
-func parseMembership(body []byte, asked string) (*membership, []oddity, error) {
+func parseMembership(body []byte, asked string) (*check.Membership, []oddity, error) {
 	w, err := readMembers(body, memberNames...)
 	if err != nil {
 		return nil, nil, err
@@ -83,21 +45,21 @@ func parseMembership(body []byte, asked string) (*membership, []oddity, error) {
 			return nil, nil, unusable(name, w[name])
 		}
 	}
-	m := &membership{}
-	if m.id, err = readIdentity(w, asked); err != nil {
+	m := &check.Membership{}
+	if m.ID, err = readIdentity(w, asked); err != nil {
 		return nil, nil, err
 	}
-	if m.product, err = readProduct(w); err != nil {
+	if m.Product, err = readProduct(w); err != nil {
 		return nil, nil, err
 	}
 	var ok bool
-	if m.status, ok = readText(w["status"].raw); !ok || m.status == "" {
+	if m.Status, ok = readText(w["status"].raw); !ok || m.Status == "" {
 		return nil, nil, unusable("status", w["status"])
 	}
-	if m.metadata, err = readMetadata(w["metadata"]); err != nil {
+	if m.Metadata, err = readMetadata(w["metadata"]); err != nil {
 		return nil, nil, err
 	}
-	odd := append(m.readTerm(w), m.readDecoration(w)...)
+	odd := append(readTerm(m, w), readDecoration(m, w)...)
 	return m, odd, nil
 }
 
@@ -108,7 +70,7 @@ func readIdentity(w map[string]member, asked string) (string, error) {
 	if !ok {
 		return "", unusable("id", w["id"])
 	}
-	if !isMembershipID(id) || !isID(id) {
+	if !isMembershipID(id) || !IsID(id) {
 		return "", errors.New("the member id is not a membership's")
 	}
 	if w["license_key"].raw == nil {
@@ -147,7 +109,7 @@ func readProduct(w map[string]member) (product string, err error) {
 
 // readMetadata reads what binds a license. That there is nothing stored is said
 // by null or {}; an absent member says nothing.
-func readMetadata(w member) (m metadata, err error) {
+func readMetadata(w member) (m binding.Metadata, err error) {
 	switch w.kind() {
 	case "null":
 		return nil, nil
@@ -161,9 +123,35 @@ func readMetadata(w member) (m metadata, err error) {
 	}
 }
 
+// doubt says which of the members that bound the right to use are absent or
+// can't be read.
+type doubt struct{ cancel, expiry, periodEnd bool }
+
+// ended is an end that has passed, whatever the time.
+const ended = 0
+
+// endOf returns when the right to use ends, as far as it is known: its expiry, or
+// the end of a period that is not, or not surely, to be renewed. Where there is
+// an end that can't be read, it is taken to have passed.
+func endOf(m *check.Membership, unsure doubt) *int64 {
+	ends := m.CancelAtPeriodEnd || m.Status == "canceling" || unsure.expiry
+	switch {
+	case m.ExpiresAt != nil:
+		return m.ExpiresAt
+	case !ends && !unsure.cancel:
+		return nil
+	case m.PeriodEnd != nil:
+		return m.PeriodEnd
+	case ends || unsure.periodEnd:
+		return new(int64(ended))
+	default:
+		return nil // there is no period that could end
+	}
+}
+
 // readTerm reads what bounds the right to use. Whatever can't be read is in
 // doubt, so that a lease ends sooner.
-func (m *membership) readTerm(w map[string]member) (odd []oddity) {
+func readTerm(m *check.Membership, w map[string]member) (odd []oddity) {
 	read := func(name string) (seconds *int64, unreadable bool) {
 		if !w[name].given() {
 			return nil, false
@@ -174,51 +162,53 @@ func (m *membership) readTerm(w map[string]member) (odd []oddity) {
 		}
 		return seconds, !ok
 	}
+	var unsure doubt
 	switch w["cancel_at_period_end"].raw.Kind() {
 	case 't':
-		m.cancelAtPeriodEnd = true
+		m.CancelAtPeriodEnd = true
 	case 'f':
 	default:
-		m.doubt.cancel = true
+		unsure.cancel = true
 		odd = append(odd, oddity{"cancel_at_period_end", w["cancel_at_period_end"].kind()})
 	}
-	m.expiresAt, m.doubt.expiry = read("expires_at")
+	m.ExpiresAt, unsure.expiry = read("expires_at")
 	legacy, noLegacy := read("renewal_period_end")
 	current, noCurrent := read("current_period_end")
-	m.periodEnd = legacy
+	m.PeriodEnd = legacy
 	if legacy == nil || current != nil && *current < *legacy {
-		m.periodEnd = current
+		m.PeriodEnd = current
 	}
 	absent := w["renewal_period_end"].raw == nil && w["current_period_end"].raw == nil
-	m.doubt.periodEnd = m.periodEnd == nil && (absent || noLegacy || noCurrent)
+	unsure.periodEnd = m.PeriodEnd == nil && (absent || noLegacy || noCurrent)
+	m.EndsAt = endOf(m, unsure)
 	return odd
 }
 
 // readDecoration reads what an app may show, and decides nothing.
-func (m *membership) readDecoration(w map[string]member) (odd []oddity) {
+func readDecoration(m *check.Membership, w map[string]member) (odd []oddity) {
 	leave := func(name string) { odd = append(odd, oddity{name, w[name].kind()}) }
 	for _, name := range []string{"plan_id", "plan", "variant_id", "variant"} {
-		if !w[name].given() || m.plan != nil {
+		if !w[name].given() || m.Plan != nil {
 			continue
 		}
 		if id, ok := readReference(w[name]); ok {
-			m.plan = &id
+			m.Plan = &id
 		} else {
 			leave(name)
 		}
 	}
 	if url := w["manage_url"]; url.given() {
 		if text, ok := readText(url.raw); ok && !url.twice {
-			m.manageURL = &text
+			m.ManageURL = &text
 		} else {
 			leave("manage_url")
 		}
 	}
-	m.quantity = 1 // what v2 says of a membership; the Current API has no such member
+	m.Quantity = 1 // what v2 says of a membership; the Current API has no such member
 	if quantity := w["quantity"]; quantity.given() {
 		var n int64
 		if quantity.raw.Kind() == '0' && !quantity.twice && json.Unmarshal(quantity.raw, &n) == nil {
-			m.quantity = n
+			m.Quantity = n
 		} else {
 			leave("quantity")
 		}
@@ -235,12 +225,9 @@ func (m *membership) readDecoration(w map[string]member) (odd []oddity) {
 		}
 		return seconds
 	}
-	m.createdAt = moment("created_at")
-	m.periodStart = moment("renewal_period_start", "current_period_start")
+	m.CreatedAt = moment("created_at")
+	m.PeriodStart = moment("renewal_period_start", "current_period_start")
 	return odd
 }
-
-// documentedStatuses are what Whop calls the states of a membership. It may add others.
-var documentedStatuses = []string{"trialing", "active", "past_due", "completed", "canceling", "canceled", "expired", "unresolved", "drafted"}
 
 func (o oddity) String() string { return fmt.Sprintf("%s (%s)", o.member, o.kind) }
