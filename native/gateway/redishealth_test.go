@@ -111,11 +111,11 @@ func TestRedisOfAKindThatIsNotSupported(t *testing.T) {
 	}
 }
 
-// The rights that README names are enough.
+// The rights that web/docs/deploying.md names are enough.
 func TestRedisUserWithLimitedRights(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+	page, err := os.ReadFile("../../web/docs/deploying.md")
 	require.NoError(t, err)
-	_, after, _ := strings.Cut(string(readme), "(ACL) needs `")
+	_, after, _ := strings.Cut(string(page), "(ACL) needs `")
 	rights, _, found := strings.Cut(after, "`")
 	require.True(t, found)
 	r := gatewaytest.StartRedis(t)

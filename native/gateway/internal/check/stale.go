@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// EndAllowance is how long past a membership's own end a license may still be good,
-// by a lease or an older look-up:
-// room for clocks that differ and for a renewal that Whop tells of late.
+// EndAllowance is how long past a membership's own end a license may still be
+// good by a lease or an older look-up. It is room for clocks that differ and for
+// a renewal that Whop tells of late.
 const EndAllowance = time.Hour
 
 // stale answers a query that Whop could not be asked about from an older look-up,

@@ -8,7 +8,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// healthEvery is how often it is looked whether Redis works.
+// healthEvery is how often Redis is probed.
 const healthEvery = time.Second
 
 // Metrics tell how Redis does.
@@ -24,23 +24,23 @@ type Health struct {
 	Log     *slog.Logger
 	Worked  func() // called once, when Redis has worked for the first time
 
-	problem string    // what was wrong when last looked, or empty
+	problem string    // what was wrong at the last probe, or empty
 	said    time.Time // when it was last logged
 	worked  bool
 }
 
-// Watch looks whether Redis works, at once and then every second, until the
-// context ends. It returns after the first look.
+// Watch probes Redis, at once and then every second, until the
+// context ends. It returns after the first time.
 func (h *Health) Watch(ctx context.Context) {
-	h.look(ctx)
+	h.probe(ctx)
 	go func() {
 		for check.Sleep(ctx, healthEvery) == nil {
-			h.look(ctx)
+			h.probe(ctx)
 		}
 	}()
 }
 
-func (h *Health) look(ctx context.Context) {
+func (h *Health) probe(ctx context.Context) {
 	now := ""
 	if err := h.Store.works(ctx); err != nil {
 		now = err.Error()

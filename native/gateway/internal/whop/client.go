@@ -185,7 +185,8 @@ func (w *Client) SetMetadata(ctx context.Context, id string, whole binding.Metad
 	return err
 }
 
-// call makes one call within the limits of time, quota and circuit.
+// call makes one call in its time, within the quota, and unless the circuit is
+// open.
 func (w *Client) call(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*check.Membership, error) {
 	pause, member := w.pauses[op], w.tags.Of("call", []byte(id))
 	if wait := pause.remaining(member, time.Now()); wait > 0 {
