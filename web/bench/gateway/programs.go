@@ -23,7 +23,7 @@ const (
 	module      = "github.com/whop-license/whop-license/native/"
 )
 
-//go:embed proxy.js
+//go:embed proxy.cjs
 var proxySource []byte
 
 func key(n int) string  { return fmt.Sprintf("BENCH-%06d-%06d", n, n*7) }
@@ -62,7 +62,7 @@ func (b *bench) build() (err error) {
 	if err := os.WriteFile(filepath.Join(b.dir, "memberships.json"), text, 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(b.dir, "proxy.js"), proxySource, 0o600)
+	return os.WriteFile(filepath.Join(b.dir, "proxy.cjs"), proxySource, 0o600)
 }
 
 func (b *bench) cleanUp() {
@@ -76,7 +76,7 @@ func (b *bench) startSimulator() (*program, error) {
 }
 
 func (b *bench) startProxy(whop, calls string) (*program, error) {
-	return start(nil, "node", filepath.Join(b.dir, "proxy.js"), whop+"/api/v1", apiKey, calls)
+	return start(nil, "node", filepath.Join(b.dir, "proxy.cjs"), whop+"/api/v1", apiKey, calls)
 }
 
 func (b *bench) startGateway(whop string, args ...string) (*program, error) {

@@ -2,7 +2,7 @@
 // toward Whop, no cache, no limits, no locks. For every validation it looks the
 // license up, binds it on first use, and answers in v2's shape.
 //
-// node proxy.js UPSTREAM API_KEY CALLS
+// node proxy.cjs UPSTREAM API_KEY CALLS
 //
 // CALLS is 1 or 2: with 2 it always makes two calls to Whop, a look-up by
 // license key and one by membership.
@@ -22,7 +22,14 @@ function call(method, path, body) {
       headers["content-length"] = Buffer.byteLength(body);
     }
     const req = http.request(
-      { agent, method, host: upstream.hostname, port: upstream.port, path: upstream.pathname + path, headers },
+      {
+        agent,
+        method,
+        host: upstream.hostname,
+        port: upstream.port,
+        path: upstream.pathname + path,
+        headers,
+      },
       (res) => {
         const chunks = [];
         res.on("data", (c) => chunks.push(c));
@@ -43,7 +50,10 @@ function call(method, path, body) {
 
 function answer(res, status, body) {
   const text = JSON.stringify(body);
-  res.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  res.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": Buffer.byteLength(text),
+  });
   res.end(text);
 }
 
@@ -57,7 +67,10 @@ async function validate(key, sent) {
   }
   for (const name of Object.keys(sent)) {
     if (m.metadata && Object.keys(m.metadata).length > 0 && m.metadata[name] !== sent[name]) {
-      return [400, { error: { status: 400, message: "Please reset your key to use on a new machine" } }];
+      return [
+        400,
+        { error: { status: 400, message: "Please reset your key to use on a new machine" } },
+      ];
     }
   }
   const seconds = (t) => (t ? Math.floor(Date.parse(t) / 1000) : null);
