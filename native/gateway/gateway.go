@@ -42,7 +42,7 @@ type gateway struct {
 	log      *slog.Logger
 }
 
-// shared is what a gateway does together with others, or alone.
+// shared are the parts of a gateway that depend on whether there are others.
 type shared struct {
 	exclusion check.Exclusion
 	peers     check.Peers
@@ -62,7 +62,7 @@ func newGateway(s *settings, l *loaded, log *slog.Logger) *gateway {
 	return assemble(s, l, together(s, l, m, tags, log), m, tags, log)
 }
 
-// alone is a single gateway.
+// alone returns the parts of a single gateway.
 func alone(s *settings) shared {
 	return shared{
 		exclusion: check.Alone{},
@@ -74,8 +74,9 @@ func alone(s *settings) shared {
 	}
 }
 
-// together is one of several gateways that share a Redis. It is ready once Redis
-// has worked; it does serve before, and if Redis goes away later.
+// together returns the parts of one of several gateways that share a Redis. Such a
+// gateway is ready once Redis has worked. It serves before that, and also when
+// Redis goes away later.
 func together(s *settings, l *loaded, m *metrics, tags tag.Tagger, log *slog.Logger) shared {
 	store := cluster.NewStore(l.redis, tags, log)
 	locks := cluster.NewLocks(store, check.LockTime(s.UpstreamTimeout))
@@ -225,7 +226,7 @@ func (g *gateway) server(h http.Handler) *http.Server {
 		WriteTimeout:      check.LongestCheck(g.settings.UpstreamTimeout),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
-		// What it reports are clients' broken connections, with their addresses.
+		// It would log clients' broken connections, with their addresses.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 }

@@ -99,7 +99,7 @@ func parseUpstream(text string) (*url.URL, error) {
 }
 
 // checkProxy refuses a proxy for the upstream that could never be reached. Its
-// URL may hold a password.
+// error does not quote the proxy's URL, which may hold a password.
 func checkProxy(upstream *url.URL) error {
 	if upstream == nil {
 		return nil

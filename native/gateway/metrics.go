@@ -26,7 +26,7 @@ type metrics struct {
 	circuit     prometheus.Gauge
 	redis       prometheus.Gauge
 
-	// The series of the common cases, so that they need not be looked for.
+	// The series of the common cases, so that they are found without a search.
 	valid, hit, miss prometheus.Counter
 	lookUpOK         prometheus.Observer
 }

@@ -10,8 +10,8 @@ import (
 // createPrivate creates a file that only its owner, the system and
 // administrators may read. The file must not exist.
 //
-// Go's file modes mean nothing here: a file gets what its folder hands down
-// unless it is created with a list of its own.
+// Go's file modes mean nothing on Windows: a file inherits its folder's access
+// list unless it is created with one of its own.
 func createPrivate(name string) (*os.File, error) {
 	user, err := windows.GetCurrentProcessToken().GetTokenUser()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
+	"github.com/whop-license/whop-license/shared/lease"
 )
 
 // settings are the gateway's, as they are given: data and nothing else. Each has
@@ -50,8 +51,8 @@ type settings struct {
 }
 
 // maxLease is the longest life, and the longest grace, that a lease may be given:
-// a year. Apps take leases of up to [lease.MaxLifetime], which is a day more.
-const maxLease = 365 * 24 * time.Hour
+// 8760 hours, a day less than what apps accept.
+const maxLease = lease.MaxLifetime*time.Second - 24*time.Hour
 
 const description = `Answers Whop's retired validate_license call (API v2) from Whop's current API, and keeps the API key to itself.
 
@@ -59,105 +60,105 @@ Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with 
 
 A signing key for leases is made by: whop-license-gateway keygen FILE`
 
-// refuse notes what is wrong with a setting.
-type refuse func(format string, args ...any)
+// refuser notes what is wrong with a setting.
+type refuser func(format string, args ...any)
 
 // check returns what could not work or would not be safe in the settings
 // themselves. Its errors name the setting.
 func (s *settings) check() error {
 	var errs []error
-	no := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	s.checkAddresses(no)
-	s.checkLicenses(no)
-	s.checkTimes(no)
-	s.checkUpstream(no)
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	s.checkAddresses(refuse)
+	s.checkLicenses(refuse)
+	s.checkTimes(refuse)
+	s.checkUpstream(refuse)
 	return errors.Join(errs...)
 }
 
 // checkAddresses checks where the gateway listens, and to whom.
-func (s *settings) checkAddresses(no refuse) {
-	checkAddress(no, "--listen", s.Listen)
+func (s *settings) checkAddresses(refuse refuser) {
+	checkAddress(refuse, "--listen", s.Listen)
 	if s.MetricsListen != "" {
-		checkAddress(no, "--metrics-listen", s.MetricsListen)
+		checkAddress(refuse, "--metrics-listen", s.MetricsListen)
 	}
 	for _, o := range s.AllowedOrigin {
 		if !isOrigin(o) {
-			no("--allowed-origin: %q is not an origin as browsers send it, such as https://app.example.com (lower case, no path, no default port); name each origin, as there is no wildcard", o)
+			refuse("--allowed-origin: %q is not an origin as browsers send it, such as https://app.example.com (lower case, no path, no default port); name each origin, as there is no wildcard", o)
 		}
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
-		no("--tls-cert and --tls-key: give both or neither")
+		refuse("--tls-cert and --tls-key: give both or neither")
 	}
 }
 
 // checkLicenses checks which licenses are good, and for how many machines.
-func (s *settings) checkLicenses(no refuse) {
+func (s *settings) checkLicenses(refuse refuser) {
 	if len(s.Product) == 0 {
-		no("--product: name at least one product; without it a license of any product of the seller would do")
+		refuse("--product: name at least one product; without it a license of any product of the seller would do")
 	}
 	for _, p := range s.Product {
 		if !whop.IsID(p) {
-			no("--product: %q is not a product id such as prod_AbCdEf123", p)
+			refuse("--product: %q is not a product id such as prod_AbCdEf123", p)
 		}
 		for prefix, what := range otherIDs {
 			if strings.HasPrefix(p, prefix) {
-				no("--product: %q is %s id; name the product, whose id begins with prod_", p, what)
+				refuse("--product: %q is %s id; name the product, whose id begins with prod_", p, what)
 			}
 		}
 	}
 	if len(s.EntitledStatus) == 0 || slices.Contains(s.EntitledStatus, "") {
-		no("--entitled-status: name at least one status")
+		refuse("--entitled-status: name at least one status")
 	}
 	if s.MaxMachines < 1 || s.MaxMachines > 25 {
-		no("--max-machines: must be 1 to 25, as a license's metadata has room for 50 values")
+		refuse("--max-machines: must be 1 to 25, as a license's metadata has room for 50 values")
 	}
 	if slices.Contains(s.SellerMetadata, "") {
-		no("--seller-metadata: a name is empty")
+		refuse("--seller-metadata: a name is empty")
 	}
 }
 
 // checkTimes checks how long what is known is good.
-func (s *settings) checkTimes(no refuse) {
+func (s *settings) checkTimes(refuse refuser) {
 	if s.CacheTTL < 0 || s.CacheTTL > time.Hour {
-		no("--cache-ttl: must be 0 to 1h")
+		refuse("--cache-ttl: must be 0 to 1h")
 	}
 	if s.StaleIfError < 0 || s.StaleIfError > 72*time.Hour {
-		no("--stale-if-error: must be 0 to 72h")
+		refuse("--stale-if-error: must be 0 to 72h")
 	}
 	if s.LeaseTTL < time.Minute || s.LeaseTTL > maxLease || s.OfflineGrace < 0 || s.OfflineGrace > maxLease {
-		no("--lease-ttl and --offline-grace: must be 1m to 8760h and 0 to 8760h")
+		refuse("--lease-ttl and --offline-grace: must be 1m to 8760h and 0 to 8760h")
 	}
 	if s.Issuer == "" || len(s.Issuer) > 200 {
-		no("--issuer: must be 1 to 200 characters")
+		refuse("--issuer: must be 1 to 200 characters")
 	}
 }
 
 // checkUpstream checks how Whop is asked, and how often.
-func (s *settings) checkUpstream(no refuse) {
+func (s *settings) checkUpstream(refuse refuser) {
 	if s.UpstreamTimeout < 100*time.Millisecond || s.UpstreamTimeout > 10*time.Second {
-		no("--upstream-timeout: must be 100ms to 10s")
+		refuse("--upstream-timeout: must be 100ms to 10s")
 	}
 	if s.UpstreamBudget < 0 || (s.UpstreamBudget > 0 && s.UpstreamBudget < 10) {
-		no("--upstream-budget: must be at least 10, or 0 for no limit")
+		refuse("--upstream-budget: must be at least 10, or 0 for no limit")
 	}
 	if s.ClientLimit < 0 || s.LicenseLimit < 0 {
-		no("--client-limit and --license-limit: must not be negative")
+		refuse("--client-limit and --license-limit: must not be negative")
 	}
 	if !whop.IsVersion(s.APIVersionDate) {
-		no("--api-version-date: %q is not a date such as 2025-01-01, nor a date and a counter such as 2026-08-05-1", s.APIVersionDate)
+		refuse("--api-version-date: %q is not a date such as 2025-01-01, nor a date and a counter such as 2026-08-05-1", s.APIVersionDate)
 	}
 }
 
 // otherIDs are what ids begin with that can be mistaken for a product's.
 var otherIDs = map[string]string{"biz_": "a company's", "plan_": "a plan's", "mem_": "a membership's", "user_": "a user's"}
 
-func checkAddress(no refuse, flag, text string) {
+func checkAddress(refuse refuser, flag, text string) {
 	_, port, err := net.SplitHostPort(text)
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		no("%s: %q is not HOST:PORT", flag, text)
+		refuse("%s: %q is not HOST:PORT", flag, text)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
-// warnings says what in settings that can work is likely not meant.
+// warnings lists what in the settings works, but is likely a mistake.
 func (s *settings) warnings(l *loaded) (list []string) {
 	for _, status := range s.EntitledStatus {
 		if !slices.Contains(whop.Statuses, status) {

@@ -12,7 +12,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// success is v2's membership, less everything about the person who bought it.
+// success is a membership as API v2 gave it, without anything about the customer.
 type success struct {
 	ID                 string           `json:"id"`
 	Product            string           `json:"product"`
@@ -31,7 +31,7 @@ type success struct {
 	Lease              string           `json:"lease,omitzero"` // a compact JWS; see [lease.Claims]
 }
 
-// newSuccess answers with the key and the metadata that the app itself sent: it
+// newSuccess returns the key and the metadata that the app itself sent. The app
 // learns neither another key of the membership nor what else is stored there.
 func newSuccess(m *check.Membership, q *request) success {
 	return success{
@@ -52,8 +52,8 @@ func newSuccess(m *check.Membership, q *request) success {
 	}
 }
 
-// errorAnswer is every answer that is not a success. Its code is what programs
-// should read, its message what people should.
+// errorAnswer is every answer that is not a success. The code is for programs,
+// the message for people.
 type errorAnswer struct {
 	Status     int           `json:"status"`
 	Code       string        `json:"code"`
@@ -81,7 +81,7 @@ func rateLimited(retryAfter time.Duration) errorAnswer {
 	return errorAnswer{Status: http.StatusTooManyRequests, Code: "rate_limited", Message: "Too many requests; try again later", retryAfter: retryAfter}
 }
 
-// writeJSON answers with a body that no cache may keep.
+// writeJSON writes an answer that no cache may keep.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	b, err := json.Marshal(body, json.Deterministic(true))
 	if err != nil {

@@ -49,7 +49,7 @@ type Metrics interface {
 	WebhookTaken(result string)
 }
 
-// Notices tell the seller what to look at, each thing once in a while.
+// Notices are messages to the seller, each of them logged once in a while.
 type Notices interface {
 	// General logs a message that concerns more than one license, at most once in
 	// the given span of time for each subject.

@@ -9,8 +9,8 @@ import (
 
 // clientAddr returns the address that a request comes from. X-Forwarded-For is
 // believed only as far as trusted proxies wrote it: read from the right, the
-// first address that is no trusted proxy's is the client. What stands to the
-// left of it anyone could have sent.
+// first address that is no trusted proxy's is the client. Anyone could have sent
+// what is to the left of it.
 func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer := parseAddr(r.RemoteAddr)
 	if !isTrusted(peer, trusted) {

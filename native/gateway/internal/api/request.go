@@ -30,8 +30,8 @@ type request struct {
 
 // read takes a query from a request, or returns what is wrong with it.
 func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
-	// A page may send this much to any server without asking first, though not as
-	// JSON.
+	// Browsers let any page send a body to any server without a preflight, unless it
+	// is JSON.
 	if origin := r.Header.Get("Origin"); origin != "" && !slices.Contains(a.origins, origin) && !isJSON(r.Header.Get("Content-Type")) {
 		return errors.New("content-type: must be application/json; and a page whose origin is not in --allowed-origin is not answered")
 	}
@@ -70,8 +70,8 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 	return nil
 }
 
-// readKey takes the license key from a path. What can't be one is kept too, as
-// its refusal is proven like any other.
+// readKey takes the license key from a path. It also keeps a text that can't be a
+// license key, as the proof of its refusal names it.
 func (q *request) readKey(path string) {
 	segment, _ := licenseSegment(path)
 	raw, err := url.PathUnescape(segment)

@@ -61,8 +61,8 @@ func (a *API) admit(w http.ResponseWriter, q *request, v check.Verdict) {
 	writeJSON(w, http.StatusCreated, answer)
 }
 
-// refuse answers with a verdict that says no, with its proof where the app can
-// have use for one.
+// refuse answers with a verdict that says no, and with its proof if the request
+// had a nonce to prove it over.
 func (a *API) refuse(w http.ResponseWriter, q *request, v check.Verdict) {
 	a.metrics.Validated(v.Outcome.String(), time.Since(q.Arrived))
 	level := slog.LevelInfo
@@ -74,7 +74,7 @@ func (a *API) refuse(w http.ResponseWriter, q *request, v check.Verdict) {
 	if q.nonce != "" {
 		var err error
 		if f.Proof, err = a.proofs.refusal(f.Code, q, time.Now()); err != nil {
-			// Without it the app does not take the refusal, and its lease stands in.
+			// The app does not accept a refusal without its proof, so its lease stands in.
 			a.log.Error("the proof of a refusal could not be signed", "error", err.Error())
 		}
 	}
@@ -100,8 +100,8 @@ func (a *API) fail(w http.ResponseWriter, q *request, arrived time.Time, f error
 	writeError(w, f)
 }
 
-// answerTo says what a customer is told of an error. The seller's part in it
-// is in the log only.
+// answerTo returns what a customer is told of an error. What the seller did wrong
+// is only in the log.
 func answerTo(err error) errorAnswer {
 	var failed check.Failure
 	var limited *check.LimitedError

@@ -21,14 +21,14 @@ const (
 	webhookTime    = 5 * time.Second
 	// unsignedNotice is how often the seller is told of webhooks that are refused.
 	unsignedNotice = time.Minute
-	// rememberedWebhooks is how many ids are held to know a repetition. A
+	// rememberedWebhooks is how many ids are remembered, to notice a repetition. A
 	// signature is good for five minutes either way, so this is enough for over a
-	// hundred webhooks a second; what a repetition past it does is harmless.
+	// hundred webhooks a second. An unnoticed repetition is harmless.
 	rememberedWebhooks = 1 << 16
 )
 
-// webhooks takes Whop's news of memberships, signed as Standard Webhooks says
-// (https://www.standardwebhooks.com), and empties the cache for them.
+// webhooks takes Whop's news of memberships, which are signed as Standard Webhooks
+// says (https://www.standardwebhooks.com), and has those memberships forgotten.
 type webhooks struct {
 	checker   Checker
 	read      EventReader

@@ -51,8 +51,8 @@ func (r Rules) foreign(stored, sent Metadata) (names []string) {
 	return names
 }
 
-// ours is the set of names under which machines that send these names store
-// them.
+// ours is the set of names that a machine which sends these names can have in
+// any of the places.
 func (r Rules) ours(sent Metadata) map[string]bool {
 	names := make(map[string]bool, len(sent)*r.MaxMachines)
 	for name := range sent {
@@ -116,8 +116,8 @@ func (v Value) kind() string {
 	}
 }
 
-// longEnough is how much of a value must be left of it, so that it is known
-// again where it was cut.
+// longEnough is how many bytes must be left of a value that Whop cut, so that it
+// still counts as the same value.
 const longEnough = 16
 
 // resembles reports whether v can be what became of a value that was written:

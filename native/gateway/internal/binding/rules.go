@@ -76,9 +76,9 @@ func (r Rules) Compare(stored, sent Metadata) (Match, Metadata) {
 			return Matches, nil
 		}
 	}
-	// A stored name that no place of this app could have is a binding by other
-	// means. Taking it for the seller's own would let anyone who chooses other
-	// names bind a license again.
+	// A stored name that belongs to no place of this app was bound under other
+	// names. If it passed for the seller's own, anyone who chooses other names could
+	// bind the license once more.
 	if len(r.foreign(stored, sent)) > 0 {
 		return Differs, nil
 	}

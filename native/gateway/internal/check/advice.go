@@ -14,9 +14,9 @@ import (
 // maxNames bounds how many of metadata's names are logged.
 const maxNames = 10
 
-// review looks at what can be wrong with a membership, or with the settings,
-// where Whop itself is well. It returns an error where a membership decides
-// nothing: its status is one that Whop does not document.
+// review tells the seller of a membership that is refused because of the settings.
+// It returns an error if the membership's status is one that Whop does not
+// document, so that nothing can be decided by it.
 func (c *Checker) review(m *Membership) error {
 	status := logtext.Fit(m.Status, logtext.MaxName)
 	switch {
@@ -42,9 +42,9 @@ func (c *Checker) adviseNames(m *Membership, sent binding.Metadata) {
 	c.notices.License(slog.LevelWarn, m.ID, msg, "stored", names(m.Metadata), "sent", names(sent))
 }
 
-// noteAltered finds out whether what was just written for a machine is stored in
-// another form. Then the machine would be told that it is another, so it is
-// noted, and the seller is told.
+// noteAltered reports whether Whop stored what was just written for a machine in
+// another form. The machine would look like another one then, so noteAltered
+// remembers it and tells the seller.
 func (c *Checker) noteAltered(m *Membership, q *Query, whole binding.Metadata) bool {
 	list := c.rules.Alterations(m.Metadata, whole, q.Sent)
 	if len(list) == 0 {
@@ -57,8 +57,8 @@ func (c *Checker) noteAltered(m *Membership, q *Query, whole binding.Metadata) b
 	return true
 }
 
-// wasAltered reports whether what is stored is what became of this machine's
-// binding.
+// wasAltered reports whether what is stored is this machine's binding in an
+// altered form.
 func (c *Checker) wasAltered(m *Membership, sent binding.Metadata) bool {
 	if c.altered.Len() == 0 {
 		return false

@@ -15,31 +15,30 @@ const (
 	// maxRefusalAge is how long an unknown key, a license without entitlement or
 	// a mismatch may be repeated without asking Whop.
 	maxRefusalAge = 5 * time.Second
-	// maxRepeats is how many machines are refused because of one look-up. More of
-	// them have to cause another, which counts: whoever invents machines is held by
-	// the rate limits.
+	// maxRepeats is how many machines one look-up may refuse. The next machine causes
+	// a new look-up, so that whoever makes up machines reaches the rate limits.
 	maxRepeats = 100
 )
 
-// lookUp is what one look-up said. Its time is that of the question: whatever
-// happened after it may be missing from the answer.
+// lookUp is the result of one look-up. It counts as of when Whop was asked:
+// whatever happened after that may be missing from the answer.
 type lookUp struct {
 	asked      time.Time
 	membership *Membership // nil: there is no such membership
 	tag        tag.Tag     // of the membership
 }
 
-// cache holds what was last seen of license keys and of memberships. Newer
-// questions win over older ones, whatever order the answers come in.
+// cache holds the last look-ups of license keys and of memberships. The later
+// question wins, in whatever order the answers come in.
 type cache struct {
 	mu      sync.Mutex
 	keys    *simplelru.LRU[tag.Tag, keyEntry]
 	members *simplelru.LRU[tag.Tag, memberEntry]
 	floor   time.Time // nothing that was asked before counts
 
-	// refused is when other gateways said that Whop was asked about a license key,
-	// a membership or a machine and that the answer was no. What is forgotten of it
-	// counts for all.
+	// refused is when other gateways said that Whop refused a license key, a
+	// membership or a machine. When an entry has to make room, its time becomes the
+	// floor, which counts for every tag.
 	refused      *simplelru.LRU[tag.Tag, time.Time]
 	refusedFloor time.Time
 }
@@ -64,8 +63,8 @@ func newCache() *cache {
 	return c
 }
 
-// get returns what is known of a license key. Its age counts from the older of
-// two questions: which membership the key belongs to, and how that stands.
+// get returns what is known of a license key. It counts as of the older of two
+// questions: which membership the key belongs to, and how that membership is.
 func (c *cache) get(key tag.Tag) (lookUp, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,12 +154,14 @@ func (c *cache) outdated(l lookUp) bool {
 	return !l.asked.After(c.floor) || ok && e.asked.After(l.asked)
 }
 
-// drop forgets a membership, and what is being asked about it at this moment.
+// drop forgets a membership. The answer to a look-up that is under way won't be
+// kept either.
 func (c *cache) drop(member tag.Tag) {
 	c.putLatest(lookUp{asked: time.Now(), tag: member})
 }
 
-// dropAll forgets everything, and what is being asked at this moment.
+// dropAll forgets everything. Answers to look-ups that are under way won't be kept
+// either.
 func (c *cache) dropAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,16 +170,16 @@ func (c *cache) dropAll() {
 	c.members.Purge()
 }
 
-// refusedElsewhere notes that another gateway was told no of a license key, a
-// membership or a machine.
+// refusedElsewhere notes that Whop refused a license key, a membership or a machine
+// to another gateway.
 func (c *cache) refusedElsewhere(t tag.Tag) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refused.Add(t, time.Now())
 }
 
-// refusedSince reports whether another gateway may have been told no of any of
-// these since a look-up.
+// refusedSince reports whether Whop may have refused any of these to another
+// gateway since a look-up.
 func (c *cache) refusedSince(l lookUp, tags ...tag.Tag) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,8 +2,8 @@
 // license up, compares what is stored with what was sent, binds the license to
 // the machine where there is a free place, and remembers what it saw.
 //
-// What it needs of the world it declares as interfaces, so that it runs wherever
-// they can be had. It knows no HTTP, no Redis and no flags.
+// It declares what it needs of the world as interfaces, so that it can run on
+// another host than this server. It knows no HTTP, no Redis and no flags.
 package check
 
 import (
@@ -49,9 +49,8 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// A Checker answers queries. What it is told of a membership it keeps for a short
-// time; what it could not find out it never keeps. It is used by many goroutines
-// at once.
+// A Checker answers queries. It keeps what Whop says of a membership for a short
+// time, and never keeps an error. Many goroutines can use it at once.
 type Checker struct {
 	rules      binding.Rules
 	products   map[string]bool
@@ -146,10 +145,10 @@ func (c *Checker) fromWhop(ctx context.Context, q *Query) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	// A look-up that was under way when this query arrived may be older than the
-	// customer's Reset Key, so a refusal by it does not count, nor does anything
-	// that a webhook has overtaken. A second one can only have begun after the
-	// first had ended.
+	// A look-up that was under way when this query arrived may have begun before the
+	// customer reset the key, or before a webhook. So a refusal by it does not count,
+	// nor does anything that a webhook has overtaken. A second look-up can only have
+	// begun after the first had ended.
 	o, _ := c.judge(l.membership, q.Sent)
 	if (o == Mismatch || o == unbound || c.cache.outdated(l)) && l.asked.Before(q.Arrived) {
 		if l, err = c.lookUpShared(q); err != nil {

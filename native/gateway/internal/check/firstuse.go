@@ -43,14 +43,14 @@ type firstUse struct {
 	turn  *turn  // keeps this gateway's other first uses of the license out
 	hold  Hold   // keeps the other gateways' out
 
-	// pending says that a write may still be carried out later than it was looked
-	// for. Unless it is seen, nobody else may write until the right to bind has
-	// ended by itself, here and on other gateways.
+	// pending says that a write was not seen yet, and may still be carried out. Then
+	// nobody else may write, here and on other gateways, until the right to bind has
+	// ended by itself.
 	pending bool
 
-	// A write whose answer was lost is tried again under the same key, so that it
-	// is carried out once. A key is not used longer than that, as the same machine
-	// may bind again after a reset.
+	// A write whose answer was lost is repeated under the same key, so that it is
+	// carried out once. The next write gets a new key, as the same machine may bind
+	// again after a reset.
 	idempotencyKey string
 	written        error // what the last write ended with
 }
@@ -68,8 +68,8 @@ func (c *Checker) bind(ctx context.Context, q *Query, seen lookUp) (Verdict, err
 			return Verdict{o, latest.membership, FromWhop}, nil
 		}
 	}
-	// From here on to the end, even if the caller leaves: half a binding helps
-	// nobody.
+	// From here on, the binding goes on even if the caller leaves: half a binding
+	// helps nobody.
 	ctx = context.WithoutCancel(ctx)
 	if err := u.excludeOthers(ctx); err != nil {
 		return Verdict{}, err
@@ -206,7 +206,7 @@ func (u *firstUse) giveUp() error {
 	return &undecided{notStored, errors.New("the binding was not stored")}
 }
 
-// remember keeps what was seen of the membership.
+// remember keeps the last look-up of the membership.
 func (u *firstUse) remember(now lookUp) {
 	if now.membership != nil {
 		u.cache.putLatest(now)

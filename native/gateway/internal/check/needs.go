@@ -62,7 +62,7 @@ type Peers interface {
 	CatchUp(ctx context.Context) error
 }
 
-// Notices tell the seller what to look at, each thing once in a while.
+// Notices are messages to the seller, each of them logged once in a while.
 type Notices interface {
 	// License logs a message about one license, given by its key or membership id.
 	License(level slog.Level, id, msg string, args ...any)

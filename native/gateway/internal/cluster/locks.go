@@ -15,9 +15,9 @@ import (
 // Locks are the [check.Exclusion] of several gateways, kept in Redis.
 //
 // A lock outlives the time within which its holder may write, so a holder that
-// was killed or cut off has stopped writing before another can begin. Redis
-// that lost its data has also lost its locks: a gateway that notices (the epoch
-// has changed) binds nothing until every lock that it could have lost is over.
+// was killed or cut off has stopped writing before another can begin. If Redis
+// loses its data, it loses its locks too. A gateway notices this by the epoch,
+// and then binds nothing until every lock that was lost would have ended.
 type Locks struct {
 	store  *Store
 	locker *redislock.Client
@@ -54,8 +54,8 @@ func (l *Locks) Obtain(ctx context.Context, member tag.Tag) (check.Hold, error) 
 	if err != nil {
 		return nil, err
 	}
-	// The lock may have begun when it was asked for, and the time within which its
-	// holder may write is counted from the end of this.
+	// The lock may have begun when it was asked for, but the holder counts its time
+	// to write from when Obtain returns. So what lies between is bounded.
 	ctx, cancel = context.WithDeadline(ctx, asked.Add(2*Timeout))
 	defer cancel()
 	h := &hold{locks: l, lock: lock}
@@ -94,7 +94,8 @@ func (l *Locks) wait(ctx context.Context, member tag.Tag) (lock *redislock.Lock,
 	}
 }
 
-// unsettled returns how long it takes until no lock can be left from before.
+// unsettled returns how long it takes until every lock of an earlier epoch has
+// ended.
 func (l *Locks) unsettled(epoch string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

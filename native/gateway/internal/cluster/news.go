@@ -32,7 +32,7 @@ const (
 	newsEcho    newsKind = '?' // a gateway listens for its own message, see [Store.CatchUp]
 )
 
-// echoes are the messages to itself that a gateway waits for.
+// echoes are a gateway's messages to itself, which show that it hears all news.
 type echoes struct {
 	begin   sync.Once
 	begun   chan struct{} // closed with the first connection
@@ -66,9 +66,10 @@ func (s *Store) Follow(ctx context.Context, to Listener) {
 	}
 }
 
-// listen is one subscription. It is given up when it turned out to be deaf: the
-// client connects anew by itself, but not where it was not allowed to subscribe.
-// News that was missed while Redis was away could be about anything.
+// listen holds one subscription until the context ends or [Store.listenAgain]
+// gives it up: the Redis client reconnects by itself, but it does not subscribe
+// again where it was not allowed to before. Each new connection may have missed
+// news.
 func (s *Store) listen(ctx context.Context, to Listener) {
 	sub := s.rdb.Subscribe(ctx, s.prefix+"changed")
 	defer sub.Close()
@@ -116,9 +117,9 @@ func (s *Store) heard(message string, to Listener) {
 	}
 }
 
-// CatchUp returns once all that other gateways have told until now has been
-// heard, or an error where that can't be known: a message of its own has come
-// back, and messages arrive in the order in which they were sent.
+// CatchUp returns once this gateway has heard everything that the others have
+// told until now, or an error where it can't know that. Messages arrive in the
+// order in which they were sent, so it waits for one of its own to come back.
 func (s *Store) CatchUp(ctx context.Context) error {
 	_, err, _ := s.echoes.flight.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
@@ -152,7 +153,7 @@ func (s *Store) CatchUp(ctx context.Context) error {
 	return err
 }
 
-// listenAgain has the subscription made anew.
+// listenAgain makes [Store.Follow] subscribe again.
 func (s *Store) listenAgain() {
 	select {
 	case s.echoes.again <- struct{}{}:

@@ -35,8 +35,8 @@ const (
 	Timeout = time.Second
 	// redisRest is how long Redis is left alone after it failed three times.
 	redisRest = time.Second
-	// refusedFor is how long it is remembered that a machine was refused: time to
-	// reset the key.
+	// refusedFor is how long a refused machine is remembered. Its customer needs
+	// that time to reset the key.
 	refusedFor = 10 * time.Minute
 )
 
@@ -80,11 +80,12 @@ func (s *Store) do(ctx context.Context, ask func(context.Context) error) error {
 	return err
 }
 
-// workScript is as good as any to see whether scripts are run.
+// workScript shows whether Redis runs scripts.
 var workScript = redis.NewScript(`return redis.call("GET", KEYS[1])`)
 
-// works returns what is wrong with Redis: it has to take a write, a read and a
-// script, to bring our own news back to us, and to be one that is supported.
+// works returns what is wrong with Redis, or nil. Redis works if it is of a
+// supported kind, takes a write, a read and a script, and returns this gateway's
+// own news.
 func (s *Store) works(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*Timeout)
 	defer cancel()
@@ -133,8 +134,8 @@ func (s *Store) epoch(ctx context.Context) (epoch string, err error) {
 		pipe := s.rdb.Pipeline()
 		pipe.SetNX(ctx, key, rand.Text(), 0)
 		get, info := pipe.Get(ctx, key), pipe.Info(ctx, "server")
-		// It fails as a whole where no connection could be made, and the commands
-		// then have no errors of their own. One of them may fail: INFO.
+		// Without a connection, the pipeline fails as a whole and its commands have no
+		// errors of their own. INFO alone may fail, for want of a permission.
 		_, err := pipe.Exec(ctx)
 		if get.Val() == "" {
 			return cmp.Or(err, errNotWritten)

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxKnown is how many licenses are known to be Whop's.
+	// maxKnown is how many licenses that Whop has answered about are remembered.
 	maxKnown = 1 << 16
 	// circuitTrip is how many different licenses must fail before Whop is taken to
 	// be down, and they must be at least half of what was asked last.
@@ -29,9 +29,9 @@ const (
 )
 
 // circuit stops asking Whop while it is down. Only failures of licenses that
-// Whop has told of before count: anyone can make up license keys, and find some
-// that make Whop fail, so those may neither shut out customers nor keep them
-// out. A gateway that has seen no license yet is held by the quota alone.
+// Whop has answered about before count. Anyone can make up license keys, and may
+// find some that make Whop fail; those must neither open the circuit nor keep it
+// open. Until a gateway has seen enough licenses, only the quota holds it back.
 type circuit struct {
 	metrics Metrics
 	log     *slog.Logger
@@ -67,7 +67,7 @@ func circuitError() error {
 	return &Failure{Kind: circuitOpen, after: circuitRest, err: errors.New("Whop was failing and is left alone")}
 }
 
-// open returns an [*Failure] while Whop is not to be asked.
+// open returns a [*Failure] while Whop is not to be asked.
 func (c *circuit) open() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +77,7 @@ func (c *circuit) open() error {
 	return nil
 }
 
-// run makes a call about one license, or returns an [*Failure] at once
+// run makes a call about one license, or returns a [*Failure] at once
 // while the circuit is open.
 func (c *circuit) run(id tag.Tag, call func() (*check.Membership, error)) (*check.Membership, error) {
 	turn, known, ok := c.begin(id)

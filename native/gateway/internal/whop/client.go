@@ -51,7 +51,7 @@ type Metrics interface {
 	CircuitOpen(open bool)
 }
 
-// Notices tell the seller what to look at, each thing once in a while.
+// Notices are messages to the seller, each of them logged once in a while.
 type Notices interface {
 	// License logs a message about one license, given by its key or membership id.
 	License(level slog.Level, id, msg string, args ...any)
@@ -96,8 +96,8 @@ type Client struct {
 func New(c Config) *Client {
 	return &Client{
 		base: c.Base.String(),
-		// Without a version the API key's own would count, which is the latest of the
-		// day it was made.
+		// Without this header, Whop takes the version of the day on which the API key
+		// was made.
 		headers: map[string]string{"Authorization": "Bearer " + c.APIKey, "Accept": "application/json", versionHeader: c.Version},
 		timeout: c.Timeout,
 		tags:    c.Tags,
@@ -232,8 +232,8 @@ func (w *Client) takeShare(ctx context.Context, op operation) error {
 }
 
 // exchange sends one request and reads its answer. A look-up returns the
-// membership; of a write's own answer no more is read than whether it is Whop's,
-// as a look-up follows.
+// membership. The answer to a write is read only to see whether it is Whop's, as a
+// look-up follows.
 func (w *Client) exchange(op operation, id string, body []byte, idempotencyKey string, deadline time.Time) (*check.Membership, error) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
@@ -285,11 +285,12 @@ func transportKind(err error) Kind {
 	}
 }
 
-// errNotHTTP stands for what the HTTP client says of an answer that it can't
-// read, because it quotes from it.
+// errNotHTTP replaces the HTTP client's error about an answer that it can't read,
+// because that error quotes the answer.
 var errNotHTTP = errors.New("the answer was cut off or is not HTTP")
 
-// loggable returns a transport's error if it tells of the connection only.
+// loggable returns a transport's error if it is about the connection, and so
+// quotes nothing of an answer.
 func loggable(err error) error {
 	var (
 		network *net.OpError

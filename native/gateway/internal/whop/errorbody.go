@@ -25,8 +25,8 @@ func readFailure(code int, after string, body []byte, secrets ...string) error {
 		e.Kind = unanswered
 	case code/100 == 5:
 		e.Kind = failing
-		// By what stands between, which did not get Whop's own answer. Above 520 are
-		// those of Cloudflare.
+		// A proxy on the way answered these, as it got no answer from Whop. Those from
+		// 520 on are Cloudflare's.
 		if !whops || code == http.StatusBadGateway || code == http.StatusGatewayTimeout || code >= 520 {
 			e.Kind = unanswered
 		}
@@ -88,8 +88,8 @@ func readErrorBody(body []byte) (said errorBody, ok bool) {
 	return said, true
 }
 
-// beginning cuts a text after a word, so that nothing of what must not be logged
-// is left of a word that was cut.
+// beginning cuts a long text between words. Half a word could be half a secret,
+// which scrub would not find.
 func beginning(text string) string {
 	if len(text) <= maxErrorText {
 		return text
@@ -137,8 +137,8 @@ func IsVersion(text string) bool {
 // maxVersions bounds how many versions of the API are read from an error.
 const maxVersions = 50
 
-// versions returns those that an error lists that is about the version of the
-// API, or nil if it is about something else.
+// versions returns the versions of the API that an error lists, or nil if the
+// error is about something else.
 func (b errorBody) versions(body []byte, secrets []string) []string {
 	if !namesAVersion.MatchString(without(b.text(), secrets, "")) {
 		return nil
@@ -154,8 +154,8 @@ func (b errorBody) versions(body []byte, secrets []string) []string {
 
 var tryAgainIn = regexp.MustCompile(`(?i)try again in (\d{1,4}) ?s`)
 
-// retryAfter reads how long Whop wants to be left alone from its header or from
-// its message ("Try again in 12 seconds."), between 1 s and 2 min.
+// retryAfter returns how long Whop wants to be left alone, from 1 s to 2 min. It
+// reads the Retry-After header, or else the message ("Try again in 12 seconds.").
 func retryAfter(header string, body []byte) time.Duration {
 	wait := 10 * time.Second
 	if header != "" {

@@ -47,9 +47,9 @@ func (m member) kind() string {
 	}
 }
 
-// readMembers finds the named members of the one JSON object in data. About all
-// others nothing is demanded but that they are JSON: neither a type, nor that a
-// name comes once, nor well-formed Unicode.
+// readMembers finds the named members of the one JSON object in data. All other
+// members need only be JSON: they may have any type, come twice, and hold
+// malformed Unicode.
 func readMembers(data []byte, names ...string) (map[string]member, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if dec.PeekKind() != '{' {
@@ -158,7 +158,7 @@ func first[T comparable](a, b T) T {
 	return b
 }
 
-// unusable says what is wrong with a member that decides.
+// unusable says that a deciding member can't be used, and why.
 func unusable(name string, m member) error {
 	return fmt.Errorf("the member %s is %s", name, m.kind())
 }

@@ -14,12 +14,12 @@ import (
 // Statuses are what Whop calls the states of a membership. It may add others.
 var Statuses = []string{"trialing", "active", "past_due", "completed", "canceling", "canceled", "expired", "unresolved", "drafted"}
 
-// oddity is a member that only decorates and was left out because it can't be
-// read.
+// oddity is a member that could not be read, and was left out because no verdict
+// depends on it.
 type oddity struct{ member, kind string }
 
-// memberNames are the members that are read, by all the names that they have in
-// Whop's versions.
+// memberNames are the members that are read, under all names that Whop's versions
+// have for them.
 var memberNames = []string{
 	"id", "license_key", "status", "metadata", "product", "product_id",
 	"cancel_at_period_end", "expires_at", "renewal_period_end", "current_period_end",
@@ -27,8 +27,8 @@ var memberNames = []string{
 	"created_at", "renewal_period_start", "current_period_start",
 }
 
-// deciding are those of them that decide whether, for whom and how long a
-// license is good.
+// deciding are the members that decide whether, for whom and how long a license is
+// good.
 var deciding = memberNames[:10]
 
 // parseMembership reads the body of a look-up by license key or membership id
@@ -107,8 +107,8 @@ func readProduct(w map[string]member) (product string, err error) {
 	return product, nil
 }
 
-// readMetadata reads what binds a license. That there is nothing stored is said
-// by null or {}; an absent member says nothing.
+// readMetadata reads what binds a license. Null and {} say that nothing is stored.
+// An absent member says nothing, so it is an error.
 func readMetadata(w member) (m binding.Metadata, err error) {
 	switch w.kind() {
 	case "null":
@@ -130,9 +130,9 @@ type doubt struct{ cancel, expiry, periodEnd bool }
 // ended is an end that has passed, whatever the time.
 const ended = 0
 
-// endOf returns when the right to use ends, as far as it is known: its expiry, or
-// the end of a period that is not, or not surely, to be renewed. Where there is
-// an end that can't be read, it is taken to have passed.
+// endOf returns when the right to use ends: at its expiry, or at the end of a
+// period that will not, or may not, be renewed. It returns nil where no end is
+// known, and ended where there is an end that can't be read.
 func endOf(m *check.Membership, unsure doubt) *int64 {
 	ends := m.CancelAtPeriodEnd || m.Status == "canceling" || unsure.expiry
 	switch {
@@ -149,8 +149,8 @@ func endOf(m *check.Membership, unsure doubt) *int64 {
 	}
 }
 
-// readTerm reads what bounds the right to use. Whatever can't be read is in
-// doubt, so that a lease ends sooner.
+// readTerm reads what bounds the right to use. If something can't be read, the
+// right ends sooner rather than later.
 func readTerm(m *check.Membership, w map[string]member) (odd []oddity) {
 	read := func(name string) (seconds *int64, unreadable bool) {
 		if !w[name].given() {
@@ -184,7 +184,7 @@ func readTerm(m *check.Membership, w map[string]member) (odd []oddity) {
 	return odd
 }
 
-// readDecoration reads what an app may show, and decides nothing.
+// readDecoration reads the members that an app may show, and that decide nothing.
 func readDecoration(m *check.Membership, w map[string]member) (odd []oddity) {
 	leave := func(name string) { odd = append(odd, oddity{name, w[name].kind()}) }
 	for _, name := range []string{"plan_id", "plan", "variant_id", "variant"} {

@@ -8,10 +8,10 @@ import (
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// Once a minute is often enough for what concerns all.
+// generalNotice is how often the same problem with all licenses is logged.
 const generalNotice = time.Minute
 
-// report says on the seller's side what customers are not told.
+// report logs for the seller why a call failed. Customers are told less.
 func (w *Client) report(op operation, id string, how scope, err error) {
 	var up *Failure
 	if !errors.As(err, &up) {
@@ -63,7 +63,7 @@ func refusalAdvice(op operation, why Kind) string {
 	}
 }
 
-// reportOdd says which members of an answer could not be read.
+// reportOdd logs which members of an answer could not be read.
 func (w *Client) reportOdd(odd []oddity) {
 	for _, o := range odd {
 		msg := "a member of Whop's answers can't be read and is left out"

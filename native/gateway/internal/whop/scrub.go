@@ -26,9 +26,9 @@ var (
 	permission = regexp.MustCompile(`^\s*["“']([a-z]+(:[a-z_]+)+|\d{4}-\d{2}-\d{2}(-\d{1,3})?)["”']$`)
 )
 
-// scrub makes a message of Whop's fit for a log: without the secrets, and
-// without what may be a person's or identify a license. What is quoted is kept
-// only where it is a permission's name or a version.
+// scrub makes a message of Whop's fit for a log. It removes the secrets, and what
+// may be personal or identify a license. It keeps a quotation only if that is a
+// permission's name or a version.
 func scrub(text string, secrets ...string) string {
 	text = without(text, secrets, "[…]")
 	text = quoted.ReplaceAllStringFunc(text, func(q string) string {
@@ -43,7 +43,8 @@ func scrub(text string, secrets ...string) string {
 	return logtext.Fit(text, maxSaid)
 }
 
-// wordLength is how short a secret can be a part of other words by chance.
+// wordLength is the length from which a secret is not part of another word by
+// chance. A shorter one is removed only as a word of its own.
 const wordLength = 8
 
 // without replaces secrets in a text, in whatever case.
