@@ -94,7 +94,7 @@ func (u *firstUse) excludeOthers(ctx context.Context) error {
 	hold, err := u.exclusion.Obtain(ctx, u.seen.tag)
 	if err != nil {
 		u.metrics.Bound("refused")
-		u.log.Warn("a license can't be bound now", "key", license.ShortenKey(u.query.Key), "error", err.Error(), "cause", errors.Unwrap(err).Error())
+		u.log.Warn("a license can't be bound now", "key", license.ShortenKey(u.query.Key), "error", err.Error(), "cause", errors.Unwrap(err))
 		return err
 	}
 	u.hold = hold

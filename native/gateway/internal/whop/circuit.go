@@ -64,7 +64,7 @@ func newCircuit(m Metrics, log *slog.Logger) *circuit {
 }
 
 func circuitError() error {
-	return &Failure{Kind: circuitOpen, after: circuitRest, err: errors.New("Whop was failing and is left alone")}
+	return &Failure{Kind: circuitOpen, after: circuitRest, err: errors.New("it was failing and is left alone")}
 }
 
 // open returns a [*Failure] while Whop is not to be asked.
