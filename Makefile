@@ -208,7 +208,7 @@ test-desktop: build pack ## Test what depends on the system: the sidecar, the pa
 .PHONY: bench
 bench: build pack browser redis ## Measure the budgets of size and speed
 	@status=0; (cd web && npm run --silent bench) || status=1; \
-	echo; (cd native/gateway && go run ./bench) || status=1; exit $$status
+	echo; (go run ./web/bench/gateway) || status=1; exit $$status
 
 .PHONY: check
 check: bin/staticcheck bin/actionlint bin/misspell js/dist/.built web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, spelling, workflows, links, and that nothing generated is committed

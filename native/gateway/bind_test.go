@@ -1,14 +1,14 @@
 package main
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
 // race lets each of 50 machines use a license for the first time, at once, on
@@ -44,7 +44,7 @@ func insist(g *gw, key, hwid string) (a answer) {
 		var err error
 		if a, err = g.tryValidate(key, hwid); err != nil {
 			a = answer{status: -1, body: err.Error()}
-		} else if a.status != http.StatusServiceUnavailable || time.Since(began) < lockPatience {
+		} else if a.status != http.StatusServiceUnavailable || time.Since(began) < check.LockPatience {
 			return a
 		}
 	}
@@ -133,40 +133,4 @@ func TestRaceForSeveralMachines(t *testing.T) {
 	}
 	assert.Equal(t, 5, in)
 	assert.Len(t, sim.membership(key).Metadata, 5)
-}
-
-func TestLocalLocks(t *testing.T) {
-	locks := newLocalLocks()
-	var wg sync.WaitGroup
-	inside := 0
-	for range 200 {
-		wg.Go(func() {
-			release, err := locks.acquire(context.Background(), tag{1})
-			if assert.NoError(t, err) {
-				inside++ // the race detector sees it where the lock does not hold
-				release()
-			}
-		})
-	}
-	wg.Wait()
-	assert.Equal(t, 200, inside)
-	release, err := locks.acquire(t.Context(), tag{1})
-	require.NoError(t, err)
-	other, err := locks.acquire(t.Context(), tag{2})
-	require.NoError(t, err, "another license waits for nobody")
-	other()
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = locks.acquire(gone, tag{1})
-	assert.ErrorIs(t, err, context.Canceled)
-	release()
-	assert.Empty(t, locks.held, "nothing is left behind")
-}
-
-// A holder has stopped writing before its lock can end.
-func TestLocksOutliveBindings(t *testing.T) {
-	for _, timeout := range []time.Duration{100 * time.Millisecond, 3 * time.Second, 10 * time.Second} {
-		assert.Greater(t, lockTime(timeout), bindTime(timeout)+2*redisTimeout)
-		assert.GreaterOrEqual(t, bindTime(timeout), 3*timeout)
-	}
 }

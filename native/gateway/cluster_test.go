@@ -3,11 +3,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,94 +11,28 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
-
-// redisServer is a real redis-server on a socket of its own: a port that was
-// free could be another connection's by the time it is listened on, or again
-// after a restart.
-type redisServer struct {
-	t   *testing.T
-	dir string
-	cmd *exec.Cmd
-	own *redis.Client
-}
-
-func startRedis(t *testing.T) *redisServer {
-	t.Helper()
-	// Not t.TempDir, as a socket's path is at most 100 characters or so.
-	dir, err := os.MkdirTemp("", "redis")
-	require.NoError(t, err)
-	r := &redisServer{t: t, dir: dir}
-	t.Cleanup(func() { r.kill(); _ = os.RemoveAll(dir) })
-	r.start()
-	return r
-}
-
-func (r *redisServer) socket() string { return filepath.Join(r.dir, "redis.sock") }
-
-func (r *redisServer) url() string { return "unix://" + r.socket() + "?db=0" }
-
-// store is a gateway's way to it.
-func (r *redisServer) store() *store {
-	r.t.Helper()
-	options, err := redis.ParseURL(r.url())
-	require.NoError(r.t, err)
-	s := newStore(options, newTagger("k"), discardLog)
-	r.t.Cleanup(func() { _ = s.rdb.Close() })
-	return s
-}
-
-func (r *redisServer) newClient() *redis.Client {
-	return redis.NewClient(&redis.Options{Network: "unix", Addr: r.socket()})
-}
-
-func (r *redisServer) start() {
-	r.t.Helper()
-	program, err := exec.LookPath("redis-server")
-	require.NoError(r.t, err, "redis-server is needed: run `make setup`, or install the package redis-server")
-	r.cmd = exec.Command(program, "--port", "0", "--unixsocket", r.socket(), "--save", "", "--appendonly", "no", "--dir", r.dir)
-	require.NoError(r.t, r.cmd.Start())
-	eventually(r.t, "redis-server answers", func() bool {
-		c := r.newClient()
-		defer c.Close()
-		return c.Ping(context.Background()).Err() == nil
-	})
-}
-
-// kill ends it at once, and all that it held is lost.
-func (r *redisServer) kill() {
-	if r.cmd != nil {
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait()
-		r.cmd = nil
-	}
-}
-
-func (r *redisServer) client() *redis.Client {
-	if r.own == nil {
-		r.own = r.newClient()
-		r.t.Cleanup(func() { _ = r.own.Close() })
-	}
-	return r.own
-}
 
 func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
 	for _, latency := range []string{"0s", "100ms"} {
 		t.Run(latency, func(t *testing.T) {
 			key := testKey("cluster")
-			r := startRedis(t)
+			r := gatewaytest.StartRedis(t)
 			sim := startSim(t, []fields{licensed(key)}, "--latency", latency)
 			var gateways []*gw
 			for range 3 {
-				g, _ := startGatewayProcess(t, sim, "--redis-url", r.url())
+				g, _ := startGatewayProcess(t, sim, "--redis-url", r.URL())
 				gateways = append(gateways, g)
 			}
 			assert.NotEmpty(t, assertOneWinner(t, sim, key, race(t, key, gateways...)))
 			assert.Equal(t, 1, sim.calls("v1.patch"))
-			for _, k := range r.client().Keys(t.Context(), "*").Val() {
+			for _, k := range r.Client().Keys(t.Context(), "*").Val() {
 				assert.NotContains(t, k, keyMark, "no license key is stored")
 			}
 		})
@@ -111,11 +41,11 @@ func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
 
 func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
 	key := testKey("flakies")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key, fields{"fault": "random-500", "fault_probability": 0.3})})
 	var gateways []*gw
 	for range 3 {
-		gateways = append(gateways, startGateway(t, sim, "--redis-url", r.url(), "--license-limit", "0"))
+		gateways = append(gateways, startGateway(t, sim, "--redis-url", r.URL(), "--license-limit", "0"))
 	}
 	winner := assertOneWinner(t, sim, key, race(t, key, gateways...), 503)
 	for n := range 50 {
@@ -139,23 +69,23 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 		t.Run(during, func(t *testing.T) {
 			t.Parallel()
 			key := testKey("killed")
-			r := startRedis(t)
+			r := gatewaytest.StartRedis(t)
 			sim := startSim(t, []fields{licensed(key)}, "--latency", "400ms")
 			const timeout = "700ms"
-			victim, process := startGatewayProcess(t, sim, "--redis-url", r.url(), "--upstream-timeout", timeout)
+			victim, process := startGatewayProcess(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout)
 			others := []*gw{
-				startGateway(t, sim, "--redis-url", r.url(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
-				startGateway(t, sim, "--redis-url", r.url(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
+				startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
+				startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
 			}
 			go func() { _, _ = victim.tryValidate(key, machine(0)) }()
-			locks := r.client()
+			locks := r.Client()
 			eventually(t, "the lock is taken and the call under way", func() bool {
 				return len(locks.Keys(t.Context(), "*:lock:*").Val()) == 1 && sim.inFlight(during) == 1
 			})
 			require.NoError(t, process.Signal(syscall.SIGKILL))
 			died := time.Now()
 
-			limit := lockTime(700 * time.Millisecond)
+			limit := check.LockTime(700 * time.Millisecond)
 			var mu sync.Mutex
 			answers := map[string][]answer{}
 			var wg sync.WaitGroup
@@ -202,9 +132,9 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 			all = append(all, licensed(name(phase, n)))
 		}
 	}
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, all, "--latency", "5ms")
-	args := []string{"--redis-url", r.url(), "--license-limit", "0", "--client-limit", "0", "--upstream-budget", "0", "--cache-ttl", "50ms", "--upstream-timeout", "500ms"}
+	args := []string{"--redis-url", r.URL(), "--license-limit", "0", "--client-limit", "0", "--upstream-budget", "0", "--cache-ttl", "50ms", "--upstream-timeout", "500ms"}
 	gateways := []*gw{startGateway(t, sim, args...), startGateway(t, sim, args...), startGateway(t, sim, args...)}
 
 	var phase, served, refused, waiting atomic.Int64
@@ -264,12 +194,12 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	}
 	for range phases - 1 {
 		eventually(t, "first uses are served", someBound)
-		r.kill() // with first uses under way
+		r.Kill() // with first uses under way
 		phase.Add(1)
 		eventually(t, "bound machines are served without Redis", more(&served))
 		eventually(t, "others are refused without Redis", more(&refused))
 		eventually(t, "first uses have to wait", more(&waiting))
-		r.start()
+		r.Start()
 	}
 	eventually(t, "first uses are served again", someBound)
 	close(stop)
@@ -287,17 +217,17 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 func TestRedisAwayAtTheStart(t *testing.T) {
 	t.Parallel() // it mostly waits
 	bound, unbound := testKey("bound"), testKey("unbound")
-	r := startRedis(t)
-	r.kill()
+	r := gatewaytest.StartRedis(t)
+	r.Kill()
 	sim := startSim(t, []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(1)}}), licensed(unbound)})
-	g := startGateway(t, sim, "--redis-url", r.url(), "--upstream-timeout", "100ms", "--license-limit", "0", "--client-limit", "0")
+	g := startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", "100ms", "--license-limit", "0", "--client-limit", "0")
 	assert.Equal(t, 503, g.get("/readyz").status)
 	assert.Equal(t, 200, g.get("/healthz").status)
 	assert.Equal(t, 201, g.validate(bound, machine(1)).status)
 	assert.Equal(t, 400, g.validate(bound, machine(2)).status)
 	assertRefused(t, g.validate(unbound, machine(1)), 503, "unavailable")
 	assert.Zero(t, sim.calls("v1.patch"))
-	r.start()
+	r.Start()
 	eventually(t, "the gateway is ready", func() bool { return g.get("/readyz").status == 200 })
 	eventually(t, "first uses are served", func() bool { return g.validate(unbound, machine(1)).status == 201 })
 }
@@ -305,11 +235,11 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 // What one gateway learns, all know: a webhook, and who a license was bound to.
 func TestNewsReachesEveryGateway(t *testing.T) {
 	key := testKey("news")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key)})
 	var gateways []*gw
 	for range 3 {
-		gateways = append(gateways, startGateway(t, sim, "--redis-url", r.url()))
+		gateways = append(gateways, startGateway(t, sim, "--redis-url", r.URL()))
 	}
 	for _, g := range gateways {
 		require.Equal(t, 201, g.validate(key, machine(1)).status)
@@ -337,9 +267,9 @@ func TestNewsReachesEveryGateway(t *testing.T) {
 // The machine that was refused by one gateway asks another after Reset Key.
 func TestResetIsSeenAtOnceByEveryGateway(t *testing.T) {
 	key := testKey("resets")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key)})
-	a, b := startGateway(t, sim, "--redis-url", r.url()), startGateway(t, sim, "--redis-url", r.url())
+	a, b := startGateway(t, sim, "--redis-url", r.URL()), startGateway(t, sim, "--redis-url", r.URL())
 	require.Equal(t, 201, a.validate(key, machine(1)).status)
 	require.Equal(t, 400, b.validate(key, machine(3)).status, "so that the other gateway has the mismatch in its cache")
 	require.Equal(t, 400, a.validate(key, machine(2)).status)
@@ -348,9 +278,9 @@ func TestResetIsSeenAtOnceByEveryGateway(t *testing.T) {
 }
 
 func TestGatewaysShareTheQuota(t *testing.T) {
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, nil)
-	args := []string{"--redis-url", r.url(), "--upstream-budget", "30", "--client-limit", "0"}
+	args := []string{"--redis-url", r.URL(), "--upstream-budget", "30", "--client-limit", "0"}
 	a, b := startGateway(t, sim, args...), startGateway(t, sim, args...)
 	served := 0
 	for n := range 15 {
@@ -360,27 +290,27 @@ func TestGatewaysShareTheQuota(t *testing.T) {
 			}
 		}
 	}
-	assert.GreaterOrEqual(t, served, budgetBurst(30))
-	assert.Less(t, served, 2*budgetBurst(30), "twice one gateway's share")
+	assert.GreaterOrEqual(t, served, whop.NewBucket(30).Burst)
+	assert.Less(t, served, 2*whop.NewBucket(30).Burst, "twice one gateway's share")
 	assert.Equal(t, served, sim.calls("v1.get"))
 }
 
 // News that was missed while Redis was away could be about anything.
 func TestCachesAreEmptiedWhenRedisComesBack(t *testing.T) {
 	key := testKey("missed")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key)})
-	a, b := startGateway(t, sim, "--redis-url", r.url()), startGateway(t, sim, "--redis-url", r.url())
+	a, b := startGateway(t, sim, "--redis-url", r.URL()), startGateway(t, sim, "--redis-url", r.URL())
 	require.Equal(t, 201, a.validate(key, machine(1)).status)
 	require.Equal(t, 201, b.validate(key, machine(1)).status)
 	sim.control("POST", "/sim/cancel/"+key, nil)
-	r.kill()
+	r.Kill()
 	body := `{"type":"membership.deactivated","data":{"id":"` + sim.membership(key).ID + `"}}`
 	headers := signedHeaders(t, []byte(testSecret), "msg_1", time.Now(), body)
 	assertRefused(t, a.post("/webhooks/whop", body, headers...), 503, "unavailable")
 	assert.Equal(t, 403, a.validate(key, machine(1)).status)
 	assert.Equal(t, 201, b.validate(key, machine(1)).status, "from its cache: it can't know yet")
-	r.start()
+	r.Start()
 	eventually(t, "the cache is emptied", func() bool { return b.validate(key, machine(1)).status == 403 })
 	eventually(t, "the webhook is taken when it is sent again", func() bool { return a.post("/webhooks/whop", body, headers...).status == 204 })
 }
@@ -389,12 +319,12 @@ func TestCachesAreEmptiedWhenRedisComesBack(t *testing.T) {
 func TestRedisThatHangs(t *testing.T) {
 	t.Parallel() // it mostly waits
 	bound, unbound := testKey("bound"), testKey("unbound")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(1)}}), licensed(unbound)})
-	g := startGateway(t, sim, "--redis-url", r.url(), "--cache-ttl", "0")
+	g := startGateway(t, sim, "--redis-url", r.URL(), "--cache-ttl", "0")
 	require.Equal(t, 201, g.validate(bound, machine(1)).status)
-	require.NoError(t, r.cmd.Process.Signal(syscall.SIGSTOP))
-	defer func() { _ = r.cmd.Process.Signal(syscall.SIGCONT) }()
+	require.NoError(t, r.Process().Signal(syscall.SIGSTOP))
+	defer func() { _ = r.Process().Signal(syscall.SIGCONT) }()
 	assert.Equal(t, 201, g.validate(bound, machine(1)).status)
 	assertRefused(t, g.validate(unbound, machine(1)), 503, "unavailable")
 	assert.Zero(t, sim.calls("v1.patch"))
@@ -404,10 +334,10 @@ func TestRedisThatHangs(t *testing.T) {
 // be repeated.
 func TestResetIsSeenWhereRedisTakesNoWrites(t *testing.T) {
 	key := testKey("readonly")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
-	g := startGateway(t, sim, "--redis-url", r.url())
-	require.NoError(t, r.client().ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
+	g := startGateway(t, sim, "--redis-url", r.URL())
+	require.NoError(t, r.Client().ConfigSet(t.Context(), "min-replicas-to-write", "1").Err())
 	require.Equal(t, 400, g.validate(key, machine(2)).status)
 	require.Equal(t, 400, g.validate(key, machine(3)).status)
 	sim.set(key, fields{"metadata": fields{"HWID": machine(2)}})
@@ -417,11 +347,11 @@ func TestResetIsSeenWhereRedisTakesNoWrites(t *testing.T) {
 // Nor where it takes none for some machines only.
 func TestMismatchIsRepeatedOnlyWhereItCanBeMarked(t *testing.T) {
 	key := testKey("flapping")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
-	g := startGateway(t, sim, "--redis-url", r.url())
+	g := startGateway(t, sim, "--redis-url", r.URL())
 	writes := func(replicas string) {
-		require.NoError(t, r.client().ConfigSet(t.Context(), "min-replicas-to-write", replicas).Err())
+		require.NoError(t, r.Client().ConfigSet(t.Context(), "min-replicas-to-write", replicas).Err())
 	}
 	writes("1")
 	require.Equal(t, 400, g.validate(key, machine(2)).status)

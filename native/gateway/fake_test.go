@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 // fakeWhop answers as a test says, where whopsim has no fault for it.
@@ -91,7 +93,7 @@ func (f *fakeWhop) versionsSeen() map[string]bool {
 
 // ourLicense is the legacy shape of a license of the product that tests are about.
 func ourLicense(members ...string) string {
-	return legacyWith(append([]string{"product", `"` + testProduct + `"`, "license_key", `null`, "user", `{"id":"user_1","name":"` + personalMark + `"}`}, members...)...)
+	return gatewaytest.LegacyWith(append([]string{"product", `"` + testProduct + `"`, "license_key", `null`, "user", `{"id":"user_1","name":"` + personalMark + `"}`}, members...)...)
 }
 
 // count is how many log lines hold all the texts.

@@ -3,17 +3,13 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"github.com/valyala/fasthttp"
 )
 
 // Every way in which Whop fails to answer a look-up, and what the app sees then.
@@ -192,37 +188,6 @@ func TestWhopsRateLimitIsHonored(t *testing.T) {
 	before := sim.calls("v1.get")
 	assertRefused(t, g.validate(testKey("fourth"), machine(1)), 503, "unavailable")
 	assert.Equal(t, before, sim.calls("v1.get"), "two licenses' 429 hold back all")
-}
-
-func TestRetryAfter(t *testing.T) {
-	in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
-	for _, c := range []struct {
-		header, body string
-		want         time.Duration
-	}{
-		{"", "", 10 * time.Second},
-		{"7", "", 7 * time.Second},
-		{"0", "", time.Second},
-		{"-1", "", 10 * time.Second},
-		{"99999999999999999999", "", 10 * time.Second},
-		{"86400", "", 2 * time.Minute},
-		{"soon", "", 10 * time.Second},
-		{in(-time.Hour), "", time.Second},
-		{in(time.Hour), "", 2 * time.Minute},
-		{"", `{"error":{"type":"rate_limit_exceeded","message":"Try again in 12 seconds."}}`, 12 * time.Second},
-		{"", `try again in 9999 s`, 2 * time.Minute},
-	} {
-		assert.Equal(t, c.want, retryAfter(c.header, []byte(c.body)), "%q %q", c.header, c.body)
-	}
-}
-
-// What an HTTP client says of an answer that it can't read may quote from it.
-func TestErrorsOfATransportQuoteNoAnswer(t *testing.T) {
-	quoting := errors.New(`invalid header value "` + personalMark + `"`)
-	assert.Equal(t, errNotHTTP, loggable(quoting))
-	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
-	assert.Equal(t, fmt.Errorf("x: %w", refused), loggable(fmt.Errorf("x: %w", refused)))
-	assert.Equal(t, fasthttp.ErrTimeout, loggable(fasthttp.ErrTimeout))
 }
 
 // A server that is none, and quotes what nobody may read in the log.

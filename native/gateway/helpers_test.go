@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -23,6 +22,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 // Secrets and personal data in the tests carry these marks, so that what must
@@ -31,15 +32,21 @@ import (
 const (
 	testAPIKey   = "apikey-PRIVATE-4711"
 	testSecret   = "hook-PRIVATE-secret"
-	keyMark      = "KEYMIDDLE"
-	machineMark  = "machine-mark-"
-	personalMark = "Person-Mark"
+	keyMark      = gatewaytest.KeyMark
+	machineMark  = gatewaytest.MachineMark
+	personalMark = gatewaytest.PersonalMark
 	testProduct  = "prod_sim"
 )
 
-// A license key, a machine, and a membership as tests use them.
-func testKey(name string) string { return "A1B2-" + name + "-" + keyMark + "-C3D4" }
-func machine(n int) string       { return fmt.Sprintf("%s%04d", machineMark, n) }
+// What is used on nearly every line has a short name here.
+var (
+	testKey       = gatewaytest.Key
+	machine       = gatewaytest.Machine
+	eventually    = gatewaytest.Eventually
+	signedHeaders = gatewaytest.SignedHeaders
+)
+
+// A membership as tests use it.
 
 type fields map[string]any
 
@@ -52,8 +59,6 @@ func licensed(key string, more ...fields) fields {
 	}
 	return m
 }
-
-var discardLog = slog.New(slog.DiscardHandler)
 
 var whopsimProgram string
 
@@ -141,24 +146,6 @@ func (s *transcript) leaks() (found []string) {
 	return found
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // simulator is a running whopsim.
 type simulator struct {
 	t   testing.TB
@@ -244,13 +231,13 @@ func (s *simulator) inFlight(operation string) int {
 type program struct {
 	cmd  *exec.Cmd
 	url  string
-	logs *buffer
+	logs *gatewaytest.Buffer
 	done chan struct{}
 }
 
 func startProgram(t testing.TB, env []string, name string, args ...string) *program {
 	t.Helper()
-	p := &program{cmd: exec.Command(name, args...), logs: &buffer{}, done: make(chan struct{})}
+	p := &program{cmd: exec.Command(name, args...), logs: &gatewaytest.Buffer{}, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = p.logs
 	out, err := p.cmd.StdoutPipe()
@@ -274,7 +261,7 @@ func startProgram(t testing.TB, env []string, name string, args ...string) *prog
 type gw struct {
 	t    testing.TB
 	url  string
-	logs *buffer
+	logs *gatewaytest.Buffer
 	stop func() int // ends it as SIGTERM does, and returns its exit code
 }
 
@@ -292,7 +279,7 @@ func startGatewayWith(t testing.TB, sim *simulator, env map[string]string, args 
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	out, outWriter := io.Pipe()
-	g := &gw{t: t, logs: &buffer{}}
+	g := &gw{t: t, logs: &gatewaytest.Buffer{}}
 	ended := make(chan int, 1)
 	go func() {
 		code := run(ctx, gatewayArgs(sim, args), func(name string) string { return env[name] }, outWriter, io.MultiWriter(g.logs, &said))
@@ -388,7 +375,10 @@ func (g *gw) get(path string) answer {
 	return a
 }
 
-const validatePrefix = "/api/v2/memberships/"
+const (
+	validatePrefix = "/api/v2/memberships/"
+	validateSuffix = "/validate_license"
+)
 
 func validatePath(key string) string {
 	return validatePrefix + url.PathEscape(key) + validateSuffix
@@ -421,11 +411,6 @@ func (g *gw) logged(texts ...string) bool {
 		}
 	}
 	return false
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	require.Eventually(t, ok, 30*time.Second, 10*time.Millisecond, what)
 }
 
 func statuses(answers []answer) map[int]int {

@@ -112,42 +112,6 @@ func TestRefusalsHaveNoLease(t *testing.T) {
 	}
 }
 
-// TestLeaseEndsWithTheMembership holds that no lease, grace included, reaches
-// more than the stated allowance past the membership's own end.
-func TestLeaseEndsWithTheMembership(t *testing.T) {
-	const day = 24 * 3600
-	now := time.Unix(1_800_000_000, 0)
-	at := func(seconds int64) *int64 { s := now.Unix() + seconds; return &s }
-	file, public := newKeyFile(t)
-	allowance := int64(endAllowance.Seconds())
-	for name, c := range map[string]struct {
-		m          membership
-		life, last int64 // seconds from now to exp, and to the end of grace
-	}{
-		"no end":                       {membership{}, day, 8 * day},
-		"far end":                      {membership{expiresAt: at(100 * day)}, day, 8 * day},
-		"within grace":                 {membership{expiresAt: at(3 * day)}, day, 3*day + allowance},
-		"within a day":                 {membership{expiresAt: at(5 * 3600)}, 5*3600 + allowance, 5*3600 + allowance},
-		"passed, not yet acted on":     {membership{expiresAt: at(-5 * day)}, allowance, allowance},
-		"renewing":                     {membership{periodEnd: at(3600)}, day, 8 * day},
-		"not renewing":                 {membership{periodEnd: at(3600), cancelAtPeriodEnd: true}, 3600 + allowance, 3600 + allowance},
-		"canceling":                    {membership{periodEnd: at(3600), status: "canceling"}, 3600 + allowance, 3600 + allowance},
-		"expiry counts before periods": {membership{expiresAt: at(2 * day), periodEnd: at(3600), cancelAtPeriodEnd: true}, day, 2*day + allowance},
-	} {
-		t.Run(name, func(t *testing.T) {
-			leases, err := newLeases(&settings{SigningKey: []string{file}, LeaseTTL: day * time.Second, OfflineGrace: 7 * day * time.Second, Issuer: "i"})
-			require.NoError(t, err)
-			c.m.id, c.m.product = "mem_1", "prod_1"
-			token, err := leases.sign(&c.m, &query{key: "k", sent: metadata{}, nonce: testNonce}, now)
-			require.NoError(t, err)
-			claims, err := lease.Verify(token, []lease.PublicKey{public}, expected("k", nil), testNonce)
-			require.NoError(t, err)
-			assert.Equal(t, now.Unix()+c.life, claims.ExpiresAt)
-			assert.Equal(t, now.Unix()+c.last, claims.StandsInUntil())
-		})
-	}
-}
-
 // TestKeysAreRotatedWithoutAGap goes through a rotation: the next key is
 // published, then signs, then the old one is gone.
 func TestKeysAreRotatedWithoutAGap(t *testing.T) {
@@ -266,6 +230,6 @@ func TestSigningKeyFilesThatAreRefused(t *testing.T) {
 	}
 	_, err = readSigningKey(filepath.Join(t.TempDir(), "none"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
-	_, err = newLeases(&settings{SigningKey: []string{good, good}})
+	_, err = newProofs(&settings{SigningKey: []string{good, good}})
 	assert.ErrorContains(t, err, "twice")
 }

@@ -56,15 +56,16 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	if exit >= 0 { // --help or --version
 		return exit
 	}
+	var l *loaded
 	if err == nil {
-		err = s.check(getenv)
+		l, err = s.load(getenv)
 	}
 	if err != nil {
 		fmt.Fprintf(errOut, "whop-license-gateway: %v\n", err)
 		return 2
 	}
 	if s.ConfigCheck {
-		for _, warning := range s.warnings() {
+		for _, warning := range s.warnings(l) {
 			fmt.Fprintf(errOut, "whop-license-gateway: warning: %s\n", warning)
 		}
 		fmt.Fprintln(out, "The settings are good.")
@@ -72,7 +73,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	}
 	log := slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: s.LogLevel}))
 	redis.SetLogger(redisLog{log})
-	if err := newGateway(&s, log).run(ctx, out); err != nil && !errors.Is(err, context.Canceled) {
+	if err := newGateway(&s, l, log).run(ctx, out); err != nil && !errors.Is(err, context.Canceled) {
 		log.Error("the gateway ended", "error", err.Error())
 		return 1
 	}

@@ -7,10 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
 // metrics counts what the gateway does. No label holds a license, a machine or
-// a client, so the number of series is fixed.
+// a client, so the number of series is fixed. It is what each of the internal
+// packages asks for as its Metrics.
 type metrics struct {
 	registry    *prometheus.Registry
 	validations *prometheus.CounterVec
@@ -23,10 +26,13 @@ type metrics struct {
 	circuit     prometheus.Gauge
 	redis       prometheus.Gauge
 
-	// The series of the common cases, so that they need not be looked for.
+	// The series of the common cases, so that they are found without a search.
 	valid, hit, miss prometheus.Counter
 	lookUpOK         prometheus.Observer
 }
+
+// lookUp is the operation of a look-up, as [whop.Metrics] names it.
+const lookUp = "look_up"
 
 func newMetrics() *metrics {
 	const ns = "whop_license"
@@ -42,9 +48,9 @@ func newMetrics() *metrics {
 		circuit:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "circuit_open", Help: "1 while Whop is not asked because it was failing."}),
 		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis answers; absent a Redis, 0."}),
 	}
-	m.valid = m.validations.WithLabelValues(outcomeValid.String())
+	m.valid = m.validations.WithLabelValues(check.Valid.String())
 	m.hit, m.miss = m.cacheUse.WithLabelValues("hit"), m.cacheUse.WithLabelValues("miss")
-	m.lookUpOK = m.upstreamAsk.WithLabelValues(string(opLookUp), "ok")
+	m.lookUpOK = m.upstreamAsk.WithLabelValues(lookUp, "ok")
 	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.stale, m.circuit, m.redis,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -56,8 +62,9 @@ func (m *metrics) handler() http.Handler {
 	return mux
 }
 
-func (m *metrics) validation(outcome string, took time.Duration) {
-	if outcome == "valid" {
+// Validated counts a validation by its outcome.
+func (m *metrics) Validated(outcome string, took time.Duration) {
+	if outcome == check.Valid.String() {
 		m.valid.Inc()
 	} else {
 		m.validations.WithLabelValues(outcome).Inc()
@@ -65,7 +72,8 @@ func (m *metrics) validation(outcome string, took time.Duration) {
 	m.duration.Observe(took.Seconds())
 }
 
-func (m *metrics) cache(hit bool) {
+// CacheUsed counts a query that was answered from the cache, or was not.
+func (m *metrics) CacheUsed(hit bool) {
 	if hit {
 		m.hit.Inc()
 	} else {
@@ -73,18 +81,29 @@ func (m *metrics) cache(hit bool) {
 	}
 }
 
-func (m *metrics) upstream(op operation, result string, took time.Duration) {
-	if op == opLookUp && result == "ok" {
+// Called counts a call to Whop.
+func (m *metrics) Called(operation, result string, took time.Duration) {
+	if operation == lookUp && result == "ok" {
 		m.lookUpOK.Observe(took.Seconds())
 	} else {
-		m.upstreamAsk.WithLabelValues(string(op), result).Observe(took.Seconds())
+		m.upstreamAsk.WithLabelValues(operation, result).Observe(took.Seconds())
 	}
 }
 
-func (m *metrics) binding(result string) { m.bindings.WithLabelValues(result).Inc() }
-func (m *metrics) webhook(result string) { m.webhooks.WithLabelValues(result).Inc() }
-func (m *metrics) circuitOpen(open bool) { set(m.circuit, open) }
-func (m *metrics) redisUp(up bool)       { set(m.redis, up) }
+// Bound counts a first use.
+func (m *metrics) Bound(result string) { m.bindings.WithLabelValues(result).Inc() }
+
+// WebhookTaken counts a webhook.
+func (m *metrics) WebhookTaken(result string) { m.webhooks.WithLabelValues(result).Inc() }
+
+// AnsweredStale counts a validation that was answered from an older look-up.
+func (m *metrics) AnsweredStale() { m.stale.Inc() }
+
+// CircuitOpen tells whether Whop is left alone because it was failing.
+func (m *metrics) CircuitOpen(open bool) { set(m.circuit, open) }
+
+// RedisUp tells whether Redis works.
+func (m *metrics) RedisUp(up bool) { set(m.redis, up) }
 
 func set(g prometheus.Gauge, on bool) {
 	if on {

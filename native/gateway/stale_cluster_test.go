@@ -7,13 +7,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 // startTwo starts two gateways that share Redis, and has both see licenses good
 // for machine 1.
-func startTwo(t *testing.T, r *redisServer, sim *simulator, keys ...string) (a, b *gw) {
+func startTwo(t *testing.T, r *gatewaytest.Redis, sim *simulator, keys ...string) (a, b *gw) {
 	t.Helper()
-	args := []string{"--redis-url", r.url(), "--cache-ttl", "0", "--license-limit", "0"}
+	args := []string{"--redis-url", r.URL(), "--cache-ttl", "0", "--license-limit", "0"}
 	a, b = startGateway(t, sim, args...), startGateway(t, sim, args...)
 	for _, key := range keys {
 		require.Equal(t, 201, a.validate(key, machine(1)).status)
@@ -28,7 +30,7 @@ func TestARefusalEndsStaleOnEveryGateway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			key, other := testKey("changed"), testKey("other")
 			sim := startSim(t, []fields{boundTo(key, 1), boundTo(other, 1)})
-			a, b := startTwo(t, startRedis(t), sim, key, other)
+			a, b := startTwo(t, gatewaytest.StartRedis(t), sim, key, other)
 			ending.end(sim, key)
 			require.Equal(t, ending.status, a.validate(key, machine(1)).status)
 			sim.outage("500")
@@ -42,7 +44,7 @@ func TestARefusalEndsStaleOnEveryGateway(t *testing.T) {
 func TestARefusalOfAStrangerEndsNoStale(t *testing.T) {
 	key := testKey("shared")
 	sim := startSim(t, []fields{boundTo(key, 1)})
-	a, b := startTwo(t, startRedis(t), sim, key)
+	a, b := startTwo(t, gatewaytest.StartRedis(t), sim, key)
 	require.Equal(t, 400, a.validate(key, machine(2)).status)
 	sim.outage("500")
 	assert.Equal(t, 201, b.validate(key, machine(1)).status)
@@ -52,7 +54,7 @@ func TestARefusalOfAStrangerEndsNoStale(t *testing.T) {
 func TestNewsEndsStaleOnEveryGateway(t *testing.T) {
 	hooked, moved := testKey("hooked"), testKey("moved")
 	sim := startSim(t, []fields{boundTo(hooked, 1), boundTo(moved, 1)})
-	a, b := startTwo(t, startRedis(t), sim, hooked, moved)
+	a, b := startTwo(t, gatewaytest.StartRedis(t), sim, hooked, moved)
 	sim.reset(moved)
 	require.Equal(t, 201, a.validate(moved, machine(2)).status)
 	sim.outage("500")
@@ -66,14 +68,14 @@ func TestNewsEndsStaleOnEveryGateway(t *testing.T) {
 // Whoever can't hear news vouches for nothing that it could have been about.
 func TestNothingIsStaleWithoutRedis(t *testing.T) {
 	key := testKey("deaf")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{boundTo(key, 1)})
 	a, _ := startTwo(t, r, sim, key)
 	sim.outage("500")
 	require.Equal(t, 201, a.validate(key, machine(1)).status)
-	r.kill()
+	r.Kill()
 	assertRefused(t, a.validate(key, machine(1)), 503, "unavailable")
-	r.start()
+	r.Start()
 	sim.outage("")
 	eventually(t, "it is asked about again, and good", func() bool { return a.validate(key, machine(1)).status == 201 })
 	eventually(t, "and then outlives an outage again", func() bool {
@@ -87,11 +89,11 @@ func TestNothingIsStaleWithoutRedis(t *testing.T) {
 // Nor where the news alone was cut off.
 func TestNothingIsStaleAfterNewsCouldBeMissed(t *testing.T) {
 	key := testKey("missed")
-	r := startRedis(t)
+	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{boundTo(key, 1)})
 	a, _ := startTwo(t, r, sim, key)
 	sim.outage("500")
 	require.Equal(t, 201, a.validate(key, machine(1)).status)
-	require.NoError(t, r.client().ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
+	require.NoError(t, r.Client().ClientKillByFilter(t.Context(), "TYPE", "pubsub").Err())
 	assertRefused(t, a.validate(key, machine(1)), 503, "unavailable")
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 const withNonce = `"nonce":"` + testNonce + `"}`
@@ -142,7 +144,7 @@ func TestGoodLicenseOutlivesTheQuota(t *testing.T) {
 	g := startGateway(t, sim, "--cache-ttl", "0", "--upstream-budget", "10")
 	require.Equal(t, 201, g.validate(key, machine(1)).status)
 	for n := 0; ; n++ {
-		if a := g.validate(testKey(stranger(n)), machine(1)); a.status != http.StatusNotFound {
+		if a := g.validate(testKey(gatewaytest.Stranger(n)), machine(1)); a.status != http.StatusNotFound {
 			assertRefused(t, a, 503, "unavailable")
 			break
 		}

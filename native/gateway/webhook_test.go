@@ -10,21 +10,9 @@ import (
 	"testing"
 	"time"
 
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// signedHeaders returns the headers of a webhook signed with a key, as name and
-// value in turn.
-func signedHeaders(t testing.TB, key []byte, id string, at time.Time, body string) []string {
-	t.Helper()
-	signer, err := standardwebhooks.NewWebhookRaw(key)
-	require.NoError(t, err)
-	signature, err := signer.Sign(id, at, []byte(body))
-	require.NoError(t, err)
-	return []string{"webhook-id", id, "webhook-timestamp", strconv.FormatInt(at.Unix(), 10), "webhook-signature", signature}
-}
 
 func TestWebhookEmptiesTheCache(t *testing.T) {
 	key := testKey("hook")
@@ -147,7 +135,7 @@ func TestWebhooksThatAreRefused(t *testing.T) {
 		a := g.post("/webhooks/whop", body, sign(body)...)
 		assert.Equal(t, 400, a.status, body)
 	}
-	long := `{"x":"` + strings.Repeat("x", maxWebhookBody) + `"}`
+	long := `{"x":"` + strings.Repeat("x", 256<<10) + `"}`
 	assertRefused(t, g.post("/webhooks/whop", long, sign(long)...), 413, "too_large")
 	assert.Equal(t, 405, g.get("/webhooks/whop").status)
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
@@ -177,78 +165,8 @@ func TestWebhooksThatComeAgainOrMeanNothing(t *testing.T) {
 	assert.Equal(t, before+2, calls())
 }
 
-// A webhook is pinned to a version of its own, so its body has any shape.
-func TestEventsInEveryShape(t *testing.T) {
-	for body, want := range map[string][]string{
-		`{"type":"membership.updated","data":` + legacy + `}`:                                                       {"mem_1"},
-		`{"id":"msg_1","api_version":"v1","type":"membership.updated","data":` + shapes["mid-2026"] + `}`:           {"mem_1"},
-		`{"type":"membership.cancel_at_period_end_changed","data":` + shapes["2026-11-17"] + `}`:                    {"mem_1"},
-		`{"action":"membership.went_invalid","data":{"id":"mem_1","plan":{}}}`:                                      {"mem_1"},
-		`{"event":"membership_deactivated","data":"mem_1"}`:                                                         {"mem_1"},
-		`{"type":"membership.updated","data":{"id":"evt_1","membership":{"id":"mem_1"},"membership_id":"mem_2"}}`:   {"mem_1", "mem_2"},
-		`{"type":"membership.updated","data":{"id":"mem_1","user":{"name":"\ud800"},"note":1,"note":2},"data2":[]}`: {"mem_1"},
-		`{"type":"payment.succeeded","data":{"id":"pay_1","membership":{"id":"mem_1"}}}`:                            nil,
-		`{"data":{"id":"mem_1"}}`: nil,
-	} {
-		e, err := readEvent([]byte(body))
-		require.NoError(t, err, body)
-		assert.Equal(t, want, e.memberships, body)
-	}
-	for _, body := range []string{
-		`null`, `[]`, `{"type":7}`, `{"type":"membership.updated"}`, `{"type":"membership.updated","data":null}`,
-		`{"type":"membership.updated","type":"x","data":{"id":"mem_1"}}`, `{"type":"membership.updated","data":["mem_1"]}`,
-		`{"type":"membership.updated","data":{"id":"mem_1","id":"mem_2"}}`, `{"type":"membership.updated","data":{"id":"user_1"}}`,
-	} {
-		_, err := readEvent([]byte(body))
-		assert.Error(t, err, body)
-	}
-}
-
 func TestNoSecretNoWebhooks(t *testing.T) {
 	g := startGatewayWith(t, startSim(t, nil), map[string]string{"WHOP_API_KEY": testAPIKey})
 	a := g.post("/webhooks/whop", `{}`, signedHeaders(t, nil, "msg_1", time.Now(), `{}`)...)
 	assert.Equal(t, 404, a.status)
-}
-
-func FuzzWebhook(f *testing.F) {
-	f.Add("msg_1", "1700000000", "v1,AAAA", []byte(`{"type":"membership.activated","data":{"id":"mem_1"}}`), true)
-	f.Add("", "", "", []byte(``), false)
-	f.Add("a.b", "-1", "v1,x v1,y v2", []byte("\xff"), true)
-	g := &gate{tags: newTagger("k"), cache: newCache(), notices: newNotices(newTagger("k"), discardLog)}
-	h := newWebhooks(testSecret, g, newMetrics(), discardLog)
-	f.Fuzz(func(t *testing.T, id, at, signature string, body []byte, sign bool) {
-		r := httptest.NewRequest(http.MethodPost, "/webhooks/whop", strings.NewReader(string(body)))
-		r.Header.Set("webhook-id", id)
-		r.Header.Set("webhook-timestamp", at)
-		r.Header.Set("webhook-signature", signature)
-		if sign {
-			headers := signedHeaders(t, []byte(testSecret), id, time.Now(), string(body))
-			r.Header.Set("webhook-timestamp", headers[3])
-			r.Header.Set("webhook-signature", headers[5])
-		}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if sign && id != "" {
-			assert.Contains(t, []int{204, 400}, w.Code)
-		} else {
-			assert.Equal(t, 401, w.Code)
-		}
-	})
-}
-
-func FuzzReadEvent(f *testing.F) {
-	for _, body := range shapes {
-		f.Add([]byte(`{"type":"membership.updated","data":` + body + `}`))
-	}
-	f.Add([]byte(`{"action":"membership.went_valid","data":{"membership":{"id":"mem_1"},"membership_id":"mem_2","\ud800":1}}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		e, err := readEvent(body)
-		if err != nil {
-			return
-		}
-		assert.LessOrEqual(t, len(e.memberships), 3)
-		for _, id := range e.memberships {
-			assert.Regexp(t, `^mem_[A-Za-z0-9_-]+$`, id)
-		}
-	})
 }

@@ -1,0 +1,184 @@
+// Package api is the gateway's HTTP toward apps: routes, CORS, limits, answers,
+// proofs and leases, and Whop's webhooks. It decides nothing about licenses.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/cors"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+)
+
+const (
+	maxBody = 64 << 10
+	// maxInFlight is how many validations may wait for an answer at once.
+	maxInFlight = 1 << 14
+
+	validateSuffix = "/validate_license"
+)
+
+// validateWords are the parts of the path before the license key.
+var validateWords = [...]string{"api", "v2", "memberships"}
+
+// Checker decides what apps are answered.
+type Checker interface {
+	// Check answers a query. An error is the lack of an answer.
+	Check(ctx context.Context, q *check.Query) (check.Verdict, error)
+	// Forget drops what is remembered of a membership, on all gateways.
+	Forget(ctx context.Context, membershipID string) error
+}
+
+// Metrics count what is answered.
+type Metrics interface {
+	// Validated counts a validation by its outcome: a verdict's, or the code of the
+	// error.
+	Validated(outcome string, took time.Duration)
+	// WebhookTaken counts a webhook by what came of it: "applied", "ignored",
+	// "repeated", "refused" or "failed".
+	WebhookTaken(result string)
+}
+
+// Notices are messages to the seller, each of them logged once in a while.
+type Notices interface {
+	// General logs a message that concerns more than one license, at most once in
+	// the given span of time for each subject.
+	General(level slog.Level, every time.Duration, subject, msg string, args ...any)
+}
+
+// Config is what an [API] works by and with. Every field but the lists and the
+// webhooks' is needed.
+type Config struct {
+	Checker Checker
+	Rules   binding.Rules // for what apps may send
+	Proofs  Proofs        // [Unsigned] where there is no signing key
+
+	AllowedOrigins []string       // origins whose pages may call the gateway
+	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is believed
+
+	WebhookSecret string // empty: no webhooks are taken
+	ReadEvent     EventReader
+
+	Notices Notices
+	Metrics Metrics
+	Log     *slog.Logger
+}
+
+// API answers the gateway's callers.
+type API struct {
+	checker  Checker
+	rules    binding.Rules
+	proofs   Proofs
+	trusted  []netip.Prefix
+	origins  []string
+	webhooks http.Handler
+	validate http.Handler // with CORS
+	ready    atomic.Bool
+	inFlight atomic.Int64
+	proxied  sync.Once // what a proxy in front is warned of
+	metrics  Metrics
+	log      *slog.Logger
+}
+
+// New returns an API that is not ready yet.
+func New(c Config) *API {
+	a := &API{
+		checker:  c.Checker,
+		rules:    c.Rules,
+		proofs:   c.Proofs,
+		trusted:  c.TrustedProxies,
+		origins:  c.AllowedOrigins,
+		webhooks: newWebhooks(c),
+		metrics:  c.Metrics,
+		log:      c.Log,
+	}
+	a.validate = cors.New(cors.Options{
+		// A function and not the list: an empty list would allow every origin.
+		AllowOriginFunc: func(origin string) bool { return slices.Contains(a.origins, origin) },
+		AllowedMethods:  []string{http.MethodPost},
+		AllowedHeaders:  []string{"Accept", "Authorization", "Content-Type"},
+		ExposedHeaders:  []string{"Retry-After"},
+		MaxAge:          600,
+	}).Handler(http.HandlerFunc(a.serveValidate))
+	return a
+}
+
+// SetReady sets whether /readyz says that requests should be sent here. All
+// requests are served either way.
+func (a *API) SetReady(ready bool) { a.ready.Store(ready) }
+
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.Error("a request made the gateway panic; this is a bug", "panic", p, "stack", string(debug.Stack()))
+			writeError(w, errorAnswer{Status: http.StatusInternalServerError, Code: "internal", Message: "The license server failed"})
+		}
+	}()
+	path := r.URL.EscapedPath()
+	_, validate := licenseSegment(path)
+	switch {
+	case validate:
+		a.validate.ServeHTTP(w, r)
+	case path == "/webhooks/whop":
+		a.webhooks.ServeHTTP(w, r)
+	case path == "/.well-known/jwks.json":
+		if allow(w, r, http.MethodGet, http.MethodHead) {
+			writeJSON(w, http.StatusOK, a.proofs.keys())
+		}
+	case path == "/healthz":
+		if allow(w, r, http.MethodGet, http.MethodHead) {
+			writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+		}
+	case path == "/readyz":
+		if allow(w, r, http.MethodGet, http.MethodHead) {
+			a.serveReady(w)
+		}
+	default:
+		writeNotHere(w, r)
+	}
+}
+
+// licenseSegment returns what stands in place of the license key in a path, or
+// false for another path. Slashes too many are forgiven, as an app that joins
+// its base URL with one would take the 404 for an unknown license.
+func licenseSegment(path string) (segment string, ok bool) {
+	for _, word := range validateWords {
+		rest := strings.TrimLeft(path, "/")
+		if rest == path {
+			return "", false
+		}
+		if path, ok = strings.CutPrefix(rest, word); !ok {
+			return "", false
+		}
+	}
+	segment, ok = strings.CutSuffix(strings.TrimRight(path, "/"), validateSuffix)
+	return strings.Trim(segment, "/"), ok && strings.HasPrefix(segment, "/")
+}
+
+func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	if slices.Contains(methods, r.Method) {
+		return true
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	writeError(w, errorAnswer{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed", Message: "Use " + strings.Join(methods, " or ")})
+	return false
+}
+
+func (a *API) serveReady(w http.ResponseWriter) {
+	status, text := http.StatusOK, "ready"
+	if !a.ready.Load() {
+		status, text = http.StatusServiceUnavailable, "not ready"
+	}
+	writeJSON(w, status, map[string]string{"status": text})
+}

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+	"github.com/whop-license/whop-license/native/gateway/internal/whop"
+)
+
+// noChecker knows no license, noNotices tell nobody, and noMetrics count nothing.
+type (
+	noChecker struct{}
+	noNotices struct{}
+	noMetrics struct{}
+)
+
+func (noChecker) Check(context.Context, *check.Query) (check.Verdict, error) {
+	return check.Verdict{Outcome: check.NotFound, Source: check.FromKey}, nil
+}
+func (noChecker) Forget(context.Context, string) error                      { return nil }
+func (noNotices) General(slog.Level, time.Duration, string, string, ...any) {}
+func (noMetrics) Validated(string, time.Duration)                           {}
+func (noMetrics) WebhookTaken(string)                                       {}
+
+func TestTooManyAtOnce(t *testing.T) {
+	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
+	ask := func() int {
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v2/memberships/x/validate_license", strings.NewReader(`{}`)))
+		return w.Code
+	}
+	api.inFlight.Store(maxInFlight)
+	assert.Equal(t, 503, ask())
+	assert.EqualValues(t, maxInFlight, api.inFlight.Load())
+	api.inFlight.Store(maxInFlight - 1)
+	assert.Equal(t, 400, ask(), "there is room, and the request is wrong")
+	assert.EqualValues(t, maxInFlight-1, api.inFlight.Load())
+}
+
+func FuzzWebhook(f *testing.F) {
+	f.Add("msg_1", "1700000000", "v1,AAAA", []byte(`{"type":"membership.activated","data":{"id":"mem_1"}}`), true)
+	f.Add("", "", "", []byte(``), false)
+	f.Add("a.b", "-1", "v1,x v1,y v2", []byte("\xff"), true)
+	const secret = "hook-secret"
+	h := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, WebhookSecret: secret, ReadEvent: whop.ReadEvent, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
+	f.Fuzz(func(t *testing.T, id, at, signature string, body []byte, sign bool) {
+		r := httptest.NewRequest(http.MethodPost, "/webhooks/whop", strings.NewReader(string(body)))
+		r.Header.Set("webhook-id", id)
+		r.Header.Set("webhook-timestamp", at)
+		r.Header.Set("webhook-signature", signature)
+		if sign {
+			headers := gatewaytest.SignedHeaders(t, []byte(secret), id, time.Now(), string(body))
+			r.Header.Set("webhook-timestamp", headers[3])
+			r.Header.Set("webhook-signature", headers[5])
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if sign && id != "" {
+			assert.Contains(t, []int{204, 400}, w.Code)
+		} else {
+			assert.Equal(t, 401, w.Code)
+		}
+	})
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+func (a *API) serveValidate(w http.ResponseWriter, r *http.Request) {
+	if !allow(w, r, http.MethodPost) {
+		return
+	}
+	if a.inFlight.Add(1) > maxInFlight {
+		a.inFlight.Add(-1)
+		a.fail(w, nil, time.Now(), unavailable(time.Second), nil)
+		return
+	}
+	defer a.inFlight.Add(-1)
+	q := &request{}
+	q.Arrived = time.Now()
+	if err := a.read(w, r, q); errors.Is(err, os.ErrDeadlineExceeded) {
+		a.fail(w, q, q.Arrived, errorAnswer{Status: http.StatusRequestTimeout, Code: "request_timeout", Message: "The request did not arrive in time; send it again"}, nil)
+		return
+	} else if err != nil {
+		a.fail(w, q, q.Arrived, invalidRequest(err.Error()), nil)
+		return
+	}
+	v, err := a.checker.Check(r.Context(), &q.Query)
+	switch {
+	case err != nil && r.Context().Err() != nil:
+		a.metrics.Validated("client_gone", time.Since(q.Arrived))
+	case err != nil:
+		a.fail(w, q, q.Arrived, answerTo(err), err)
+	case v.Outcome == check.Valid:
+		a.admit(w, q, v)
+	default:
+		a.refuse(w, q, v)
+	}
+}
+
+// admit answers with a verdict that says yes, and with a lease unless the
+// verdict is an old one.
+func (a *API) admit(w http.ResponseWriter, q *request, v check.Verdict) {
+	answer := newSuccess(v.Membership, q)
+	if v.Source != check.FromStale {
+		var err error
+		if answer.Lease, err = a.proofs.lease(v.Membership, q, time.Now()); err != nil {
+			a.log.Error("a lease could not be signed", "error", err.Error())
+			a.fail(w, q, q.Arrived, answerTo(err), err)
+			return
+		}
+	}
+	a.metrics.Validated(v.Outcome.String(), time.Since(q.Arrived))
+	a.logVerdict(slog.LevelDebug, q, v)
+	writeJSON(w, http.StatusCreated, answer)
+}
+
+// refuse answers with a verdict that says no, and with its proof if the request
+// had a nonce to prove it over.
+func (a *API) refuse(w http.ResponseWriter, q *request, v check.Verdict) {
+	a.metrics.Validated(v.Outcome.String(), time.Since(q.Arrived))
+	level := slog.LevelInfo
+	if v.Source == check.FromCache || v.Source == check.FromKey { // costs nothing, so anyone could fill the log
+		level = slog.LevelDebug
+	}
+	a.logVerdict(level, q, v)
+	f := refusal(v.Outcome)
+	if q.nonce != "" {
+		var err error
+		if f.Proof, err = a.proofs.refusal(f.Code, q, time.Now()); err != nil {
+			// The app does not accept a refusal without its proof, so its lease stands in.
+			a.log.Error("the proof of a refusal could not be signed", "error", err.Error())
+		}
+	}
+	writeError(w, f)
+}
+
+func (a *API) logVerdict(level slog.Level, q *request, v check.Verdict) {
+	if a.log.Enabled(context.Background(), level) {
+		a.log.Log(context.Background(), level, "validated", "outcome", v.Outcome.String(), "source", string(v.Source), "key", license.ShortenKey(q.Key))
+	}
+}
+
+// fail answers with a failure that is no verdict.
+func (a *API) fail(w http.ResponseWriter, q *request, arrived time.Time, f errorAnswer, err error) {
+	a.metrics.Validated(f.Code, time.Since(arrived))
+	if err != nil {
+		level := slog.LevelInfo
+		if errors.As(err, new(*check.LimitedError)) { // as it costs nothing either
+			level = slog.LevelDebug
+		}
+		a.log.Log(context.Background(), level, "no verdict", "code", f.Code, "key", license.ShortenKey(q.Key), "error", err.Error())
+	}
+	writeError(w, f)
+}
+
+// answerTo returns what a customer is told of an error. What the seller did wrong
+// is only in the log.
+func answerTo(err error) errorAnswer {
+	var failed check.Failure
+	var limited *check.LimitedError
+	var busy *check.BusyError
+	switch {
+	case errors.As(err, &limited):
+		return rateLimited(limited.RetryAfter)
+	case errors.As(err, &busy):
+		return unavailable(busy.RetryAfter)
+	case errors.As(err, &failed) && failed.SellersFault():
+		return errorAnswer{Status: http.StatusBadGateway, Code: "upstream_refused", Message: "The license server can't check licenses until its operator has acted; this says nothing about your license"}
+	case errors.As(err, &failed):
+		return unavailable(max(failed.RetryAfter(), 2*time.Second))
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return unavailable(2 * time.Second)
+	default:
+		return errorAnswer{Status: http.StatusInternalServerError, Code: "internal", Message: "The license server failed"}
+	}
+}
+
+func unavailable(retryAfter time.Duration) errorAnswer {
+	return errorAnswer{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Licenses can't be checked at the moment; try again later", retryAfter: retryAfter}
+}

@@ -1,0 +1,139 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/logtext"
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+const (
+	maxWebhookBody = 256 << 10
+	webhookTime    = 5 * time.Second
+	// unsignedNotice is how often the seller is told of webhooks that are refused.
+	unsignedNotice = time.Minute
+	// rememberedWebhooks is how many ids are remembered, to notice a repetition. A
+	// signature is good for five minutes either way, so this is enough for over a
+	// hundred webhooks a second. An unnoticed repetition is harmless.
+	rememberedWebhooks = 1 << 16
+)
+
+// webhooks takes Whop's news of memberships, which are signed as Standard Webhooks
+// says (https://www.standardwebhooks.com), and has those memberships forgotten.
+type webhooks struct {
+	checker   Checker
+	read      EventReader
+	verifiers []*standardwebhooks.Webhook
+	seen      *lru.Cache[string, struct{}]
+	notices   Notices
+	metrics   Metrics
+	log       *slog.Logger
+}
+
+// EventReader reads the body of a webhook: its type, and the ids of the
+// memberships that it is about, none where it is about something else.
+type EventReader func(body []byte) (kind string, memberships []string, err error)
+
+// newWebhooks reads the secret in both encodings that are in use: the key
+// itself as text, and "whsec_" before the key in base64. Without a secret there
+// are no webhooks.
+func newWebhooks(c Config) http.Handler {
+	if c.WebhookSecret == "" {
+		return http.HandlerFunc(writeNotHere)
+	}
+	secret := c.WebhookSecret
+	h := &webhooks{checker: c.Checker, read: c.ReadEvent, notices: c.Notices, metrics: c.Metrics, log: c.Log}
+	h.seen, _ = lru.New[string, struct{}](rememberedWebhooks)
+	keys := [][]byte{[]byte(secret)}
+	if key := encodedKey(secret); key != nil {
+		keys = append(keys, key)
+	}
+	for _, key := range keys {
+		verifier, _ := standardwebhooks.NewWebhookRaw(key)
+		h.verifiers = append(h.verifiers, verifier)
+	}
+	return h
+}
+
+const encodedPrefix = "whsec_"
+
+// IsMisspelledSecret reports whether a webhook secret looks as if it held the key
+// in base64, and does not.
+func IsMisspelledSecret(secret string) bool {
+	return strings.HasPrefix(secret, encodedPrefix) && encodedKey(secret) == nil
+}
+
+// encodedKey returns the key that a secret holds in base64, or nil.
+func encodedKey(secret string) []byte {
+	encoded, ok := strings.CutPrefix(secret, encodedPrefix)
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(key) == 0 {
+		return nil
+	}
+	return key
+}
+
+func (h *webhooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !allow(w, r, http.MethodPost) {
+		return
+	}
+	result, f := h.take(w, r)
+	h.metrics.WebhookTaken(result)
+	if f != nil {
+		writeError(w, *f)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, f *errorAnswer) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhookBody))
+	if err != nil {
+		return "refused", &errorAnswer{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
+	}
+	if !h.signed(body, r.Header) {
+		h.notices.General(slog.LevelWarn, unsignedNotice, "", "a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
+		return "refused", &errorAnswer{Status: http.StatusUnauthorized, Code: "bad_signature", Message: "The signature is missing, wrong or too old"}
+	}
+	id := r.Header.Get(standardwebhooks.HeaderWebhookID)
+	if h.seen.Contains(id) {
+		return "repeated", nil
+	}
+	kind, memberships, err := h.read(body)
+	if err != nil {
+		return "refused", &errorAnswer{Status: http.StatusBadRequest, Code: "invalid_request", Message: "This can't be used: " + err.Error()}
+	}
+	if len(memberships) == 0 {
+		h.seen.Add(id, struct{}{})
+		return "ignored", nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), webhookTime)
+	defer cancel()
+	for _, m := range memberships {
+		if err := h.checker.Forget(ctx, m); err != nil {
+			h.log.Warn("other gateways could not be told of a webhook; Whop is asked to send it again", "error", err.Error())
+			return "failed", &errorAnswer{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Send this again", retryAfter: 5 * time.Second}
+		}
+	}
+	h.seen.Add(id, struct{}{})
+	h.log.Info("a membership changed", "membership", license.ShortenKey(memberships[0]), "type", logtext.Fit(kind, logtext.MaxName))
+	return "applied", nil
+}
+
+func (h *webhooks) signed(body []byte, header http.Header) bool {
+	for _, v := range h.verifiers {
+		if v.Verify(body, header) == nil {
+			return true
+		}
+	}
+	return false
+}

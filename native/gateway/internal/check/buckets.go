@@ -1,0 +1,75 @@
+package check
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
+)
+
+// maxBuckets is how many clients or licenses are remembered at once. The
+// longest unseen is forgotten first, and with it what it had used up.
+const maxBuckets = 1 << 16
+
+// buckets are token buckets of one size, one for each key.
+type buckets[K comparable] struct {
+	mu    sync.Mutex
+	byKey *simplelru.LRU[K, *rate.Limiter] // nil: nothing is limited
+	rate  rate.Limit
+	burst int
+}
+
+// newBuckets allows each key perMinute events a minute, burst of them at once.
+// With perMinute 0 nothing is limited.
+func newBuckets[K comparable](perMinute, burst int) *buckets[K] {
+	b := &buckets[K]{rate: rate.Limit(perMinute) / 60, burst: burst}
+	if perMinute > 0 {
+		b.byKey, _ = simplelru.NewLRU[K, *rate.Limiter](maxBuckets, nil)
+	}
+	return b
+}
+
+func (b *buckets[K]) bucket(key K) *rate.Limiter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	bucket, ok := b.byKey.Get(key)
+	if !ok {
+		bucket = rate.NewLimiter(b.rate, b.burst)
+		b.byKey.Add(key, bucket)
+	}
+	return bucket
+}
+
+// exhausted returns how long the key has to wait for its next event, or 0.
+func (b *buckets[K]) exhausted(key K) time.Duration {
+	if b.byKey == nil {
+		return 0
+	}
+	if tokens := b.bucket(key).Tokens(); tokens < 1 {
+		return time.Duration((1 - tokens) / float64(b.rate) * float64(time.Second))
+	}
+	return 0
+}
+
+// charge counts one event, into debt if need be.
+func (b *buckets[K]) charge(key K) {
+	if b.byKey != nil {
+		b.bucket(key).Reserve()
+	}
+}
+
+// pace returns how long the key's next event should be put off, or false and
+// the time to wait where that is more than patience; then nothing is counted.
+func (b *buckets[K]) pace(key K, patience time.Duration) (time.Duration, bool) {
+	if b.byKey == nil {
+		return 0, true
+	}
+	r := b.bucket(key).Reserve()
+	wait := r.Delay()
+	if wait > patience {
+		r.Cancel()
+		return wait, false
+	}
+	return wait, true
+}

@@ -1,0 +1,233 @@
+// Package check decides whether a license is good on a machine: it looks the
+// license up, compares what is stored with what was sent, binds the license to
+// the machine where there is a free place, and remembers what it saw.
+//
+// It declares what it needs of the world as interfaces, so that it can run on
+// another host than this server. It knows no HTTP, no Redis and no flags.
+package check
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
+)
+
+// answerTime is how long a check may take before a binding is begun. Clients
+// commonly give up after 15 s.
+const answerTime = 14 * time.Second
+
+// Config is what a [Checker] works by and with. Every field is needed; [Alone]
+// and [LocalRefusals] stand for other gateways where there are none.
+type Config struct {
+	Rules      binding.Rules
+	Products   []string // whose licenses are accepted, by id
+	Entitled   []string // membership statuses that entitle to use
+	Documented []string // all statuses that Whop documents
+
+	CacheTTL        time.Duration // how long a good license is not asked about again
+	StaleIfError    time.Duration // how long a good license stays good while Whop can't be asked
+	UpstreamTimeout time.Duration // for one call to Whop
+	ClientLimit     int           // look-ups a minute that one client may cause; 0 is no limit
+	LicenseLimit    int           // look-ups a minute of one license; 0 is no limit
+
+	Whop      Whop
+	Exclusion Exclusion
+	Peers     Peers
+	Refusals  Refusals
+	Notices   Notices
+	Metrics   Metrics
+	Tags      tag.Tagger
+	Log       *slog.Logger
+}
+
+// A Checker answers queries. It keeps what Whop says of a membership for a short
+// time, and never keeps an error. Many goroutines can use it at once.
+type Checker struct {
+	rules      binding.Rules
+	products   map[string]bool
+	entitled   map[string]bool
+	documented map[string]bool
+
+	cacheTTL        time.Duration
+	staleIfError    time.Duration
+	upstreamTimeout time.Duration
+
+	whop      Whop
+	exclusion Exclusion
+	peers     Peers
+	refusals  Refusals
+	notices   Notices
+	metrics   Metrics
+	tags      tag.Tagger
+	log       *slog.Logger
+
+	cache    *cache
+	clients  *buckets[netip.Addr]
+	licenses *buckets[tag.Tag]
+	flights  singleflight.Group
+	turns    *turns
+	altered  *lru.Cache[tag.Tag, tag.Tag] // machines, by what is stored in place of them
+	staleLog rate.Sometimes
+}
+
+// New returns a Checker that remembers nothing yet.
+func New(c Config) *Checker {
+	altered, _ := lru.New[tag.Tag, tag.Tag](maxCached)
+	return &Checker{
+		rules:           c.Rules,
+		products:        setOf(c.Products),
+		entitled:        setOf(c.Entitled),
+		documented:      setOf(c.Documented),
+		cacheTTL:        c.CacheTTL,
+		staleIfError:    c.StaleIfError,
+		upstreamTimeout: c.UpstreamTimeout,
+		whop:            c.Whop,
+		exclusion:       c.Exclusion,
+		peers:           c.Peers,
+		refusals:        c.Refusals,
+		notices:         c.Notices,
+		metrics:         c.Metrics,
+		tags:            c.Tags,
+		log:             c.Log,
+		cache:           newCache(),
+		clients:         newBuckets[netip.Addr](c.ClientLimit, c.ClientLimit),
+		licenses:        newBuckets[tag.Tag](c.LicenseLimit, max(1, c.LicenseLimit/6)),
+		turns:           newTurns(),
+		altered:         altered,
+		staleLog:        rate.Sometimes{Interval: time.Minute},
+	}
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, n := range names {
+		set[n] = true
+	}
+	return set
+}
+
+// Check answers a query. An error is the lack of an answer: a [Failure], a
+// [*LimitedError], a [*BusyError], or the context's.
+func (c *Checker) Check(ctx context.Context, q *Query) (Verdict, error) {
+	if q.NotAKey {
+		return Verdict{Outcome: NotFound, Source: FromKey}, nil
+	}
+	q.keyTag = c.tags.OfLicenseKey(q.Key)
+	if known, ok := c.cache.get(q.keyTag); ok {
+		if v, ok := c.fromCache(ctx, q, known); ok {
+			c.metrics.CacheUsed(true)
+			return v, nil
+		}
+	}
+	c.metrics.CacheUsed(false)
+	v, err := c.fromWhop(ctx, q)
+	if err != nil {
+		if old, ok := c.stale(ctx, q, err); ok {
+			return old, nil
+		}
+	}
+	return v, err
+}
+
+// fromWhop answers a query by a look-up, and by binding the license where it
+// has a free place.
+func (c *Checker) fromWhop(ctx context.Context, q *Query) (Verdict, error) {
+	l, err := c.lookUpShared(q)
+	if err != nil {
+		return Verdict{}, err
+	}
+	// A look-up that was under way when this query arrived may have begun before the
+	// customer reset the key, or before a webhook. So a refusal by it does not count,
+	// nor does anything that a webhook has overtaken. A second look-up can only have
+	// begun after the first had ended.
+	o, _ := c.judge(l.membership, q.Sent)
+	if (o == Mismatch || o == unbound || c.cache.outdated(l)) && l.asked.Before(q.Arrived) {
+		if l, err = c.lookUpShared(q); err != nil {
+			return Verdict{}, err
+		}
+		o, _ = c.judge(l.membership, q.Sent)
+	}
+	if time.Since(q.Arrived) > answerTime {
+		return Verdict{}, &undecided{tooLate, context.DeadlineExceeded}
+	}
+	v := Verdict{Outcome: o, Membership: l.membership, Source: FromWhop}
+	if o == unbound {
+		v, err = c.bind(ctx, q, l)
+	}
+	if err == nil && v.Outcome == altered {
+		return Verdict{}, &undecided{storedAltered, errors.New("what was bound is stored in another form")}
+	}
+	if err != nil || v.Outcome == Valid {
+		return v, err
+	}
+	if v.Outcome == Mismatch && c.rules.NamesDiffer(v.Membership.Metadata, q.Sent) {
+		c.adviseNames(v.Membership, q.Sent)
+	}
+	c.tellRefusal(ctx, q, l, v.Outcome)
+	if v.Outcome == Mismatch && c.refusals.MarkRefused(ctx, c.machineTag(l.tag, q.Sent)) == nil {
+		c.cache.refuse(l)
+	}
+	return v, nil
+}
+
+// fromCache answers from a look-up of a short while ago. A mismatch of one
+// machine refuses others too, but never the same machine again: it asks again
+// because its customer has reset the key. If the refusal can't be recorded, the
+// cached mismatch is not used.
+func (c *Checker) fromCache(ctx context.Context, q *Query, known lookUp) (Verdict, bool) {
+	o, _ := c.judge(known.membership, q.Sent)
+	age := time.Since(known.asked)
+	v := Verdict{Outcome: o, Membership: known.membership, Source: FromCache}
+	switch {
+	case o == unbound || o == altered:
+		return v, false
+	case o == Valid:
+		return v, age < c.cacheTTL
+	case age >= min(maxRefusalAge, c.cacheTTL):
+		return v, false
+	case o != Mismatch:
+		return v, true
+	}
+	machine := c.machineTag(known.tag, q.Sent)
+	if !c.cache.repeat(known) || c.refusals.WasRefused(ctx, machine) {
+		return v, false
+	}
+	return v, c.refusals.MarkRefused(ctx, machine) == nil
+}
+
+// judge decides what a membership means for a machine. For a license with a free
+// place it also returns the whole metadata to store.
+func (c *Checker) judge(m *Membership, sent binding.Metadata) (Outcome, binding.Metadata) {
+	if m == nil || !c.products[m.Product] {
+		return NotFound, nil
+	}
+	if !c.entitled[m.Status] {
+		return Inactive, nil
+	}
+	match, whole := c.rules.Compare(m.Metadata, sent)
+	switch match {
+	case binding.Matches:
+		return Valid, nil
+	case binding.Free:
+		return unbound, whole
+	}
+	if c.wasAltered(m, sent) {
+		return altered, nil
+	}
+	return Mismatch, nil
+}
+
+// machineTag returns the tag of one machine with one membership, by whatever key
+// it asks.
+func (c *Checker) machineTag(member tag.Tag, sent binding.Metadata) tag.Tag {
+	return c.tags.Of("machine", append(member[:], sent.Canonical()...))
+}

@@ -1,0 +1,92 @@
+package check
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrUnknown says that Whop has no such membership. It is an answer; every other
+// error of [Whop] is the lack of one.
+var ErrUnknown = errors.New("no such membership")
+
+// Failure is the lack of an answer from Whop.
+type Failure interface {
+	error
+	// Unasked reports whether Whop said nothing of the license: it could not be
+	// asked, it refused the question, or its answer can't be read.
+	Unasked() bool
+	// MayBeCarriedOut reports whether a write that failed so can still be carried
+	// out: it was sent, and Whop has not said that it failed.
+	MayBeCarriedOut() bool
+	// Passing reports whether the same call may succeed at once.
+	Passing() bool
+	// SellersFault reports whether asking again does not help until the seller has
+	// acted: the API key is wrong, or a permission is missing.
+	SellersFault() bool
+	// RetryAfter is how long to leave Whop alone, or 0 where that is not known.
+	RetryAfter() time.Duration
+}
+
+// undecided is a [Failure] of a check where Whop itself is well.
+type undecided struct {
+	kind undecidedKind
+	err  error
+}
+
+// undecidedKind says why no verdict was reached.
+type undecidedKind string
+
+const (
+	tooLate       undecidedKind = "timeout"        // the answer came too late to begin a binding
+	unknownStatus undecidedKind = "unknown_status" // of the membership
+	notStored     undecidedKind = "not_stored"     // Whop accepted a binding and does not show it
+	storedAltered undecidedKind = "altered"        // Whop stored a binding in another form
+)
+
+func (e *undecided) Error() string           { return "whop: " + string(e.kind) + ": " + e.err.Error() }
+func (e *undecided) Unwrap() error           { return e.err }
+func (e *undecided) Unasked() bool           { return e.kind == tooLate }
+func (*undecided) MayBeCarriedOut() bool     { return false }
+func (*undecided) Passing() bool             { return false }
+func (*undecided) SellersFault() bool        { return false }
+func (*undecided) RetryAfter() time.Duration { return 0 }
+
+// mayBeCarriedOut reports whether a write that ended with an error, or without
+// one, was carried out or still can be.
+func mayBeCarriedOut(written error) bool {
+	var f Failure
+	return !errors.As(written, &f) || f.MayBeCarriedOut()
+}
+
+// A LimitedError says that a client or a license has used up its look-ups.
+type LimitedError struct {
+	What       string // "client" or "license"
+	RetryAfter time.Duration
+}
+
+// Error says whose limit it is.
+func (e *LimitedError) Error() string { return "too many requests: " + e.What }
+
+// BusyKind says why a license can't be bound now.
+type BusyKind string
+
+// The kinds of [BusyError].
+const (
+	Busy           BusyKind = "busy"            // it is being bound
+	LockLost       BusyKind = "lock_lost"       // the right to bind it has ended
+	RedisDown      BusyKind = "redis_down"      // the gateways can't exclude each other
+	RedisRestarted BusyKind = "redis_restarted" // another gateway may not know that its right is lost
+)
+
+// A BusyError says that a license can't be bound now.
+type BusyError struct {
+	Kind       BusyKind
+	RetryAfter time.Duration
+	Cause      error
+}
+
+// Error says why the license can't be bound.
+func (e *BusyError) Error() string { return "binding: " + string(e.Kind) }
+
+// Unwrap returns the underlying failure.
+func (e *BusyError) Unwrap() error { return e.Cause }

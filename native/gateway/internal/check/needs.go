@@ -1,0 +1,142 @@
+package check
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
+)
+
+// Whop looks memberships up and writes to them.
+type Whop interface {
+	// LookUp returns the membership with a license key or a membership id. It
+	// returns [ErrUnknown] where Whop has no such membership, and else a [Failure].
+	LookUp(ctx context.Context, id string) (*Membership, error)
+	// SetMetadata stores the whole metadata of a membership. After an error it may
+	// or may not have been stored; only a look-up tells. Repeated with the same
+	// idempotency key it is stored once. Its error is a [Failure].
+	SetMetadata(ctx context.Context, id string, whole binding.Metadata, idempotencyKey string) error
+}
+
+// Exclusion keeps other gateways from binding the same membership.
+type Exclusion interface {
+	// Obtain waits for the right to bind a membership, at most [LockPatience]. Its
+	// error is a [*BusyError].
+	Obtain(ctx context.Context, member tag.Tag) (Hold, error)
+}
+
+// Hold is the right to bind one membership. It lasts [LockTime] unless it is
+// prolonged or released.
+type Hold interface {
+	// Confirm returns a [*BusyError] unless the right still holds.
+	Confirm(ctx context.Context) error
+	// Prolong makes the right last its whole time from now on.
+	Prolong(ctx context.Context) error
+	// Release ends the right.
+	Release()
+}
+
+// Refusals remember for some minutes which machines were refused.
+type Refusals interface {
+	// MarkRefused remembers a machine. After an error it is not remembered.
+	MarkRefused(ctx context.Context, machine tag.Tag) error
+	// WasRefused reports whether a machine was refused. In doubt it was, so that
+	// Whop is asked.
+	WasRefused(ctx context.Context, machine tag.Tag) bool
+}
+
+// Peers are the other gateways of the same seller. What they tell, the
+// [Checker] takes by its methods Changed, RefusedElsewhere and MissedNews.
+type Peers interface {
+	// TellChanged tells that a membership changed.
+	TellChanged(ctx context.Context, member tag.Tag) error
+	// TellRefused tells that Whop was asked about a license key, a membership or a
+	// machine, and that the answer was no.
+	TellRefused(ctx context.Context, refused tag.Tag) error
+	// CatchUp returns once everything has been heard that the peers have told until
+	// now, or an error where that can't be known.
+	CatchUp(ctx context.Context) error
+}
+
+// Notices are messages to the seller, each of them logged once in a while.
+type Notices interface {
+	// License logs a message about one license, given by its key or membership id.
+	License(level slog.Level, id, msg string, args ...any)
+}
+
+// Metrics count what a [Checker] does.
+type Metrics interface {
+	// CacheUsed counts a query that was answered from the cache, or was not.
+	CacheUsed(hit bool)
+	// Bound counts a first use, by what came of it: "bound", "refused" (no right to
+	// bind was to be had), "lost" (Whop did not store it) or "altered" (Whop stored
+	// it in another form).
+	Bound(result string)
+	// AnsweredStale counts a query that was answered from an older look-up.
+	AnsweredStale()
+}
+
+// Alone is the [Exclusion], the [Hold] and the [Peers] of a gateway that has no
+// others beside it.
+type Alone struct{}
+
+// Obtain gives the right to bind at once.
+func (Alone) Obtain(context.Context, tag.Tag) (Hold, error) { return Alone{}, nil }
+
+// Confirm does nothing, as nobody else could take the right.
+func (Alone) Confirm(context.Context) error { return nil }
+
+// Prolong does nothing, as the right has no end.
+func (Alone) Prolong(context.Context) error { return nil }
+
+// Release does nothing, as nobody waits for the right.
+func (Alone) Release() {}
+
+// TellChanged does nothing, as there is nobody to tell.
+func (Alone) TellChanged(context.Context, tag.Tag) error { return nil }
+
+// TellRefused does nothing, as there is nobody to tell.
+func (Alone) TellRefused(context.Context, tag.Tag) error { return nil }
+
+// CatchUp does nothing, as nobody tells anything.
+func (Alone) CatchUp(context.Context) error { return nil }
+
+// LocalRefusals are the [Refusals] of a gateway that has no others beside it.
+// They are kept in memory, as many as there is room for.
+type LocalRefusals struct{ machines *lru.Cache[tag.Tag, struct{}] }
+
+// NewLocalRefusals returns refusals that remember no machine yet.
+func NewLocalRefusals() LocalRefusals {
+	machines, _ := lru.New[tag.Tag, struct{}](maxCached)
+	return LocalRefusals{machines}
+}
+
+// MarkRefused remembers a machine until there is no more room for it.
+func (r LocalRefusals) MarkRefused(_ context.Context, machine tag.Tag) error {
+	r.machines.Add(machine, struct{}{})
+	return nil
+}
+
+// WasRefused reports whether a machine is remembered.
+func (r LocalRefusals) WasRefused(_ context.Context, machine tag.Tag) bool {
+	return r.machines.Contains(machine)
+}
+
+// Sleep waits for d, or until the context ends, whose error it then returns.
+func Sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

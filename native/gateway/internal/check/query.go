@@ -1,0 +1,86 @@
+package check
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
+)
+
+// A Query is one question of an app: whether a license is good on a machine.
+type Query struct {
+	Key        string           // the license key, cleaned
+	NotAKey    bool             // Key can't be a license key, so it is not asked about
+	Sent       binding.Metadata // what the app sent to name its machine
+	KeepsLease bool             // the app sent a nonce, so it keeps leases that stand in
+	Client     netip.Addr       // what the rate limit counts the client as
+	Arrived    time.Time
+
+	keyTag tag.Tag // set by [Checker.Check]
+}
+
+// A Verdict is the answer to a [Query].
+type Verdict struct {
+	Outcome    Outcome
+	Membership *Membership // set where the outcome is [Valid]
+	Source     Source
+}
+
+// Outcome is what a [Verdict] says of a license.
+type Outcome int
+
+// The outcomes of a check.
+const (
+	Valid Outcome = iota
+	Mismatch
+	Inactive
+	NotFound
+
+	// unbound is no verdict yet: the license has a free place, and this machine has
+	// to be bound to it first.
+	unbound
+	// altered is no verdict either: Whop stored what binds the license to this
+	// machine in another form than it was written.
+	altered
+)
+
+// String returns the outcome's name, as it stands in logs and metrics.
+func (o Outcome) String() string {
+	return [...]string{"valid", "metadata_mismatch", "inactive", "not_found", "unbound", "altered"}[o]
+}
+
+// Source says where a [Verdict] comes from.
+type Source string
+
+// The sources of verdicts.
+const (
+	FromCache Source = "cache" // a look-up of a short while ago
+	FromWhop  Source = "whop"  // a look-up for this query, or one that it shared
+	FromBound Source = "bound" // the license was just bound, or found to be when that was tried
+	FromStale Source = "stale" // an older look-up, as Whop can't be asked
+	FromKey   Source = "key"   // the license key alone, which can't be one
+)
+
+// Membership is what the gateway keeps of a membership: no customer's name,
+// address or license key. Times are Unix seconds. Pointers are nil where Whop
+// says nothing, or nothing readable, of a member that decides nothing.
+type Membership struct {
+	ID                string
+	Product           string
+	Plan              *string
+	Status            string
+	Metadata          binding.Metadata
+	ManageURL         *string
+	CancelAtPeriodEnd bool
+	Quantity          int64
+	CreatedAt         *int64
+	ExpiresAt         *int64
+	PeriodStart       *int64
+	PeriodEnd         *int64
+
+	// EndsAt is when the right to use ends, as far as it is known, or nil where no
+	// end is known. Where there is an end that can't be read, it is 0, an end that
+	// has passed.
+	EndsAt *int64
+}

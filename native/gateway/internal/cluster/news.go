@@ -1,0 +1,162 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
+)
+
+// Listener takes the news that other gateways tell.
+type Listener interface {
+	// Changed takes the news that a membership changed.
+	Changed(member tag.Tag)
+	// RefusedElsewhere takes the news that Whop was asked about a license key, a
+	// membership or a machine, and that the answer was no.
+	RefusedElsewhere(refused tag.Tag)
+	// MissedNews says that news may have been missed, of any of it.
+	MissedNews()
+}
+
+// newsKind is the kind of a message between gateways. A message is the name of
+// the gateway that sent it, one byte for the kind, and a tag.
+type newsKind byte
+
+const (
+	newsChanged newsKind = ' ' // a membership changed
+	newsRefused newsKind = '!' // Whop was asked about a license key, a membership or a machine, and the answer was no
+	newsEcho    newsKind = '?' // a gateway listens for its own message, see [Store.CatchUp]
+)
+
+// echoes are a gateway's messages to itself, which show that it hears all news.
+type echoes struct {
+	begin   sync.Once
+	begun   chan struct{} // closed with the first connection
+	again   chan struct{} // asks for a new connection
+	mu      sync.Mutex
+	waiting map[tag.Tag]chan struct{}
+	flight  singleflight.Group
+}
+
+func (s *Store) tell(ctx context.Context, kind newsKind, t tag.Tag) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		return s.rdb.Publish(ctx, s.prefix+"changed", s.self+string(append([]byte{byte(kind)}, t[:]...))).Err()
+	})
+}
+
+// TellChanged tells all gateways that a membership changed.
+func (s *Store) TellChanged(ctx context.Context, member tag.Tag) error {
+	return s.tell(ctx, newsChanged, member)
+}
+
+// TellRefused tells all gateways that Whop was asked about a license key, a
+// membership or a machine, and that the answer was no.
+func (s *Store) TellRefused(ctx context.Context, refused tag.Tag) error {
+	return s.tell(ctx, newsRefused, refused)
+}
+
+// Follow passes on what other gateways tell, until the context ends.
+func (s *Store) Follow(ctx context.Context, to Listener) {
+	for ctx.Err() == nil {
+		s.listen(ctx, to)
+	}
+}
+
+// listen holds one subscription until the context ends or [Store.listenAgain]
+// gives it up: the Redis client reconnects by itself, but it does not subscribe
+// again where it was not allowed to before. Each new connection may have missed
+// news.
+func (s *Store) listen(ctx context.Context, to Listener) {
+	sub := s.rdb.Subscribe(ctx, s.prefix+"changed")
+	defer sub.Close()
+	news := sub.ChannelWithSubscriptions()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.echoes.again:
+			return
+		case event, open := <-news:
+			if !open {
+				return
+			}
+			switch e := event.(type) {
+			case *redis.Subscription:
+				to.MissedNews()
+				s.echoes.begin.Do(func() { close(s.echoes.begun) })
+			case *redis.Message:
+				s.heard(e.Payload, to)
+			}
+		}
+	}
+}
+
+func (s *Store) heard(message string, to Listener) {
+	n := len(s.self)
+	if len(message) != n+1+tag.Size {
+		return
+	}
+	own, kind, t := message[:n] == s.self, newsKind(message[n]), tag.Tag([]byte(message[n+1:]))
+	switch {
+	case own && kind == newsEcho:
+		s.echoes.mu.Lock()
+		defer s.echoes.mu.Unlock()
+		if wait, ok := s.echoes.waiting[t]; ok {
+			delete(s.echoes.waiting, t)
+			close(wait)
+		}
+	case own:
+	case kind == newsChanged:
+		to.Changed(t)
+	case kind == newsRefused:
+		to.RefusedElsewhere(t)
+	}
+}
+
+// CatchUp returns once this gateway has heard everything that the others have
+// told until now, or an error where it can't know that. Messages arrive in the
+// order in which they were sent, so it waits for one of its own to come back.
+func (s *Store) CatchUp(ctx context.Context) error {
+	_, err, _ := s.echoes.flight.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
+		defer cancel()
+		select {
+		case <-s.echoes.begun:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		var t tag.Tag
+		_, _ = rand.Read(t[:])
+		back := make(chan struct{})
+		s.echoes.mu.Lock()
+		s.echoes.waiting[t] = back
+		s.echoes.mu.Unlock()
+		defer func() {
+			s.echoes.mu.Lock()
+			defer s.echoes.mu.Unlock()
+			delete(s.echoes.waiting, t)
+		}()
+		if err := s.tell(ctx, newsEcho, t); err != nil {
+			return nil, err
+		}
+		select {
+		case <-back:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})
+	return err
+}
+
+// listenAgain makes [Store.Follow] subscribe again.
+func (s *Store) listenAgain() {
+	select {
+	case s.echoes.again <- struct{}{}:
+	default: // it is being done
+	}
+}

@@ -1,0 +1,172 @@
+// Package cluster is what several gateways of one seller share in Redis: locks,
+// the quota for calls to Whop, who was refused, and news of what changed. Redis
+// holds no license key, no metadata and nothing about a person, and may lose
+// everything at any time.
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
+)
+
+// Store is one gateway's connection to the Redis that several share. It is the
+// [check.Peers] and the [check.Refusals] of that gateway.
+type Store struct {
+	rdb     *redis.Client
+	prefix  string
+	self    string // tells this gateway's own news from others'
+	breaker *gobreaker.CircuitBreaker[struct{}]
+	echoes  echoes
+}
+
+const (
+	// Timeout is how long Redis may take for one command.
+	Timeout = time.Second
+	// redisRest is how long Redis is left alone after it failed three times.
+	redisRest = time.Second
+	// refusedFor is how long a refused machine is remembered. Its customer needs
+	// that time to reset the key.
+	refusedFor = 10 * time.Minute
+)
+
+// NewStore returns a store that has no connection yet. It completes the options.
+func NewStore(options *redis.Options, tags tag.Tagger, log *slog.Logger) *Store {
+	options.DialTimeout = Timeout
+	options.ReadTimeout = Timeout
+	options.WriteTimeout = Timeout
+	options.PoolTimeout = Timeout
+	options.MaxRetries = 1 // everything asked of Redis here may be asked twice
+	options.DialerRetries = 1
+	options.ContextTimeoutEnabled = true
+	options.ClientName = "whop-license-gateway"
+	options.DisableIdentity = true
+	return &Store{
+		rdb:    redis.NewClient(options),
+		prefix: "whop-license:" + tags.Of("namespace", nil).String() + ":",
+		self:   rand.Text(),
+		echoes: echoes{begun: make(chan struct{}), again: make(chan struct{}, 1), waiting: map[tag.Tag]chan struct{}{}},
+		breaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+			Timeout:     redisRest,
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= 3 },
+			IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) },
+			OnStateChange: func(_ string, from, to gobreaker.State) {
+				log.Warn("the connection to Redis changed", "up", to == gobreaker.StateClosed)
+			},
+		}),
+	}
+}
+
+// Close ends all connections.
+func (s *Store) Close() error { return s.rdb.Close() }
+
+// do asks Redis, in bounded time, unless it has just failed.
+func (s *Store) do(ctx context.Context, ask func(context.Context) error) error {
+	_, err := s.breaker.Execute(func() (struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, 2*Timeout)
+		defer cancel()
+		return struct{}{}, ask(ctx)
+	})
+	return err
+}
+
+// workScript shows whether Redis runs scripts.
+var workScript = redis.NewScript(`return redis.call("GET", KEYS[1])`)
+
+// works returns what is wrong with Redis, or nil. Redis works if it is of a
+// supported kind, takes a write, a read and a script, and returns this gateway's
+// own news.
+func (s *Store) works(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*Timeout)
+	defer cancel()
+	if info, err := s.rdb.Info(ctx, "server").Result(); err == nil { // not everyone may ask
+		if err := supportedMode(infoField(info, "redis_mode")); err != nil {
+			return err
+		}
+	}
+	key, want := s.prefix+"works:"+s.self, rand.Text()
+	if err := s.rdb.Set(ctx, key, want, time.Minute).Err(); err != nil {
+		return fmt.Errorf("a write failed: %w", err)
+	}
+	if got, err := s.rdb.Get(ctx, key).Result(); err != nil || got != want {
+		return fmt.Errorf("a read failed: %w", cmp.Or(err, errNotWritten))
+	}
+	if got, err := workScript.Run(ctx, s.rdb, []string{key}).Text(); err != nil || got != want {
+		return fmt.Errorf("a script failed: %w", cmp.Or(err, errNotWritten))
+	}
+	if err := s.CatchUp(ctx); err != nil {
+		s.listenAgain()
+		return fmt.Errorf("news did not come back: %w", err)
+	}
+	return nil
+}
+
+var errNotWritten = errors.New("it did not return what was written")
+
+// supportedMode refuses Redis that gateways can't share.
+func supportedMode(mode string) error {
+	switch mode {
+	case "sentinel":
+		return errors.New("this is a Sentinel, which holds no data; give --redis-url the address under which the primary is always reached, such as that of a proxy in front")
+	case "cluster":
+		return errors.New("this is a node of a Redis Cluster, which is not supported; use a Redis without cluster mode")
+	}
+	return nil
+}
+
+// epoch returns a value that changes when Redis may have lost data: when it was
+// emptied, and when another process answers, after a restart from an older
+// snapshot or a failover. Without permission to run INFO, only an emptied Redis
+// is noticed.
+func (s *Store) epoch(ctx context.Context) (epoch string, err error) {
+	err = s.do(ctx, func(ctx context.Context) error {
+		key := s.prefix + "epoch"
+		pipe := s.rdb.Pipeline()
+		pipe.SetNX(ctx, key, rand.Text(), 0)
+		get, info := pipe.Get(ctx, key), pipe.Info(ctx, "server")
+		// Without a connection, the pipeline fails as a whole and its commands have no
+		// errors of their own. INFO alone may fail, for want of a permission.
+		_, err := pipe.Exec(ctx)
+		if get.Val() == "" {
+			return cmp.Or(err, errNotWritten)
+		}
+		epoch = get.Val() + infoField(info.Val(), "run_id")
+		return nil
+	})
+	return epoch, err
+}
+
+// infoField finds a field in what INFO says.
+func infoField(info, name string) string {
+	_, after, _ := strings.Cut(info, "\n"+name+":")
+	value, _, _ := strings.Cut(after, "\r")
+	return value
+}
+
+// MarkRefused remembers a machine for [refusedFor].
+func (s *Store) MarkRefused(ctx context.Context, machine tag.Tag) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		return s.rdb.Set(ctx, s.prefix+"refused:"+machine.String(), "", refusedFor).Err()
+	})
+}
+
+// WasRefused reports whether a machine is remembered. In doubt it is, so that
+// Whop is asked.
+func (s *Store) WasRefused(ctx context.Context, machine tag.Tag) bool {
+	var n int64
+	err := s.do(ctx, func(ctx context.Context) (err error) {
+		n, err = s.rdb.Exists(ctx, s.prefix+"refused:"+machine.String()).Result()
+		return err
+	})
+	return err != nil || n > 0
+}

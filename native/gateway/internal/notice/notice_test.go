@@ -1,0 +1,67 @@
+package notice
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
+)
+
+func TestNoticesAreSaidOnceInAWhile(t *testing.T) {
+	var out gatewaytest.Buffer
+	n := New(tag.Tagger{}, slog.New(slog.NewJSONHandler(&out, nil)))
+	at := time.Now()
+	n.now = func() time.Time { return at }
+	said := func() int { return strings.Count(out.String(), "\n") }
+	for range 3 {
+		n.License(slog.LevelInfo, gatewaytest.Key("a"), "one")
+	}
+	assert.Equal(t, 1, said())
+	assert.NotContains(t, out.String(), gatewaytest.KeyMark)
+	n.License(slog.LevelInfo, gatewaytest.Key("b"), "one")
+	n.License(slog.LevelInfo, gatewaytest.Key("a"), "another")
+	assert.Equal(t, 3, said())
+	at = at.Add(everyLicense - time.Second)
+	n.License(slog.LevelInfo, gatewaytest.Key("a"), "one")
+	assert.Equal(t, 3, said())
+	at = at.Add(time.Second)
+	n.License(slog.LevelInfo, gatewaytest.Key("a"), "one")
+	assert.Equal(t, 4, said())
+	n.General(slog.LevelWarn, time.Minute, "x", "all")
+	n.General(slog.LevelWarn, time.Minute, "x", "all")
+	n.General(slog.LevelWarn, time.Minute, "y", "all")
+	assert.Equal(t, 6, said())
+}
+
+// Whoever invents licenses can neither fill the log nor the memory, nor keep
+// what concerns all out of it.
+func TestNoticesAreBounded(t *testing.T) {
+	var out gatewaytest.Buffer
+	n := New(tag.Tagger{}, slog.New(slog.NewJSONHandler(&out, nil)))
+	at := time.Now()
+	n.now = func() time.Time { return at }
+	said := func() int { return strings.Count(out.String(), "\n") }
+	for i := range 2 * maxRemembered {
+		n.License(slog.LevelInfo, fmt.Sprint("license ", i), "one")
+	}
+	assert.Equal(t, licensesAtOnce, said())
+	n.General(slog.LevelError, time.Minute, "", "all")
+	assert.Equal(t, licensesAtOnce+1, said())
+	at = at.Add(licensePace)
+	n.License(slog.LevelInfo, "last", "one")
+	n.License(slog.LevelInfo, "left out", "one")
+	assert.Equal(t, licensesAtOnce+2, said())
+	at = at.Add(licensePace)
+	n.License(slog.LevelInfo, "left out", "one")
+	assert.Equal(t, licensesAtOnce+3, said(), "what was left out is said later")
+	for i := range 2 * maxRemembered {
+		n.General(slog.LevelDebug, time.Minute, fmt.Sprint(i), "many")
+	}
+	assert.Equal(t, maxRemembered, n.said.Len())
+}

@@ -1,0 +1,37 @@
+package whop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+)
+
+func TestAddressOfTheServer(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://api.whop.com/api/v1":       "api.whop.com:443",
+		"http://localhost/api/v1":           "localhost:80",
+		"http://[::1]/api/v1":               "[::1]:80",
+		"https://[2001:db8::1]:8443/api/v1": "[2001:db8::1]:8443",
+	} {
+		base, err := url.Parse(text)
+		require.NoError(t, err)
+		assert.Equal(t, want, New(Config{Base: base, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()}).client.Addr)
+	}
+}
+
+// What an HTTP client says of an answer that it can't read may quote from it.
+func TestErrorsOfATransportQuoteNoAnswer(t *testing.T) {
+	quoting := errors.New(`invalid header value "` + gatewaytest.PersonalMark + `"`)
+	assert.Equal(t, errNotHTTP, loggable(quoting))
+	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	assert.Equal(t, fmt.Errorf("x: %w", refused), loggable(fmt.Errorf("x: %w", refused)))
+	assert.Equal(t, fasthttp.ErrTimeout, loggable(fasthttp.ErrTimeout))
+}

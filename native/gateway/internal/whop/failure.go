@@ -1,0 +1,108 @@
+package whop
+
+import (
+	"errors"
+	"time"
+)
+
+// Kind says why there is no answer from Whop. It is also the name in metrics.
+type Kind string
+
+// The kinds of [Failure].
+const (
+	// Whop was not asked.
+	paused      Kind = "paused"
+	overBudget  Kind = "over_budget"
+	circuitOpen Kind = "circuit_open"
+
+	// Whop, or the way to it, is failing.
+	timeout     Kind = "timeout"
+	unreachable Kind = "unreachable"
+	unanswered  Kind = "unanswered" // something on the way answered in Whop's place
+	failing     Kind = "failing"    // Whop itself says so
+
+	// Whop answered, and it can't be used.
+	rateLimited   Kind = "rate_limited"
+	badAnswer     Kind = "bad_answer"      // not Whop's, or not to be trusted
+	otherNotFound Kind = "other_not_found" // a 404 about something else than the membership
+	unauthorized  Kind = "unauthorized"
+	forbidden     Kind = "forbidden"
+	badRequest    Kind = "bad_request"
+	badVersion    Kind = "bad_version"
+
+	// A 404 to the write of a membership that was just read.
+	unknownToWrite Kind = "unknown_to_write"
+)
+
+// outage reports whether the kind shows that Whop itself, or the way to it, is
+// failing. What one license's look-up alone can bring about does not.
+func (k Kind) outage() bool {
+	switch k {
+	case timeout, unreachable, unanswered, failing:
+		return true
+	}
+	return false
+}
+
+// sellersFault reports whether asking again does not help until the seller has
+// acted (a wrong API key, a missing permission).
+func (k Kind) sellersFault() bool {
+	switch k {
+	case unauthorized, forbidden, badRequest:
+		return true
+	}
+	return false
+}
+
+// refusal reports whether Whop refused the call, for one license or for all.
+func (k Kind) refusal() bool { return k.sellersFault() || k == otherNotFound }
+
+// mayBeCarriedOut reports whether a write that failed so can still be carried
+// out: it was sent, and Whop has not said that it failed.
+func (k Kind) mayBeCarriedOut() bool {
+	switch k {
+	case timeout, unreachable, unanswered, badAnswer:
+		return true
+	}
+	return false
+}
+
+// Failure is the lack of an answer from Whop.
+type Failure struct {
+	Kind     Kind
+	after    time.Duration // how long to leave Whop alone, where known
+	said     string        // Whop's own message, fit for a log
+	versions []string      // of the API, that Whop lists where it does not know ours
+	err      error
+}
+
+// Error says what kind of failure it is, and what was seen of it.
+func (e *Failure) Error() string { return "whop: " + string(e.Kind) + ": " + e.err.Error() }
+
+// Unwrap returns the underlying failure.
+func (e *Failure) Unwrap() error { return e.err }
+
+// Unasked reports whether Whop said nothing of the license.
+func (e *Failure) Unasked() bool { return e.Kind != unknownToWrite }
+
+// MayBeCarriedOut reports whether a write that failed so can still be carried
+// out.
+func (e *Failure) MayBeCarriedOut() bool { return e.Kind.mayBeCarriedOut() }
+
+// Passing reports whether the same call may succeed at once.
+func (e *Failure) Passing() bool { return (e.Kind.outage() || e.Kind == badAnswer) && e.after == 0 }
+
+// SellersFault reports whether asking again does not help until the seller has
+// acted.
+func (e *Failure) SellersFault() bool { return e.Kind.sellersFault() }
+
+// RetryAfter is how long to leave Whop alone, or 0 where that is not known.
+func (e *Failure) RetryAfter() time.Duration { return e.after }
+
+func newFailure(kind Kind, err error) *Failure { return &Failure{Kind: kind, err: err} }
+
+// isOutage reports whether an error means that Whop itself is failing.
+func isOutage(err error) bool {
+	var f *Failure
+	return errors.As(err, &f) && f.Kind.outage()
+}

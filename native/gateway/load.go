@@ -1,0 +1,156 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/net/http/httpproxy"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/api"
+)
+
+// loaded is what the settings and the environment name, read and parsed.
+type loaded struct {
+	apiKey        string
+	webhookSecret string // empty: no webhooks are taken
+	proofs        api.Proofs
+	upstream      *url.URL
+	redis         *redis.Options // nil: a single gateway
+	trusted       []netip.Prefix
+}
+
+// load checks the settings and reads what they name. Its error names everything
+// that could not work or would not be safe, and holds no secret.
+func (s *settings) load(getenv func(string) string) (*loaded, error) {
+	l := &loaded{}
+	errs := []error{s.check()}
+	note := func(err error) { errs = append(errs, err) }
+	var err error
+	if l.apiKey, err = secret(getenv, "WHOP_API_KEY"); err == nil && l.apiKey == "" {
+		err = errors.New("WHOP_API_KEY: set it to the API key, or WHOP_API_KEY_FILE to a file that holds it")
+	}
+	note(err)
+	l.webhookSecret, err = secret(getenv, "WHOP_WEBHOOK_SECRET")
+	note(err)
+	l.proofs, err = newProofs(s)
+	note(err)
+	l.upstream, err = parseUpstream(s.UpstreamURL)
+	note(err)
+	note(checkProxy(l.upstream))
+	if s.RedisURL != "" {
+		l.redis, err = parseRedis(s.RedisURL)
+		note(err)
+	}
+	l.trusted, err = parseNetworks(s.TrustedProxies)
+	note(err)
+	if s.TLSCert != "" && s.TLSKey != "" {
+		if _, err := newCertificate(s.TLSCert, s.TLSKey, slog.New(slog.DiscardHandler)); err != nil {
+			note(fmt.Errorf("--tls-cert and --tls-key: %w", err))
+		}
+	}
+	return l, errors.Join(errs...)
+}
+
+// secret reads a secret from the environment, or from the file that it names.
+func secret(getenv func(string) string, name string) (string, error) {
+	value, file := getenv(name), getenv(name+"_FILE")
+	if value != "" && file != "" {
+		return "", fmt.Errorf("%s and %s_FILE: give only one", name, name)
+	}
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return "", fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		if value = string(b); strings.TrimSpace(value) == "" {
+			return "", fmt.Errorf("%s_FILE: the file is empty", name)
+		}
+	}
+	value = strings.TrimSpace(value)
+	for _, c := range []byte(value) {
+		if c <= ' ' || c > '~' {
+			return "", fmt.Errorf("%s: holds white space or a character that can't be in a secret of Whop's", name)
+		}
+	}
+	return value, nil
+}
+
+// parseUpstream reads the base of Whop's API. Where it has no path, the path of
+// the Current API is meant.
+func parseUpstream(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		return nil, errors.New("--upstream-url: is not a URL such as https://api.whop.com/api/v1")
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return nil, errors.New("--upstream-url: must be https, or http on a loopback address, as the API key is sent there")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	if u.Path == "" {
+		u.Path = "/api/v1"
+	}
+	return u, nil
+}
+
+// checkProxy refuses a proxy for the upstream that could never be reached. Its
+// error does not quote the proxy's URL, which may hold a password.
+func checkProxy(upstream *url.URL) error {
+	if upstream == nil {
+		return nil
+	}
+	proxy, err := httpproxy.FromEnvironment().ProxyFunc()(upstream)
+	if err == nil && (proxy == nil || proxy.Hostname() != "" && strings.Trim(proxy.Path, "/") == "" && !strings.HasSuffix(proxy.Host, ":")) {
+		return nil
+	}
+	return errors.New("HTTPS_PROXY or HTTP_PROXY: is not a URL such as http://proxy.example.com:3128")
+}
+
+// parseRedis reads the address of the one Redis that gateways share. Its errors
+// don't quote it, as it may hold a password.
+func parseRedis(text string) (*redis.Options, error) {
+	u, err := url.Parse(text)
+	query := func(name string) bool { return err == nil && u.Query().Has(name) }
+	scheme, _, _ := strings.Cut(text, ":")
+	if strings.Contains(scheme, "sentinel") || query("master_name") {
+		return nil, errors.New("--redis-url: names Sentinels, which are not asked for the primary; give the address under which the primary is always reached, such as that of a proxy in front")
+	}
+	if strings.Contains(scheme, "cluster") || strings.Contains(text, ",") || query("addr") {
+		return nil, errors.New("--redis-url: names a Redis Cluster or several addresses, which is not supported; give one address of a Redis without cluster mode, and write a comma in a password as %2C")
+	}
+	options, err := redis.ParseURL(text)
+	if err != nil {
+		return nil, errors.New("--redis-url: is not a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock")
+	}
+	return options, nil
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// parseNetworks reads the addresses and networks of trusted proxies.
+func parseNetworks(texts []string) (list []netip.Prefix, err error) {
+	var errs []error
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if addr, err2 := netip.ParseAddr(text); err != nil && err2 == nil {
+			p, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 { // clients' addresses are compared as IPv4
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--trusted-proxies: %q is not an address or a network such as 10.0.0.0/8", text))
+			continue
+		}
+		list = append(list, p.Masked())
+	}
+	return list, errors.Join(errs...)
+}

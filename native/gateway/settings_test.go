@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func tryConfig(env map[string]string, args ...string) (code int, out, errOut string) {
+	var o, e bytes.Buffer
+	code = run(context.Background(), append([]string{"--config-check"}, args...), func(name string) string { return env[name] }, &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestConfigCheck(t *testing.T) {
+	key := map[string]string{"WHOP_API_KEY": testAPIKey}
+	file := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(file, []byte(testAPIKey+"\n"), 0o600))
+	empty := filepath.Join(t.TempDir(), "empty")
+	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
+	ok := func(args ...string) []string { return append([]string{"--product", "prod_1"}, args...) }
+	for _, c := range []struct {
+		name string
+		env  map[string]string
+		args []string
+		code int
+		says string
+	}{
+		{"the least", key, ok(), 0, ""},
+		{"a key file", map[string]string{"WHOP_API_KEY_FILE": file}, ok(), 0, ""},
+		{"everything", key, ok("--product", "prod_2", "--allowed-origin", "https://a.example.com", "--allowed-origin", "app://x", "--max-machines", "3", "--redis-url", "redis://127.0.0.1:6379/1", "--cache-ttl", "0", "--trusted-proxies", "10.0.0.0/8,::1", "--listen", ":0", "--metrics-listen", "127.0.0.1:0", "--api-version-date", "2026-03-01"), 0, ""},
+		{"a version with a counter", key, ok("--api-version-date", "2026-08-05-1"), 0, ""},
+		{"a product as v2 named it", key, []string{"--product", "pass_1"}, 0, ""},
+		{"upstream on loopback", key, ok("--upstream-url", "http://[::1]:1"), 0, ""},
+		{"no API key", nil, ok(), 2, "WHOP_API_KEY: set it"},
+		{"a blank API key", map[string]string{"WHOP_API_KEY": "  "}, ok(), 2, "WHOP_API_KEY: set it"},
+		{"an API key with a line break", map[string]string{"WHOP_API_KEY": testAPIKey + "\nX: y"}, ok(), 2, "WHOP_API_KEY: holds white space"},
+		{"two API keys", map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_API_KEY_FILE": file}, ok(), 2, "give only one"},
+		{"an empty key file", map[string]string{"WHOP_API_KEY_FILE": empty}, ok(), 2, "the file is empty"},
+		{"no key file", map[string]string{"WHOP_API_KEY_FILE": file + "x"}, ok(), 2, "WHOP_API_KEY_FILE"},
+		{"no product", key, nil, 2, "--product: name at least one"},
+		{"an empty product", key, []string{"--product", ""}, 2, "--product"},
+		{"a product as a path", key, []string{"--product", "prod/1"}, 2, "--product"},
+		{"a wildcard origin", key, ok("--allowed-origin", "*"), 2, "no wildcard"},
+		{"a wildcard in an origin", key, ok("--allowed-origin", "https://*.example.com"), 2, "no wildcard"},
+		{"an origin with a path", key, ok("--allowed-origin", "https://a.example.com/"), 2, "--allowed-origin"},
+		{"an origin with a default port", key, ok("--allowed-origin", "https://a.example.com:443"), 2, "--allowed-origin"},
+		{"an origin in capitals", key, ok("--allowed-origin", "https://A.example.com"), 2, "--allowed-origin"},
+		{"an origin not in ASCII", key, ok("--allowed-origin", "https://bücher.example"), 2, "--allowed-origin"},
+		{"an origin with a user", key, ok("--allowed-origin", "https://u@a.example.com"), 2, "--allowed-origin"},
+		{"origins of all kinds", key, ok("--allowed-origin", "http://localhost:3000,http://[::1]:8080,https://xn--bcher-kva.example,app://my-app,chrome-extension://abcdefghijklmnop,file://"), 0, ""},
+		{"an origin without scheme", key, ok("--allowed-origin", "a.example.com"), 2, "--allowed-origin"},
+		{"no machines", key, ok("--max-machines", "0"), 2, "--max-machines"},
+		{"too many machines", key, ok("--max-machines", "26"), 2, "--max-machines"},
+		{"no status", key, ok("--entitled-status", ""), 2, "--entitled-status"},
+		{"a long cache", key, ok("--cache-ttl", "2h"), 2, "--cache-ttl"},
+		{"a negative cache", key, ok("--cache-ttl=-1s"), 2, "--cache-ttl"},
+		{"nothing stale", key, ok("--stale-if-error", "0"), 0, ""},
+		{"the longest stale", key, ok("--stale-if-error", "72h"), 0, ""},
+		{"too long stale", key, ok("--stale-if-error", "73h"), 2, "--stale-if-error"},
+		{"negatively stale", key, ok("--stale-if-error=-1s"), 2, "--stale-if-error"},
+		{"a small budget", key, ok("--upstream-budget", "5"), 2, "--upstream-budget"},
+		{"a negative limit", key, ok("--client-limit=-1"), 2, "--client-limit"},
+		{"a short timeout", key, ok("--upstream-timeout", "1ms"), 2, "--upstream-timeout"},
+		{"plain http upstream", key, ok("--upstream-url", "http://api.whop.com/api/v1"), 2, "must be https"},
+		{"a host that looks like loopback", key, ok("--upstream-url", "http://127.0.0.1.example.com"), 2, "must be https"},
+		{"an upstream with a query", key, ok("--upstream-url", "https://x.example.com/?a"), 2, "--upstream-url"},
+		{"an upstream with a password", key, ok("--upstream-url", "https://u:PRIVATE@x.example.com"), 2, "--upstream-url"},
+		{"no upstream", key, ok("--upstream-url", "api.whop.com"), 2, "--upstream-url"},
+		{"a wrong Redis URL", key, ok("--redis-url", "redis://:PRIVATE@host:port"), 2, "--redis-url"},
+		{"a wrong version", key, ok("--api-version-date", "yesterday"), 2, "--api-version-date"},
+		{"no version", key, ok("--api-version-date", ""), 2, "--api-version-date"},
+		{"a version that is no date", key, ok("--api-version-date", "2026-13-05"), 2, "--api-version-date"},
+		{"a version with two counters", key, ok("--api-version-date", "2026-08-05-1-2"), 2, "--api-version-date"},
+		{"a version with a header", key, ok("--api-version-date", "2026-08-05\r\nX: y"), 2, "--api-version-date"},
+		{"a company as the product", key, []string{"--product", "biz_1"}, 2, "is a company's id"},
+		{"a plan as the product", key, []string{"--product", "plan_1"}, 2, "is a plan's id"},
+		{"a membership as the product", key, []string{"--product", "prod_1,mem_1"}, 2, "is a membership's id"},
+		{"a user as the product", key, []string{"--product", "user_1"}, 2, "is a user's id"},
+		{"Sentinels", key, ok("--redis-url", "redis+sentinel://:PRIVATE@a:26379,b:26379/mymaster"), 2, "Sentinels"},
+		{"Sentinels by an option", key, ok("--redis-url", "redis://:PRIVATE@a:26379?master_name=mymaster"), 2, "Sentinels"},
+		{"a cluster", key, ok("--redis-url", "redis-cluster://:PRIVATE@a:6379"), 2, "Redis Cluster"},
+		{"several addresses", key, ok("--redis-url", "redis://:PRIVATE@a:6379,b:6379"), 2, "several addresses"},
+		{"several addresses by an option", key, ok("--redis-url", "redis://:PRIVATE@a:6379?addr=b:6379"), 2, "several addresses"},
+		{"a Redis database that is no number", key, ok("--redis-url", "redis://:PRIVATE@a:6379/mymaster"), 2, "--redis-url"},
+		{"a comma in a Redis password", key, ok("--redis-url", "redis://:a%2Cb@a:6379"), 0, ""},
+		{"a wrong network", key, ok("--trusted-proxies", "10.0.0.0/33"), 2, "--trusted-proxies"},
+		{"a listen address without port", key, ok("--listen", "127.0.0.1"), 2, "--listen"},
+		{"a certificate alone", key, ok("--tls-cert", file), 2, "both or neither"},
+		{"no certificate", key, ok("--tls-cert", file, "--tls-key", file), 2, "--tls-cert"},
+		{"an unknown flag", key, ok("--api-key", "x"), 2, "unknown flag"},
+		{"a wrong level", key, ok("--log-level", "loud"), 2, "--log-level"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, out, errOut := tryConfig(c.env, c.args...)
+			assert.Equal(t, c.code, code, errOut)
+			assert.Contains(t, errOut, c.says)
+			assert.NotContains(t, out+errOut, "PRIVATE")
+			if c.code == 0 {
+				assert.Equal(t, "The settings are good.\n", out)
+				assert.Empty(t, errOut)
+			}
+		})
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	key := map[string]string{"WHOP_API_KEY": testAPIKey}
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--entitled-status", "active,grace_period"}, `no status "grace_period"`},
+		{[]string{"--allowed-origin", "null"}, "sandboxed frame"},
+		{[]string{"--trusted-proxies", "10.0.0.0/8,::/0"}, "every address is trusted"},
+		{[]string{"--trusted-proxies", "::ffff:0.0.0.0/96"}, "every address is trusted"},
+		{[]string{"--seller-metadata", "HWID"}, "what apps usually send"},
+		{[]string{"--product", "x_1"}, "begins with prod_"},
+		{[]string{"--upstream-url", "https://api.whop.com/api/v2"}, "does not end in /api/v1"},
+		{[]string{"--entitled-status", "active,drafted", "--trusted-proxies", "10.0.0.0/8", "--allowed-origin", "app://my-app,file://"}, ""},
+	} {
+		code, out, errOut := tryConfig(key, append([]string{"--product", "prod_1"}, c.args...)...)
+		assert.Zero(t, code)
+		assert.Equal(t, "The settings are good.\n", out)
+		if c.says == "" {
+			assert.Empty(t, errOut)
+		} else {
+			assert.Contains(t, errOut, c.says)
+		}
+	}
+}
+
+func TestWarningsOfAWebhookSecret(t *testing.T) {
+	for secret, wrong := range map[string]bool{testSecret: false, "whsec_a2V5": false, "whsec_": true, "whsec_%%%": true} {
+		_, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": secret}, "--product", "prod_1")
+		assert.Equal(t, wrong, strings.Contains(errOut, "base64 does not follow"), errOut)
+		assert.NotContains(t, errOut, "PRIVATE")
+	}
+}
+
+func TestProxyFromTheEnvironment(t *testing.T) {
+	for proxy, good := range map[string]bool{
+		"": true, "http://proxy.example.com:3128": true, "proxy.example.com:3128": true, "https://u:PRIVATE@proxy.example.com/": true, "socks5://[::1]:1080": true,
+		"http://u:PRIVATE@[::bad": false, "http://u:PRIVATE@": false, "://PRIVATE": false,
+	} {
+		t.Setenv("HTTPS_PROXY", proxy)
+		code, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey}, "--product", "prod_1")
+		assert.Equal(t, good, code == 0, "%s: %s", proxy, errOut)
+		assert.NotContains(t, errOut, "PRIVATE")
+	}
+}
+
+func TestTrustedProxyAsIPv4InIPv6(t *testing.T) {
+	g := startGateway(t, startSim(t, nil), "--trusted-proxies", "::ffff:127.0.0.1", "--client-limit", "1")
+	for n := range 3 {
+		a := g.post(validatePath(testKey(fmt.Sprint("x", n))), `{"metadata":{}}`, "X-Forwarded-For", fmt.Sprint("203.0.113.", n))
+		assert.Equal(t, 404, a.status, "clients are told apart")
+	}
+}
+
+func TestSettingsFromTheEnvironment(t *testing.T) {
+	t.Setenv("WHOP_LICENSE_PRODUCT", "prod_1,prod_2")
+	t.Setenv("WHOP_LICENSE_CACHE_TTL", "2h")
+	code, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey})
+	assert.Equal(t, 2, code)
+	assert.Equal(t, "whop-license-gateway: --cache-ttl: must be 0 to 1h\n", errOut, "and the products were read")
+	code, _, _ = tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey}, "--cache-ttl", "1m")
+	assert.Equal(t, 0, code, "a flag wins")
+}
+
+func TestVersionAndHelp(t *testing.T) {
+	var out, errOut bytes.Buffer
+	assert.Equal(t, 0, run(t.Context(), []string{"--version"}, os.Getenv, &out, &errOut))
+	assert.Regexp(t, `^whop-license-gateway \d+\.\d+\.\d+\n$`, out.String())
+	out.Reset()
+	assert.Equal(t, 0, run(t.Context(), []string{"--help"}, os.Getenv, &out, &errOut))
+	assert.Contains(t, out.String(), "WHOP_API_KEY_FILE")
+	assert.Empty(t, errOut.String())
+}
+
+func TestParseUpstream(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://api.whop.com/api/v1":          "https://api.whop.com/api/v1",
+		"https://api.whop.com/api/v1/":         "https://api.whop.com/api/v1",
+		"https://sandbox-api.whop.com":         "https://sandbox-api.whop.com/api/v1",
+		"http://127.0.0.1:7000/":               "http://127.0.0.1:7000/api/v1",
+		"http://localhost:7000/somewhere/else": "http://localhost:7000/somewhere/else",
+	} {
+		u, err := parseUpstream(text)
+		require.NoError(t, err)
+		assert.Equal(t, want, u.String())
+	}
+}
