@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
+	"github.com/whop-license/whop-license/shared/license"
 )
 
 // loaded is what the settings and the environment name, read and parsed.
@@ -88,7 +89,7 @@ func parseUpstream(text string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
 		return nil, errors.New("--upstream-url: is not a URL such as https://api.whop.com/api/v1")
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !license.IsLoopback(strings.TrimSuffix(u.Host, ":"+u.Port()))) {
 		return nil, errors.New("--upstream-url: must be https, or http on a loopback address, as the API key is sent there")
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
@@ -128,11 +129,6 @@ func parseRedis(text string) (*redis.Options, error) {
 		return nil, errors.New("--redis-url: is not a URL such as redis://127.0.0.1:6379/0, rediss://… or unix:///run/redis.sock")
 	}
 	return options, nil
-}
-
-func isLoopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // parseNetworks reads the addresses and networks of trusted proxies.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/shared/license"
 )
 
 // readFailure turns an answer that is no success into an error. The secrets,
@@ -159,10 +160,8 @@ var tryAgainIn = regexp.MustCompile(`(?i)try again in (\d{1,4}) ?s`)
 func retryAfter(header string, body []byte) time.Duration {
 	wait := 10 * time.Second
 	if header != "" {
-		if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-			wait = time.Duration(seconds) * time.Second
-		} else if at, err := http.ParseTime(header); err == nil {
-			wait = time.Until(at)
+		if ms := license.ParseRetryAfter(header, license.Milliseconds(time.Now().UnixMilli())); ms >= 0 {
+			wait = time.Duration(ms) * time.Millisecond
 		}
 	} else if found := tryAgainIn.FindSubmatch(body); found != nil {
 		seconds, _ := strconv.Atoi(string(found[1]))
