@@ -30,7 +30,7 @@ all: build ## Build everything (the default)
 
 .PHONY: help
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 ##### Building
 
@@ -205,6 +205,21 @@ test-desktop: build pack ## Test what depends on the system: the sidecar, the pa
 	cd js && npm test
 	cd web && node --test --test-timeout=300000 dist/test/electron*.test.js
 
+# Where customers run, as far as this machine has it: .ci/platforms/README.md.
+.PHONY: test-platforms
+test-platforms: build pack js-tests ## Test on Windows (Wine), newer Nodes, Bun, Deno, arm64 and musl
+	@.ci/platforms/run
+
+PLATFORMS_TESTED := windows node-22 node-24 node-26 bun deno arm64 musl
+
+.PHONY: $(PLATFORMS_TESTED:%=test-%)
+$(PLATFORMS_TESTED:%=test-%): test-%: build pack js-tests
+	@.ci/platforms/run $*
+
+.PHONY: js-tests
+js-tests: js
+	cd js && npx tsc -p tsconfig.test.json
+
 .PHONY: bench
 bench: build pack browser redis ## Measure the budgets of size and speed
 	@status=0; (cd web && npm run --silent bench) || status=1; \
@@ -247,6 +262,10 @@ bin/misspell: go.mod go.sum
 
 .PHONY: setup
 setup: system js/node_modules/.package-lock.json web/node_modules/.package-lock.json bin/wasmbrowsertest bin/staticcheck bin/actionlint bin/misspell ## Install what the tests and checks need
+
+.PHONY: setup-platforms
+setup-platforms: ## Install what make test-platforms needs (about 600 MB, as root)
+	@.ci/platforms/setup
 
 # need PACKAGE, MESSAGE, PROGRAM…: any one of the programs is enough. Debian's
 # package is installed where that can be done without asking.
