@@ -1,0 +1,237 @@
+// What customers meet, in each engine: the package under a strict policy, leases
+// that are kept, and the launcher with its gate by the keyboard alone.
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { launcherPage } from "../../launcher-page.js";
+import {
+  makeSigningKey,
+  type Servers,
+  type SigningKey,
+  sampleKeys,
+  startServers,
+} from "../../servers.js";
+import { type LocalServer, listen } from "../../static-server.js";
+import { blankPage, servePages, strictPolicy } from "../page.js";
+import type { Answer } from "../pages/harness.js";
+import { type Engine, type EnginePage, engineName, launchEngine } from "./engine.js";
+
+type Harness = typeof import("../pages/harness.js");
+
+suite(`in ${engineName}`, () => {
+  let engine: Engine;
+  let pages: LocalServer;
+  let launcher: LocalServer;
+  let servers: Servers;
+  let key: SigningKey;
+
+  before(async () => {
+    engine = await launchEngine();
+    pages = await servePages(strictPolicy("http://127.0.0.1:*"));
+    launcher = await listen();
+    key = await makeSigningKey();
+    servers = await startAll();
+    launcher.handle(launcherPage(servers.endpoint));
+  });
+  after(async () => {
+    await engine?.close();
+    await Promise.all([pages?.close(), launcher?.close(), servers?.stop(), key?.remove()]);
+  });
+
+  const startAll = (): Promise<Servers> =>
+    startServers({
+      origins: [pages.origin, launcher.origin],
+      simulatorArgs: ["--rate-limit-v1=0"],
+      gatewayArgs: [
+        `--signing-key=${key.file}`,
+        ...["--client-limit=0", "--license-limit=0", "--upstream-budget=0", "--cache-ttl=0"],
+      ],
+    });
+
+  async function open(url = pages.origin + blankPage): Promise<EnginePage> {
+    const page = await engine.open();
+    await page.goto(url);
+    return page;
+  }
+
+  interface Question {
+    keys: string[];
+    hwid?: string;
+    endpoint?: string;
+  }
+
+  /** Asks for each key at once, as an app does that keeps its leases, and tells the codes. */
+  async function check(page: EnginePage, { keys, hwid = "m1", endpoint }: Question) {
+    const answers = await page.evaluate(
+      async ({ endpoint, publicKey, keys, hwid }): Promise<Answer[]> => {
+        const { answerOf, load }: Harness = await import(String("/test/pages/harness.js"));
+        const { validateLicense } = await load(endpoint, { publicKey, leases: "local" });
+        const options = { maxAttempts: 1, timeoutMs: 60_000 };
+        return Promise.all(keys.map((key) => answerOf(validateLicense(key, hwid, options))));
+      },
+      { endpoint: endpoint ?? servers.endpoint, publicKey: key.publicKey, keys, hwid },
+    );
+    return answers.map(({ verdict, error }) =>
+      verdict?.valid ? `valid from ${verdict.source}` : (verdict?.code ?? error?.code),
+    );
+  }
+
+  test("every verdict under a strict policy, which the package never violates", async () => {
+    const page = await open();
+    await page.evaluate(() => {
+      addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+        document.title += ` violated: ${violatedDirective} by ${blockedURI}`;
+      });
+    });
+    const { good, canceled, unknown } = sampleKeys;
+    assert.deepEqual(await check(page, { keys: [good] }), ["valid from server"]);
+    assert.deepEqual(await check(page, { keys: [good], hwid: "m2" }), ["metadata_mismatch"]);
+    assert.deepEqual(await check(page, { keys: [unknown, canceled, "A/B"] }), [
+      ...["not_found", "inactive", "invalid_argument"],
+    ]);
+    assert.equal(await page.evaluate(() => document.title), "Blank");
+    await page.close();
+  });
+
+  test("a policy without 'wasm-unsafe-eval' is a load_failed that says so", async () => {
+    const strict = await servePages(
+      strictPolicy(servers.endpoint).replace(" 'wasm-unsafe-eval'", ""),
+    );
+    try {
+      const page = await open(strict.origin + blankPage);
+      const failed = await page.evaluate(async (endpoint) => {
+        const { loadError }: Harness = await import(String("/test/pages/harness.js"));
+        return loadError({ endpoint });
+      }, servers.endpoint);
+      assert.equal(failed.code, "load_failed");
+      assert.match(failed.message, /wasm-unsafe-eval/);
+      await page.close();
+    } finally {
+      await strict.close();
+    }
+  });
+
+  test("a module worker", async () => {
+    // A policy with trusted types needs a policy of the page's own to start a worker.
+    const plain = await servePages(
+      strictPolicy("http://127.0.0.1:*").replace(/; require-trusted.*/, ""),
+    );
+    const behind = await startServers({ origins: [plain.origin] });
+    try {
+      const page = await open(plain.origin + blankPage);
+      const answer = await page.evaluate(
+        (data) =>
+          new Promise<Answer>((resolve, reject) => {
+            const worker = new Worker("/test/pages/worker.js", { type: "module" });
+            worker.addEventListener("error", ({ message }) => reject(new Error(message)));
+            const { port1, port2 } = new MessageChannel();
+            port1.onmessage = ({ data }) => resolve(data);
+            worker.postMessage(data, [port2]);
+          }),
+        { endpoint: behind.endpoint, key: sampleKeys.good, hwid: "m1" },
+      );
+      assert.equal(answer.verdict?.code, "valid", JSON.stringify(answer));
+      await page.close();
+    } finally {
+      await Promise.all([plain.close(), behind.stop()]);
+    }
+  });
+
+  test("a thousand checks in flight each get their own answer", async () => {
+    const page = await open();
+    const { good, canceled, unknown } = sampleKeys;
+    const three = [good, unknown, canceled];
+    const keys = Array.from({ length: 999 }, (_, i) => three[i % 3] ?? "");
+    const want = ["valid from server", "not_found", "inactive"];
+    const codes = await check(page, { keys });
+    assert.equal(codes.length, 999);
+    for (const [i, code] of codes.entries()) assert.equal(code, want[i % 3]);
+    await page.close();
+  });
+
+  test("a kept lease stands in while the gateway is gone; one that was tampered with doesn't", async () => {
+    const own = await startAll();
+    const page = await open();
+    const ask = (hwid = "m1") =>
+      check(page, { keys: [sampleKeys.good], hwid, endpoint: own.endpoint });
+    assert.deepEqual(await ask(), ["valid from server"]);
+    await own.stop();
+    assert.deepEqual(await ask(), ["valid from lease"]);
+    assert.deepEqual(await ask("m2"), ["unavailable"]);
+
+    // The page is loaded again, as after a new start.
+    await page.goto(pages.origin + blankPage);
+    assert.deepEqual(await ask(), ["valid from lease"]);
+    const kept = await page.evaluate(() => ({ ...localStorage }) as Record<string, string>);
+    assert.equal(Object.keys(kept).length, 1);
+    for (const [name, text] of Object.entries(kept)) {
+      // Of each part of the lease, one character is another.
+      for (const part of [0, 1, 2]) {
+        await page.evaluate(
+          ({ name, text, part }) => {
+            let seen = 0;
+            const flip = (c: string): string => (c === "A" ? "B" : "A");
+            const changed = text.replace(/[\w-]{20,}/g, (found) =>
+              seen++ === part
+                ? found.slice(0, 10) + flip(found.charAt(10)) + found.slice(11)
+                : found,
+            );
+            if (changed === text) throw new Error("nothing was changed");
+            localStorage.setItem(name, changed);
+          },
+          { name, text, part },
+        );
+        assert.deepEqual(await ask(), ["unavailable"], `part ${part}`);
+      }
+    }
+    await page.close();
+  });
+
+  /** What the gate shows, once it has an outcome. */
+  async function outcome(page: EnginePage): Promise<{ code: string; text: string; focus: string }> {
+    return page.evaluate(async () => {
+      const gate = document.querySelector("whop-license-gate");
+      const state = (): string | null | undefined => gate?.getAttribute("state");
+      for (const end = Date.now() + 60_000; Date.now() < end; ) {
+        const result = gate?.shadowRoot?.querySelector<HTMLElement>("[part=result]");
+        if (state() === "open" || (state() !== "checking" && result && !result.hidden)) break;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      const focus = gate?.shadowRoot?.activeElement?.getAttribute("part") ?? "";
+      if (state() === "open") {
+        const text = document.querySelector<HTMLElement>("#license")?.innerText ?? "";
+        return { code: "valid", text, focus };
+      }
+      const result = gate?.shadowRoot?.querySelector<HTMLElement>("[part=result]");
+      return { code: result?.dataset.code ?? "", text: result?.innerText ?? "", focus };
+    });
+  }
+
+  test("the launcher, by the keyboard alone", async () => {
+    const page = await open(`${launcher.origin}/#machine-id=m1`);
+    const inField = () =>
+      page.evaluate(() => {
+        const field = document.activeElement?.shadowRoot?.activeElement;
+        return field instanceof HTMLInputElement && field.type === "text";
+      });
+    for (let i = 0; i < 10 && !(await inField()); i++) await page.press("Tab");
+    assert.ok(await inField(), "no Tab leads to the field");
+
+    await page.type(sampleKeys.unknown);
+    await page.press("Enter");
+    const refused = await outcome(page);
+    assert.equal(refused.code, "not_found");
+    assert.match(refused.text, /key not found.*What to do next/s);
+    assert.equal(refused.focus, "result-title");
+
+    await page.goto("about:blank");
+    await page.goto(`${launcher.origin}/#machine-id=m1`);
+    for (let i = 0; i < 10 && !(await inField()); i++) await page.press("Tab");
+    await page.type(sampleKeys.good);
+    await page.press("Enter");
+    const valid = await outcome(page);
+    assert.equal(valid.code, "valid");
+    assert.match(valid.text, /is valid/);
+    assert.equal(valid.focus, "content");
+    await page.close();
+  });
+});
