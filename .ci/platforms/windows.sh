@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Windows, by Wine: the sidecar's Go tests, the package with its sidecar for
+# win32-x64 under Node for Windows, and a smoke test of the servers.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+wine=$(command -v wine64 || echo /usr/lib/wine/wine64)
+node=$runtimes/node-windows/bin/node.exe
+need "$wine" wine64
+[ -e "$node" ] || cannot "node-windows is not installed: run make setup-platforms"
+
+temporary_folder
+finish() {
+	wineserver=$(command -v wineserver || echo "${wine%/*}/wineserver")
+	"$wineserver" -k || true
+	rm -rf "$folder"
+}
+# A machine of its own, set to Windows 10. UTF-8 lets it use paths in any script.
+export WINEPREFIX=$folder/wine WINEDEBUG=-all LC_ALL=C.UTF-8
+unset DISPLAY
+"$wine" wineboot --init >/dev/null 2>&1 || true
+"$wine" winecfg /v win10 >/dev/null 2>&1
+node "$here/bcryptprimitives.mjs" "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll"
+"$wine" cmd /c ver
+
+export GOOS=windows GOARCH=amd64
+code=0
+
+echo "== the sidecar's Go tests"
+programs .exe
+(cd "$root" && go build -o "$folder/bin/holder.exe" "$here/holder.go")
+# TestImports asks go, which is not there; it has the same answer everywhere.
+(cd "$root" && SIDECAR_PROGRAM="Z:$folder/bin/whop-license-sidecar.exe" \
+	go test -v -skip '^TestImports$' -exec "$wine" ./native/sidecar ./shared/machine) >"$folder/go.log" 2>&1 || code=$?
+grep -E '^(--- FAIL|FAIL|ok|panic)' "$folder/go.log" || true
+[ $code = 0 ] || cat "$folder/go.log"
+sed -nE 's/^--- PASS.*/# pass 1/p; s/^--- FAIL.*/# fail 1/p; s/^--- SKIP.*/# skipped 1/p' "$folder/go.log" >"$folder/go.tap"
+
+echo "== the package's tests"
+# As it is installed, with something in the place of Electron, which it asks for.
+stage=$folder/js
+installed=$stage/node_modules/@whop-license/sidecar-win32-x64
+mkdir -p "$installed" "$stage/node_modules/electron"
+tar -xzf "$root"/js/pack/whop-license-[0-9]*.tgz -C "$stage" --strip-components=1
+cp -r "$root/js/build" "$stage"
+cp "$here/windows.test.mjs" "$stage/build"
+cp "$here/wine-preload.cjs" "$folder"
+ln -s "$root/shared" "$folder/shared"
+for name in jose node-machine-id; do ln -s "$root/js/node_modules/$name" "$stage/node_modules/$name"; done
+echo 'module.exports = {};' >"$stage/node_modules/electron/index.js"
+tar -xzf "$root"/js/pack/whop-license-sidecar-win32-x64-*.tgz -C "$installed" --strip-components=1
+# Node's output is lost in pipes there, so it goes to files.
+for file in windows.test.mjs lease-file.test.js leases.test.js lease-vectors.test.js validate.test.js; do
+	name=${file%%.*}
+	(cd "$stage" && NODE_OPTIONS="--require Z:$folder/wine-preload.cjs" HOLDER="Z:$folder/bin/holder.exe" timeout 200 "$wine" "$node" \
+		--test-reporter=spec --test-reporter-destination="$name.spec" \
+		--test-reporter=tap --test-reporter-destination="$folder/$name.tap" \
+		"build/$file" >"$name.out" 2>&1) || { code=1; echo "# fail 1" >>"$folder/$name.tap"; cat "$stage/$name.spec" "$stage/$name.out"; }
+done
+
+echo "== a smoke test of the servers"
+guid=$("$wine" reg query 'HKLM\Software\Microsoft\Cryptography' /v MachineGuid | tr -d '\r' | sed -nE 's/.*REG_SZ +//p')
+smoke "$(printf %s "$guid" | sha256sum | cut -d' ' -f1)" "$wine" || code=$?
+
+summary "$folder"/*.tap
+exit $code
