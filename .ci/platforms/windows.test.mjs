@@ -99,10 +99,12 @@ async function guid(...args) {
   const key = ["HKLM\\Software\\Microsoft\\Cryptography", "/v", "MachineGuid", "/f"];
   execFileSync("reg", [args.length ? "add" : "delete", ...key, ...args], { stdio: "ignore" });
   const sidecar = createSidecar();
-  const ours = await sidecar.machineId().then(
-    ({ id }) => id,
-    ({ code }) => code,
-  );
+  const ask = (options) =>
+    sidecar.machineId(options).then(
+      ({ id }) => id,
+      ({ code }) => code,
+    );
+  const [ours, scoped] = [await ask(), await ask({ scheme: "app-scoped", appId: "an app" })];
   sidecar.close();
   let original;
   try {
@@ -110,7 +112,7 @@ async function guid(...args) {
   } catch {
     original = "no_machine_id";
   }
-  return { ours, original };
+  return { ours, scoped, original };
 }
 
 // Last, as it changes the machine's id. An empty value and none have no id.
@@ -124,8 +126,10 @@ for (const [name, args, none] of [
   ["missing", [], true],
 ]) {
   test(`a MachineGuid in another form: ${name}`, async () => {
-    const { ours, original } = await guid(...args);
+    const { ours, scoped, original } = await guid(...args);
     if (none) assert.equal(ours, "no_machine_id");
     else assert.equal(ours, original);
+    // machineid, whose id app-scoped is, takes a text to be expanded as it stands.
+    assert.equal(scoped !== "no_machine_id", !none || args.includes("REG_EXPAND_SZ"));
   });
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/denisbrodbeck/machineid"
+	"golang.org/x/sys/windows/registry"
 
 	"github.com/whop-license/whop-license/shared/machine"
 )
@@ -17,11 +17,29 @@ func (s *system) capture(scheme machine.Scheme) machine.Captured {
 		c.HostName = hostName()
 		return c
 	}
-	// This reads MachineGuid from the registry's 64-bit view, unchanged.
-	value, err := machineid.ID()
+	value, err := machineGUID(scheme)
 	c.MachineGUID.Bytes = []byte(value)
 	if err != nil {
 		c.MachineGUID.Err = err.Error()
 	}
 	return c
+}
+
+// machineGUID reads MachineGuid from the registry's 64-bit view, unchanged. As
+// a text to be expanded, which Windows itself never makes it, node-machine-id
+// finds none, but machineid, whose id app-scoped is, takes it as it stands.
+func machineGUID(scheme machine.Scheme) (string, error) {
+	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Cryptography`, registry.QUERY_VALUE|registry.WOW64_64KEY)
+	if err != nil {
+		return "", err
+	}
+	defer key.Close()
+	value, kind, err := key.GetStringValue("MachineGuid")
+	if err != nil {
+		return "", err
+	}
+	if scheme == machine.NodeMachineID && kind != registry.SZ {
+		return "", registry.ErrUnexpectedType
+	}
+	return value, nil
 }
