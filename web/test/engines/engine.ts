@@ -1,8 +1,5 @@
 // One interface over the browser engines that customers have, so that a test is
-// written once. ENGINE says which: chromium (the default), firefox or webkit.
-import { chromium } from "./chromium.js";
-import { firefox } from "./firefox.js";
-import { webkit } from "./webkit.js";
+// written once.
 
 export interface Engine {
   /** Opens a page, with storage that no other page of another call has. */
@@ -27,16 +24,6 @@ export interface EnginePage {
 /** The keys by name, as WebDriver knows them. */
 export const keys = { Enter: "\uE007", Tab: "\uE004" } as const;
 export type Key = keyof typeof keys;
-
-export const engineName = process.env.ENGINE ?? "chromium";
-
-const engines: Record<string, () => Promise<Engine>> = { chromium, firefox, webkit };
-
-export function launchEngine(): Promise<Engine> {
-  const launch = engines[engineName];
-  if (!launch) throw new Error(`ENGINE is none of ${Object.keys(engines).join(", ")}`);
-  return launch();
-}
 
 /** The text of a function that runs in the page, and hands back what came of it as JSON. */
 export function source(run: (argument: never) => unknown, argument: unknown): string {

@@ -13,7 +13,8 @@ import {
 import { type LocalServer, listen } from "../../static-server.js";
 import { blankPage, servePages, strictPolicy } from "../page.js";
 import type { Answer } from "../pages/harness.js";
-import { type Engine, type EnginePage, engineName, launchEngine } from "./engine.js";
+import type { Engine, EnginePage } from "./engine.js";
+import { engineName, launchEngine } from "./launch.js";
 
 type Harness = typeof import("../pages/harness.js");
 
