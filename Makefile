@@ -218,7 +218,7 @@ $(PLATFORMS_TESTED:%=test-%): test-%: build pack js-tests
 
 .PHONY: js-tests
 js-tests: js
-	cd js && npx tsc -p tsconfig.test.json
+	cd js && rm -rf build && npx tsc -p tsconfig.test.json
 
 .PHONY: bench
 bench: build pack browser redis ## Measure the budgets of size and speed
