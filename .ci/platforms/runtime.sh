@@ -33,8 +33,9 @@ node-*)
 	summary "$folder/tap"
 	;;
 bun)
-	# Not those that need Node's own flags, its mock timers, or its hooks for modules.
-	tests=$(files electron-renderer electron-host load validate vectors leases lease-clock lease-vectors \
+	# Not those that need Node's own flags, its mock timers, or its hooks for modules,
+	# nor the vectors, which know of Node that its fetch rejects a status 407.
+	tests=$(files electron-renderer electron-host load validate leases lease-clock lease-vectors \
 		lease-file lease-store revalidate sidecar)
 	"$program" test --timeout 120000 --test-name-pattern \
 		'^(?!.*(without a global crypto|on the disk before|store that hangs|stands in Electron))' \
@@ -44,8 +45,8 @@ bun)
 	;;
 deno)
 	# Its node:test leaves mocks in place after a test, so these are the files
-	# without any. The vectors know of Node that its fetch rejects a status 407,
-	# which Deno's hands on. Of the sidecar's, those whose stand-ins need no Node.
+	# without any, but for the vectors, as above. Of the sidecar's, those whose
+	# stand-ins need no Node.
 	tests=$(files electron-renderer leases lease-vectors)
 	sidecar=$(files sidecar)
 	NO_COLOR=1 "$program" test -A --no-check $tests 2>&1 | tee "$folder/log" || code=$?
