@@ -30,7 +30,7 @@ for (const file of ["index.html", "launcher.css", "favicon.svg"]) {
 cpSync(join(packageFolder, "dist"), join(dist, "launcher/whop-license"), {
   recursive: true,
   // A page has no use for the parts for Node and Electron.
-  filter: (file) => !/^(\.|cjs|node|sidecar|checksums|program-digest)/.test(basename(file)),
+  filter: (file) => !/^(\.|cjs|node|sidecar|checksums)/.test(basename(file)),
 });
 for (const folder of ["test/pages", "test/electron/fixture"]) {
   cpSync(join(here, folder), join(dist, folder), { recursive: true });

@@ -7,8 +7,8 @@ import type { Browser, Page } from "playwright-core";
 import { launcherPage } from "./launcher-page.js";
 import { makeSigningKey, sampleKeys, startServers } from "./servers.js";
 import { type LocalServer, listen } from "./static-server.js";
-import { launchBrowser } from "./test/browser.js";
-import { enter, outcome } from "./test/customer.js";
+import { launchBrowser } from "./test/helpers/browser.js";
+import { enter, outcome } from "./test/helpers/customer.js";
 
 const out = join(import.meta.dirname, "../docs/public");
 

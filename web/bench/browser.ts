@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { startServers } from "../servers.js";
 import { listen, staticFiles } from "../static-server.js";
-import { launchBrowser } from "../test/browser.js";
+import { launchBrowser } from "../test/helpers/browser.js";
 import { verifying } from "./leases.js";
 import { inTurns, median, milliseconds, type Row } from "./measure.js";
 import { openBench, startModule } from "./page.js";

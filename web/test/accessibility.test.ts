@@ -8,9 +8,9 @@ import type { Browser, Page } from "playwright-core";
 import { launcherPage } from "../launcher-page.js";
 import { type Running, startGateway } from "../servers.js";
 import { type LocalServer, listen } from "../static-server.js";
-import { launchBrowser } from "./browser.js";
-import { enter, outcome } from "./customer.js";
-import { type Simulator, startSimulator } from "./simulator.js";
+import { launchBrowser } from "./helpers/browser.js";
+import { enter, outcome } from "./helpers/customer.js";
+import { type Simulator, startSimulator } from "./helpers/simulator.js";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 

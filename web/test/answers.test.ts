@@ -3,9 +3,17 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import type { LocalServer } from "../static-server.js";
-import { launchBrowser } from "./browser.js";
-import { ask, askAll, blankPage, codeOf, complaints, servePages, strictPolicy } from "./page.js";
-import { type Simulator, startSimulator } from "./simulator.js";
+import { launchBrowser } from "./helpers/browser.js";
+import {
+  ask,
+  askAll,
+  blankPage,
+  codeOf,
+  complaints,
+  servePages,
+  strictPolicy,
+} from "./helpers/page.js";
+import { type Simulator, startSimulator } from "./helpers/simulator.js";
 
 // What a fault of the simulator is to a client that asks once.
 const outcomes: Record<string, string> = {

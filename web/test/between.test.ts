@@ -17,9 +17,9 @@ import {
   told,
   toldOf,
   unheard,
-} from "./between.js";
-import { launchBrowser } from "./browser.js";
-import { blankPage, servePages } from "./page.js";
+} from "./helpers/between.js";
+import { launchBrowser } from "./helpers/browser.js";
+import { blankPage, servePages } from "./helpers/page.js";
 import { type Outcomes, outcomesOf } from "./pages/between.js";
 
 const rows = table.answers.map((row, index) => ({ ...row, index }));

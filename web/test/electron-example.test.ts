@@ -9,7 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { sampleProduct } from "../servers.js";
 import { electronPath, launch, packageFolder, type RunningApp, runsIn } from "./electron/app.js";
 import { type Behind, install, startBehind, temporaryFolder } from "./electron/fixture.js";
-import { complaints } from "./page.js";
+import { complaints } from "./helpers/page.js";
 
 const require = createRequire(import.meta.url);
 const example = join(packageFolder, "examples/electron");

@@ -22,7 +22,7 @@ import {
   startBehind,
   temporaryFolder,
 } from "./electron/fixture.js";
-import { complaints } from "./page.js";
+import { complaints } from "./helpers/page.js";
 
 /** Each bundles a preload for a sandbox. */
 const bundlers: Record<string, (root: string, entry: string, file: string) => Promise<unknown>> = {

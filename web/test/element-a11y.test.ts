@@ -2,7 +2,7 @@
 // focus goes, what is read out, and how it looks.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { gateSuite, key, refusal, valid } from "./gate.js";
+import { gateSuite, key, refusal, valid } from "./helpers/gate.js";
 
 type Gate = HTMLElementTagNameMap["whop-license-gate"];
 

@@ -1,8 +1,8 @@
 // <whop-license-gate>: every answer that a validator can give, and every one that it must not.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { gateSuite, harness, key, type Plan, refusal, valid } from "./gate.js";
-import { startSimulator } from "./simulator.js";
+import { gateSuite, harness, key, type Plan, refusal, valid } from "./helpers/gate.js";
+import { startSimulator } from "./helpers/simulator.js";
 
 type Harness = typeof import("./pages/element.js");
 type Gate = HTMLElementTagNameMap["whop-license-gate"];

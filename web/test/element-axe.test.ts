@@ -1,7 +1,7 @@
 // <whop-license-gate> in every state and look, as axe-core sees it.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { type GatePage, gateSuite, type OpenOptions, refusal, valid } from "./gate.js";
+import { type GatePage, gateSuite, type OpenOptions, refusal, valid } from "./helpers/gate.js";
 
 const states: Record<string, (p: GatePage) => Promise<void>> = {
   idle: async () => {},

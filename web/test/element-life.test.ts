@@ -1,7 +1,7 @@
 // <whop-license-gate>: what becomes of a check and of a verdict in time.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { gateSuite, harness, key, type Plan, refusal, valid } from "./gate.js";
+import { gateSuite, harness, key, type Plan, refusal, valid } from "./helpers/gate.js";
 
 type Gate = HTMLElementTagNameMap["whop-license-gate"];
 type Harness = typeof import("./pages/element.js");

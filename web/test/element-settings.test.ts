@@ -1,7 +1,7 @@
 // <whop-license-gate>: what a page gives it, and what it remembers.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { gateSuite, harness, key, refusal, valid } from "./gate.js";
+import { gateSuite, harness, key, refusal, valid } from "./helpers/gate.js";
 
 type Harness = typeof import("./pages/element.js");
 

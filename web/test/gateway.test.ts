@@ -9,9 +9,17 @@ import type { Browser, Page } from "playwright-core";
 import { launcherPage } from "../launcher-page.js";
 import { type Servers, sampleProduct, startServers } from "../servers.js";
 import { type LocalServer, listen } from "../static-server.js";
-import { launchBrowser } from "./browser.js";
-import { enter, outcome } from "./customer.js";
-import { ask, askAll, blankPage, codeOf, complaints, servePages, strictPolicy } from "./page.js";
+import { launchBrowser } from "./helpers/browser.js";
+import { enter, outcome } from "./helpers/customer.js";
+import {
+  ask,
+  askAll,
+  blankPage,
+  codeOf,
+  complaints,
+  servePages,
+  strictPolicy,
+} from "./helpers/page.js";
 
 type Harness = typeof import("./pages/harness.js");
 

@@ -6,10 +6,10 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { launcherPage } from "../launcher-page.js";
 import { type Running, startGateway } from "../servers.js";
 import { type LocalServer, listen } from "../static-server.js";
-import { launchBrowser } from "./browser.js";
-import { enter, outcome, type Shown } from "./customer.js";
-import { complaints } from "./page.js";
-import { type Simulator, startSimulator } from "./simulator.js";
+import { launchBrowser } from "./helpers/browser.js";
+import { enter, outcome, type Shown } from "./helpers/customer.js";
+import { complaints } from "./helpers/page.js";
+import { type Simulator, startSimulator } from "./helpers/simulator.js";
 
 interface Outcome {
   key: string;

@@ -10,8 +10,8 @@ import {
   startServers,
 } from "../servers.js";
 import { type LocalServer, listen } from "../static-server.js";
-import { launchBrowser } from "./browser.js";
-import { blankPage, complaints, servePages, strictPolicy } from "./page.js";
+import { launchBrowser } from "./helpers/browser.js";
+import { blankPage, complaints, servePages, strictPolicy } from "./helpers/page.js";
 import type { Answer } from "./pages/harness.js";
 
 type Harness = typeof import("./pages/harness.js");

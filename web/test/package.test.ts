@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import type { LocalServer } from "../static-server.js";
-import { launchBrowser } from "./browser.js";
+import { launchBrowser } from "./helpers/browser.js";
 import {
   ask,
   askAll,
@@ -13,9 +13,9 @@ import {
   packagePath,
   servePages,
   strictPolicy,
-} from "./page.js";
+} from "./helpers/page.js";
+import { type Simulator, startSimulator } from "./helpers/simulator.js";
 import type { Answer } from "./pages/harness.js";
-import { type Simulator, startSimulator } from "./simulator.js";
 
 type Harness = typeof import("./pages/harness.js");
 type Hostile = typeof import("./pages/hostile.js");

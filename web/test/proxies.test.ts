@@ -26,12 +26,12 @@ import {
   told,
   toldOf,
   unheard,
-} from "./between.js";
-import { launchBrowser } from "./browser.js";
-import { blankPage, complaints, servePages, strictPolicy } from "./page.js";
+} from "./helpers/between.js";
+import { launchBrowser } from "./helpers/browser.js";
+import { blankPage, complaints, servePages, strictPolicy } from "./helpers/page.js";
+import { type Proxies, startProxies } from "./helpers/proxies.js";
 import { type Case, type Outcomes, outcomesOf } from "./pages/between.js";
 import { answerOf } from "./pages/harness.js";
-import { type Proxies, startProxies } from "./proxies.js";
 
 type Harness = typeof import("./pages/harness.js");
 

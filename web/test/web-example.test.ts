@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeSigningKey, sampleKeys, startServers } from "../servers.js";
 import { listen, staticFiles } from "../static-server.js";
-import { launchBrowser } from "./browser.js";
-import { complaints } from "./page.js";
-import { makeProject } from "./project.js";
+import { launchBrowser } from "./helpers/browser.js";
+import { complaints } from "./helpers/page.js";
+import { makeProject } from "./helpers/project.js";
 
 test("the plain page asks, remembers, opens without a connection, and forgets", async (t) => {
   const project = await makeProject("web");

@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { _electron, type Browser, type BrowserContext, type Page } from "playwright-core";
 import { type LocalServer, listen } from "../../static-server.js";
-import { launchBrowser } from "../browser.js";
+import { launchBrowser } from "../helpers/browser.js";
 import type { FromMain, ToMain } from "./messages.js";
 import { StandInWindow, type Surroundings } from "./windows.js";
 

@@ -1,4 +1,4 @@
-import { launchBrowser } from "../browser.js";
+import { launchBrowser } from "../helpers/browser.js";
 import { type Engine, result, source } from "./engine.js";
 
 export async function chromium(): Promise<Engine> {

@@ -11,7 +11,7 @@ import {
   startServers,
 } from "../../servers.js";
 import { type LocalServer, listen } from "../../static-server.js";
-import { blankPage, servePages, strictPolicy } from "../page.js";
+import { blankPage, servePages, strictPolicy } from "../helpers/page.js";
 import type { Answer } from "../pages/harness.js";
 import type { Engine, EnginePage } from "./engine.js";
 import { engineName, launchEngine } from "./launch.js";

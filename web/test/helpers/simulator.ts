@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Running, start } from "../servers.js";
+import { type Running, start } from "../../servers.js";
 
 /** A membership of the simulator; its README lists the other fields. */
 export interface Membership {

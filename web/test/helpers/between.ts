@@ -13,12 +13,12 @@ import {
   SignJWT,
 } from "jose";
 import type { Page } from "playwright-core";
-import { type Handler, type LocalServer, listen } from "../static-server.js";
+import { type Handler, type LocalServer, listen } from "../../static-server.js";
+import type { Case, Outcomes } from "../pages/between.js";
+import type { Answer } from "../pages/harness.js";
 import { packagePath } from "./page.js";
-import type { Case, Outcomes } from "./pages/between.js";
-import type { Answer } from "./pages/harness.js";
 
-type Between = typeof import("./pages/between.js");
+type Between = typeof import("../pages/between.js");
 type Package = typeof import("whop-license");
 
 /** What a check ends in: with a lease kept and with none, and without a public key. */
@@ -49,7 +49,7 @@ export interface ProxyRow extends Expected {
 }
 
 export const table = JSON.parse(
-  readFileSync(join(import.meta.dirname, "../../test/between.json"), "utf8"),
+  readFileSync(join(import.meta.dirname, "../../../test/between.json"), "utf8"),
 ) as { answers: AnswerRow[]; proxies: ProxyRow[] };
 
 interface Reason {

@@ -5,14 +5,14 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, type TestContext } from "node:test";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import type { LocalServer } from "../static-server.js";
+import type { LocalServer } from "../../static-server.js";
+import type { GateOptions, Plan } from "../pages/element.js";
 import { launchBrowser } from "./browser.js";
 import { complaints, servePages, strictPolicy } from "./page.js";
-import type { GateOptions, Plan } from "./pages/element.js";
 
-type Harness = typeof import("./pages/element.js");
+type Harness = typeof import("../pages/element.js");
 
-export type { GateOptions, Plan } from "./pages/element.js";
+export type { GateOptions, Plan } from "../pages/element.js";
 
 /** Where the harness is; every page has its own. */
 export const harness = "/test/pages/element.js";

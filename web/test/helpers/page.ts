@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core";
-import { type LocalServer, listen, staticFiles } from "../static-server.js";
-import type { Answer } from "./pages/harness.js";
+import { type LocalServer, listen, staticFiles } from "../../static-server.js";
+import type { Answer } from "../pages/harness.js";
 
-type Harness = typeof import("./pages/harness.js");
+type Harness = typeof import("../pages/harness.js");
 
 /** A policy under which the package must work. */
 export const strictPolicy = (endpoint: string): string =>
@@ -14,7 +14,7 @@ export const strictPolicy = (endpoint: string): string =>
 export async function servePages(policy?: string): Promise<LocalServer> {
   const server = await listen();
   const headers: Record<string, string> = policy ? { "Content-Security-Policy": policy } : {};
-  server.handle(staticFiles(`${import.meta.dirname}/..`, { headers }));
+  server.handle(staticFiles(`${import.meta.dirname}/../..`, { headers }));
   return server;
 }
 

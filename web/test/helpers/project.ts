@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 
-const web = join(import.meta.dirname, "../..");
+const web = join(import.meta.dirname, "../../..");
 const js = join(web, "../js");
 const run = promisify(execFile);
 

@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { listen } from "../static-server.js";
+import { listen } from "../../static-server.js";
 
 export interface Proxies {
   nginx: string;
