@@ -146,7 +146,7 @@ async function against(page: Page, origin: string): Promise<Row> {
     measured: milliseconds(median(ours)),
     against: milliseconds(median(plain)),
     ratio: median(ours) / median(plain),
-    budget: 1.15,
+    budget: 1.1,
   };
 }
 

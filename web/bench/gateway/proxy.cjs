@@ -16,7 +16,11 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 
 function call(method, path, body) {
   return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${apiKey}`, accept: "application/json" };
+    const headers = {
+      authorization: `Bearer ${apiKey}`,
+      accept: "application/json",
+      "api-version-date": "2025-01-01",
+    };
     if (body !== undefined) {
       headers["content-type"] = "application/json";
       headers["content-length"] = Buffer.byteLength(body);
