@@ -5,7 +5,9 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
   chmodSync,
+  constants,
   mkdirSync,
+  promises,
   readdirSync,
   readFileSync,
   statSync,
@@ -14,8 +16,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { open } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { dirname, join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { loadValidator } from "whop-license";
 import { createFileLeases, type SafeStorage } from "../dist/electron/lease-file.js";
@@ -156,20 +159,148 @@ test("what is removed while the keychain is locked does not come back", async ()
   assert.throws(() => statSync(none), /ENOENT/);
 });
 
-test("encryption that fails writes nothing in plain", async () => {
+test("encryption that fails is as good as none, and one that can't be asked writes nothing", async () => {
   const path = fresh();
   const fail = () => {
     throw new Error("thrown by the test");
   };
-  await createFileLeases({ path }).set("a", "old");
   const store = createFileLeases({ path, safeStorage: storage({ encryptString: fail }) });
-  await assert.rejects(async () => store.set("a", "secret"), /thrown by the test/);
-  assert.equal(await store.get("a"), "old");
+  await store.set("a", "kept");
+  assert.equal(await store.get("a"), "kept");
+  assert.equal(await createFileLeases({ path, safeStorage: storage() }).get("a"), "kept");
   const early = storage({ isEncryptionAvailable: fail });
-  await assert.rejects(async () =>
-    createFileLeases({ path, safeStorage: early }).set("a", "secret"),
+  await assert.rejects(
+    async () => createFileLeases({ path, safeStorage: early }).set("a", "secret"),
+    /thrown by the test/,
   );
   assert.ok(!readFileSync(path).includes("secret"));
+});
+
+/** Lets some functions of node:fs/promises fail until the test ends, and waits for nothing. */
+function failing(t: TestContext, codes: Partial<Record<"rename" | "open", () => string>>) {
+  const failed = { rename: 0, open: 0 };
+  const waits: number[] = [];
+  for (const [name, codeOf] of Object.entries(codes) as ["rename" | "open", () => string][]) {
+    const real = promises[name] as (...given: unknown[]) => Promise<unknown>;
+    t.mock.method(promises, name, async (...given: unknown[]) => {
+      const code = codeOf();
+      if (!code) return real(...given);
+      failed[name]++;
+      throw Object.assign(new Error(`${code}: thrown by the test`), { code });
+    });
+  }
+  t.mock.method(globalThis, "setTimeout", (run: () => void, ms: number) => {
+    waits.push(ms);
+    setImmediate(run);
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  return { failed, waits };
+}
+
+test("a file that a virus scanner holds is tried again, for a second", async (t) => {
+  const path = fresh();
+  await createFileLeases({ path }).set("a", "1");
+  let code = "";
+  let left = 0;
+  const { failed, waits } = failing(t, { rename: () => (left-- > 0 ? code : "") });
+  for (code of ["EPERM", "EACCES", "EBUSY"]) {
+    left = 3;
+    await createFileLeases({ path }).set("a", code);
+    assert.equal(await createFileLeases({ path }).get("a"), code);
+  }
+  assert.equal(failed.rename, 9);
+
+  [left, waits.length] = [Number.POSITIVE_INFINITY, 0];
+  const store = createFileLeases({ path });
+  await assert.rejects(async () => store.set("a", "never"), { code: "EBUSY" });
+  assert.deepEqual(
+    waits,
+    [...waits].sort((a, b) => a - b),
+  );
+  assert.equal(
+    waits.reduce((sum, ms) => sum + ms),
+    1000,
+  );
+  [code, waits.length] = ["EIO", 0];
+  await assert.rejects(async () => store.set("a", "never"), { code: "EIO" });
+  assert.deepEqual(waits, []);
+  assert.equal(await store.get("a"), "EBUSY");
+  assert.deepEqual(readdirSync(dirname(path)), ["leases"], "a temporary file is left");
+});
+
+test("a removal that can't replace the file empties it", async (t) => {
+  const path = fresh();
+  const store = createFileLeases({ path });
+  await store.set("a", "refused");
+  let code = "EPERM";
+  failing(t, { rename: () => code });
+  const said = t.mock.method(console, "error", () => {});
+  await store.remove("a");
+  assert.equal(readFileSync(path, "utf8"), "");
+  assert.equal(await createFileLeases({ path }).get("a"), undefined);
+  assert.equal(said.mock.callCount(), 0);
+  code = "";
+  await store.set("a", "new");
+  assert.equal(await store.get("a"), "new");
+});
+
+test("a removal that fails altogether is said once, and what was removed is given to nobody", async (t) => {
+  const path = fresh();
+  const store = createFileLeases({ path });
+  await store.set("a", "refused");
+  await store.set("b", "kept");
+  let held = true;
+  const real = promises.open;
+  const { failed } = failing(t, { rename: () => (held ? "EBUSY" : "") });
+  t.mock.method(promises, "open", async (file: string, flags: string | number) => {
+    const writes = typeof flags === "number" && (flags & constants.O_WRONLY) !== 0;
+    if (!held || file !== path || !writes) return real(file, flags);
+    throw Object.assign(new Error("EBUSY: thrown by the test"), { code: "EBUSY" });
+  });
+  syncBuiltinESMExports();
+  const said = t.mock.method(console, "error", () => {});
+  await assert.rejects(async () => store.remove("a"), { code: "EBUSY" });
+  const once = failed.rename;
+  await assert.rejects(async () => store.remove("a"), { code: "EBUSY" });
+  assert.ok(failed.rename > once, "it is not tried again");
+  await assert.rejects(async () => store.set("b", "other"), { code: "EBUSY" });
+  assert.ok(readFileSync(path).includes("refused"));
+  assert.equal(await store.get("a"), undefined);
+  assert.equal(await store.get("b"), "kept");
+  assert.equal(said.mock.callCount(), 1);
+  assert.match(String(said.mock.calls[0]?.arguments[0]), /can't be changed \(EBUSY: .*Delete/);
+
+  // The next write leaves it out.
+  held = false;
+  await store.set("b", "other");
+  assert.ok(!readFileSync(path).includes("refused"));
+  await store.set("a", "new");
+  assert.equal(await store.get("a"), "new");
+});
+
+test("what is removed while the file can't be read does not come back", async (t) => {
+  const path = fresh();
+  const store = createFileLeases({ path });
+  await store.set("a", "refused");
+  let left = 1;
+  failing(t, { open: () => (left-- > 0 ? "EACCES" : "") });
+  await store.remove("a");
+  assert.equal(await createFileLeases({ path }).get("a"), undefined);
+});
+
+test("no link is followed to empty a file", { skip: process.platform === "win32" }, async (t) => {
+  const path = fresh();
+  const victim = join(dirname(path), "victim");
+  await createFileLeases({ path: victim }).set("a", "precious");
+  symlinkSync(victim, path);
+  failing(t, { rename: () => "EPERM" });
+  t.mock.method(console, "error", () => {});
+  await assert.rejects(async () => createFileLeases({ path }).remove("a"), { code: "EPERM" });
+  assert.ok(readFileSync(victim).includes("precious"));
 });
 
 test("a file that is damaged or foreign is as good as empty", async (t) => {

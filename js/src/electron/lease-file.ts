@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { constants, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join } from "node:path";
-import { invalid } from "../errors.js";
+import { invalid, textOf } from "../errors.js";
 import type { LeaseStore } from "../leases/store.js";
 
 /** What is needed of Electron's `safeStorage`. */
@@ -18,8 +18,8 @@ export interface FileLeasesOptions {
   path: string;
   /**
    * Electron's `safeStorage`. The file is encrypted if that is real encryption,
-   * which `basic_text` on Linux is not. It is first used when the store is, which
-   * must be after the app is ready.
+   * which `basic_text` on Linux is not, and works. It is first used when the store
+   * is, which must be after the app is ready.
    */
   safeStorage?: SafeStorage | undefined;
 }
@@ -36,73 +36,125 @@ const MAX_LEASES = 20;
 /** How long a temporary file may be in use, in milliseconds. */
 const STALE_MS = 60_000;
 
+/** What Windows says while another program, such as a virus scanner, has the file open. */
+const HELD = /^(EPERM|EACCES|EBUSY)$/;
+/** How long to wait before a file that is held is tried again: a second in all. */
+const RETRY_MS = [10, 30, 60, 100, 200, 300, 300];
+
 /**
  * A store of leases in one file that only its owner may read.
  *
  * The file is replaced as a whole: after a crash or a power cut there is either
  * the old or the new one. A file that is damaged, of another program, or encrypted
  * for another user counts as empty, and the next lease replaces it. A write that
- * fails rejects; for `loadValidator` the lease is then not kept.
+ * fails rejects; for `loadValidator` the lease is then not kept. A removal that
+ * can't replace the file empties it. If that fails too, it rejects, the console
+ * says so once, and this store gives what was to be removed to nobody.
  */
 export function createFileLeases({ path, safeStorage }: FileLeasesOptions): LeaseStore {
   if (typeof path !== "string" || !isAbsolute(path) || path.includes("\0")) {
     throw invalid("path", "must be an absolute path");
   }
-  let cleaned: Promise<void> | undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  return new FileLeases(path, safeStorage);
+}
+
+class FileLeases implements LeaseStore {
+  readonly #path: string;
+  readonly #storage: SafeStorage | undefined;
+  #cleaned: Promise<void> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  /** The names that are still in the file, though they were to be removed. */
+  readonly #unremoved = new Set<string>();
+  #saidUnremoved = false;
+
+  constructor(path: string, storage: SafeStorage | undefined) {
+    this.#path = path;
+    this.#storage = storage;
+  }
+
+  readonly get = (name: string): Promise<string | undefined> =>
+    this.#inTurn(async () => (await this.#read()).get(name));
+
+  readonly set = (name: string, text: string): Promise<void> =>
+    this.#inTurn(async () => {
+      if (text.length > MAX_TEXT) throw invalid("text", "is too long");
+      const texts = await this.#read();
+      texts.delete(name);
+      texts.set(name, text);
+      if (texts.size > MAX_LEASES) texts.delete(texts.keys().next().value as string);
+      await this.#write(texts);
+    });
+
+  readonly remove = (name: string): Promise<void> =>
+    this.#inTurn(async () => {
+      const texts = await this.#readIfWhole();
+      if (texts && !texts.delete(name) && !this.#unremoved.has(name)) return;
+      // A file that can't be decoded now, as its keychain is locked, may be another day.
+      await this.#writeRemoval(texts ?? new Map(), name);
+    });
 
   /** Runs one operation after the other, in the order of the calls. */
-  function inTurn<T>(operation: () => Promise<T>): Promise<T> {
-    const result = last.then(operation);
-    last = result.catch(() => {});
+  #inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(operation);
+    this.#last = result.catch(() => {});
     return result;
   }
 
-  async function read(): Promise<Map<string, string>> {
-    return (await readIfWhole()) ?? new Map();
+  async #read(): Promise<Map<string, string>> {
+    return (await this.#readIfWhole()) ?? new Map();
   }
 
-  /** What the file holds: nothing if there is none, and `undefined` if it can't be decoded. */
-  async function readIfWhole(): Promise<Map<string, string> | undefined> {
+  /** What the file holds: nothing if there is none, and `undefined` if it can't be read or decoded. */
+  async #readIfWhole(): Promise<Map<string, string> | undefined> {
     let bytes: Buffer;
     try {
-      bytes = await readBounded(path);
-    } catch {
-      return new Map();
+      bytes = await readBounded(this.#path);
+    } catch (thrown) {
+      return NO_FILE.test(codeOf(thrown)) ? new Map() : undefined;
     }
     try {
-      return parse(unseal(bytes, safeStorage));
+      const texts = parse(unseal(bytes, this.#storage));
+      for (const name of this.#unremoved) texts.delete(name);
+      return texts;
     } catch {
       return undefined;
     }
   }
 
-  async function write(texts: Map<string, string>): Promise<void> {
-    cleaned ??= removeStale(path);
-    await cleaned;
-    const bytes = seal(JSON.stringify([...texts]), safeStorage);
+  async #write(texts: Map<string, string>): Promise<void> {
+    this.#cleaned ??= removeStale(this.#path);
+    await this.#cleaned;
+    const bytes = seal(JSON.stringify([...texts]), this.#storage);
     if (bytes.length > MAX_FILE) throw invalid("text", "is too long");
-    await replace(path, bytes);
+    await replace(this.#path, bytes);
+    this.#unremoved.clear();
   }
 
-  return {
-    get: (name) => inTurn(async () => (await read()).get(name)),
-    set: (name, text) =>
-      inTurn(async () => {
-        if (text.length > MAX_TEXT) throw invalid("text", "is too long");
-        const texts = await read();
-        texts.delete(name);
-        texts.set(name, text);
-        if (texts.size > MAX_LEASES) texts.delete(texts.keys().next().value as string);
-        await write(texts);
-      }),
-    remove: (name) =>
-      inTurn(async () => {
-        const texts = await readIfWhole();
-        // A file that can't be decoded now, as its keychain is locked, may be another day.
-        if (!texts || texts.delete(name)) await write(texts ?? new Map());
-      }),
-  };
+  /** Writes what is left after a removal, or else empties the file. */
+  async #writeRemoval(texts: Map<string, string>, name: string): Promise<void> {
+    try {
+      await this.#write(texts);
+    } catch (thrown) {
+      // Else the next start would offer a lease that the server has refused.
+      try {
+        await empty(this.#path);
+        this.#unremoved.clear();
+      } catch {
+        this.#unremoved.add(name);
+        this.#sayUnremoved(thrown);
+        throw thrown;
+      }
+    }
+  }
+
+  #sayUnremoved(cause: unknown): void {
+    if (this.#saidUnremoved) return;
+    this.#saidUnremoved = true;
+    console.error(
+      `whop-license: ${this.#path} can't be changed (${textOf(cause)}), so a lease that was to be removed is still ` +
+        "in it. It is not used before the app's next start. Delete the file, or let the app write it.",
+    );
+  }
 }
 
 function isRealEncryption(storage: SafeStorage | undefined): storage is SafeStorage {
@@ -112,8 +164,14 @@ function isRealEncryption(storage: SafeStorage | undefined): storage is SafeStor
 }
 
 function seal(json: string, storage: SafeStorage | undefined): Uint8Array {
-  if (!isRealEncryption(storage)) return Buffer.from(PLAIN + json);
-  return Buffer.concat([Buffer.from(ENCRYPTED), storage.encryptString(json)]);
+  if (isRealEncryption(storage)) {
+    try {
+      return Buffer.concat([Buffer.from(ENCRYPTED), storage.encryptString(json)]);
+    } catch {
+      // A key store that fails must not cost a customer the days offline.
+    }
+  }
+  return Buffer.from(PLAIN + json);
 }
 
 /** Reads what was sealed, also in plain where there is encryption now: leases are signed, so a forged one is worth nothing. */
@@ -151,6 +209,10 @@ async function readBounded(path: string): Promise<Buffer> {
   }
 }
 
+const NO_FILE = /^(ENOENT|ENOTDIR|EISDIR)$/;
+
+const codeOf = (thrown: unknown): string => String((thrown as NodeJS.ErrnoException | null)?.code);
+
 const temporaryName = (path: string) => `${path}.${randomBytes(6).toString("hex")}.tmp`;
 
 /** Replaces a file in one step, and syncs it to the disk. */
@@ -165,12 +227,36 @@ async function replace(path: string, bytes: Uint8Array): Promise<void> {
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await renameOverHeld(temporary, path);
   } catch (thrown) {
     await rm(temporary, { force: true });
     throw thrown;
   }
   await syncFolder(dirname(path));
+}
+
+async function renameOverHeld(from: string, to: string): Promise<void> {
+  for (const waitMs of RETRY_MS) {
+    try {
+      return await rename(from, to);
+    } catch (thrown) {
+      if (!HELD.test(codeOf(thrown))) throw thrown;
+    }
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+  return rename(from, to);
+}
+
+/** Empties a file in place, which works where it can't be replaced. It follows no link. */
+async function empty(path: string): Promise<void> {
+  const { O_WRONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+  const file = await open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    await file.truncate(0);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Syncs a rename to the disk, if the system can sync a folder. Windows can't. */
