@@ -181,9 +181,11 @@ export interface LoadOptions {
    * The gateway's Ed25519 public key, 43 characters of base64url; an array of up
    * to 10 while one is being replaced. With it, `valid` needs a lease that is
    * signed for this very call, and leases are kept for when the server can't be
-   * reached. Leave it out where one is built into the module.
+   * reached. Leave it out where one is built into the module. If it is given as
+   * `undefined`, that is an `invalid_argument`, as a misspelled name would
+   * otherwise turn signatures off.
    */
-  publicKey?: string | readonly string[] | undefined;
+  publicKey?: string | readonly string[];
   /** Who must have signed a lease; default: any gateway that holds the key. */
   issuer?: string | undefined;
   /** The product that a lease must be for, `prod_…`; default: any. */

@@ -110,6 +110,7 @@ test("options that can't be right", () => {
     [{ origins, validator: null }, "options"],
     [{ origins, validator: { endpoint: "https://x", wasm: "y" } }, "options"],
     [{ origins, validator: { endpoint: "https://x" }, onVerdict: 1 }, "onVerdict"],
+    [{ origins, validator: { endpoint: "https://x", publicKey: undefined } }, "publicKey"],
   ] as const) {
     assert.throws(
       () => register(options as never),

@@ -49,6 +49,11 @@ test("a page without a bridge, and with one that can't be used", async () => {
   }
 });
 
+test("a public key that is undefined is refused before the host is asked", async () => {
+  const options = { endpoint, publicKey: undefined as unknown as string };
+  await rejects(loadElectronValidator(options), "invalid_argument", /^publicKey: is undefined/);
+});
+
 test("an error of the main process keeps what it says", async () => {
   const error = { code: "no_machine_id", message: "None.", retryable: true, retryAfterMs: 5 };
   expose({ ...bridge, machineId: async () => ({ error }) });

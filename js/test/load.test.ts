@@ -303,6 +303,7 @@ test("odd options", async (t) => {
     ["an endless endpoint", { endpoint: `https://${"a".repeat(10_000_000)}` }, /^endpoint: /],
     ["an endpoint with NUL", { endpoint: "https://good.example\0.evil" }, /^endpoint: /],
     ["no key", { endpoint, publicKey: "" }, /^publicKey: /],
+    ["undefined as key", { endpoint, publicKey: undefined }, /^publicKey: is undefined.*leave/],
     ["null as key", { endpoint, publicKey: null }, /^publicKey: /],
     ["a symbol as key", { endpoint, publicKey: Symbol("s") }, /^publicKey: /],
     ["a function as key", { endpoint, publicKey: () => publicKey }, /^publicKey: /],

@@ -1,5 +1,6 @@
 import type { App, IpcMain, IpcMainInvokeEvent, WebContents, WebFrameMain } from "electron";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
+import { refuseUndefinedKey } from "../leases/options.js";
 import { withoutRevival } from "../leases/shared.js";
 import { type LeaseStore, MAX_TEXT_LENGTH, readStore } from "../leases/store.js";
 import { readOptions } from "../options.js";
@@ -123,11 +124,16 @@ function readHostOptions(options: unknown, { app, safeStorage }: Electron): Host
       readLeases(given.leases) ??
         createFileLeases({ path: `${app.getPath("userData")}/whop-license-leases`, safeStorage }),
     ),
-    validator:
-      given.validator === undefined
-        ? undefined
-        : (readOptions(given.validator, VALIDATOR_OPTIONS) as MainValidatorSettings),
+    validator: readValidator(given.validator),
   };
+}
+
+/** Reads the `validator` option. What is in it is judged at the first check, except for a key that is missing. */
+function readValidator(validator: unknown): MainValidatorSettings | undefined {
+  if (validator === undefined) return undefined;
+  const settings = readOptions(validator, VALIDATOR_OPTIONS);
+  refuseUndefinedKey(settings);
+  return settings as MainValidatorSettings;
 }
 
 /** Serves the pages of an app, each request only after its sender has been checked. */

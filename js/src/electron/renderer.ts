@@ -1,6 +1,7 @@
 /** whop-license for an Electron renderer. Its window needs the preload, and its main process the host. */
 import { aborted, readSignal, untilAborted } from "../abort.js";
 import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
+import { refuseUndefinedKey } from "../leases/options.js";
 import { createLoader } from "../load.js";
 import { readOptions } from "../options.js";
 import type { MachineId } from "../sidecar/types.js";
@@ -92,6 +93,7 @@ function electronLoader(): (options: ElectronLoadOptions) => Promise<ElectronVal
 
   return async (options) => {
     const read = readOptions(options, OPTIONS);
+    refuseUndefinedKey(read);
     const signal = readSignal(read.signal);
     if (signal?.aborted) throw aborted(signal);
     const [wasm, machineId] = await untilAborted(askHost(), signal);

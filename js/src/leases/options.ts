@@ -24,12 +24,25 @@ export const LEASE_OPTIONS = [
   ...(["leases", "revalidateAfterMs", "onChange"] as const),
 ] as const;
 
+/**
+ * Throws where a public key is given as `undefined`, which is what the misspelled
+ * name of an environment variable or a constant gives. It must not turn signatures off.
+ */
+export function refuseUndefinedKey(given: { publicKey?: unknown }): void {
+  if (!Object.hasOwn(given, "publicKey") || given.publicKey !== undefined) return;
+  throw invalid(
+    "publicKey",
+    "is undefined; look at where it comes from, such as an environment variable's name, or leave the option out",
+  );
+}
+
 /** Reads the options. The `trust` is left for the module to judge. */
 export function readLeaseOptions(
   given: {
     [N in (typeof LEASE_OPTIONS)[number]]?: unknown;
   },
 ): LeaseSettings {
+  refuseUndefinedKey(given);
   const { issuer, audience, leases, revalidateAfterMs, onChange } = given;
   const keys = listed(given.publicKey);
   const trust = { publicKey: keys, issuer, audience };
