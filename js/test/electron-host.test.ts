@@ -155,7 +155,10 @@ test("every other sender is refused, whatever it asks for", async () => {
     [event({ mainFrame: frame({ processId: 2 }) }), /embedded/],
     [event({ mainFrame: {} }, frame({ processId: undefined, routingId: undefined })), /embedded/],
     [event({ hostWebContents: {} }), /embedded/],
-    [event({}, frame({ url: "https://evil.example/", origin: "https://evil.example" })), /origin/],
+    [
+      event({}, frame({ url: "https://evil.example/", origin: "https://evil.example" })),
+      /its origin https:\/\/evil\.example is not in `origins` \(app:\/\/my-app\)/,
+    ],
     [event({}, frame({ origin: "null" })), /origin/],
     [event({}, frame({ url: "about:blank" })), /origin/],
     [event({ opener: frame() }), /opened by a page/],

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { inspect } from "node:util";
-import { isListed, readOrigins } from "../dist/electron/origins.js";
+import { isListed, notListed, readOrigins } from "../dist/electron/origins.js";
 import { revokedProxy } from "./helpers/support.js";
 
 const folder = process.platform === "win32" ? "C:\\apps\\my-app" : "/apps/my-app";
@@ -97,6 +97,42 @@ for (const [origins, url, origin, listed] of cases) {
     assert.equal(isListed(readOrigins(origins), url, origin, folder), listed);
   });
 }
+
+test("a page that is not listed is told where it comes from, and what is listed", () => {
+  const many = Array.from({ length: 12 }, (_, i) => `app://page-${i}`);
+  for (const [origins, url, origin, message] of [
+    [
+      ["app://my-app", "http://localhost:5173"],
+      "http://localhost:5174/x?secret",
+      "http://localhost:5174",
+      "its origin http://localhost:5174 is not in `origins` (app://my-app, http://localhost:5173)",
+    ],
+    [["file://"], "app://x/", undefined, "its origin app://x is not in `origins` (file://)"],
+    [["app://x"], file("x"), "file://", "its origin file:// is not in `origins` (app://x)"],
+    [
+      ["file://"],
+      file("..", "x"),
+      "file://",
+      "its file is not in the app's folder, and so not in `origins` (file://)",
+    ],
+    [
+      ["app://x"],
+      "app://x/",
+      "null",
+      "its address (app://x) and its origin (null) differ, and so it is not in `origins` (app://x)",
+    ],
+    [["app://x"], "about:blank", undefined, "its origin about: is not in `origins` (app://x)"],
+    [["app://x"], "", undefined, "its origin none is not in `origins` (app://x)"],
+    [
+      many,
+      `app://${"y".repeat(200)}/`,
+      undefined,
+      `its origin app://${"y".repeat(94)}… is not in \`origins\` (${many.slice(0, 10).join(", ")}, …)`,
+    ],
+  ] as const) {
+    assert.equal(notListed(readOrigins(origins), url, origin), message);
+  }
+});
 
 test("files that an archive leaves beside it are the app's own", () => {
   const files = readOrigins(["file://"]);

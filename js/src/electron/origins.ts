@@ -10,6 +10,8 @@ export interface Origins {
 }
 
 const MAX_ORIGINS = 100;
+/** How many of them a message names. */
+const MAX_SHOWN = 10;
 const FILES = "file://";
 
 // Pages of these schemes have no origin of their own, or are not the app's.
@@ -81,6 +83,28 @@ export function isListed(
   const folders = appFolder.endsWith(".asar") ? [appFolder, `${appFolder}.unpacked`] : [appFolder];
   return files && folders.some((folder) => isInside(url, folder));
 }
+
+/** Says where a page that is not listed comes from, and what is listed; no path, as the page reads it. */
+export function notListed({ listed, files }: Origins, url: string, origin?: string): string {
+  const own = shownOrigin(url);
+  const all = files ? [...listed, FILES] : [...listed];
+  const shown = all.slice(0, MAX_SHOWN).join(", ") + (all.length > MAX_SHOWN ? ", …" : "");
+  const not = `not in \`origins\` (${shown})`;
+  if (origin !== undefined && origin.toLowerCase() !== own) {
+    return `its address (${clip(own)}) and its origin (${clip(origin)}) differ, and so it is ${not}`;
+  }
+  if (files && own === FILES) return `its file is not in the app's folder, and so ${not}`;
+  return `its origin ${clip(own)} is ${not}`;
+}
+
+function shownOrigin(url: string): string {
+  if (!URL.canParse(url)) return "none";
+  const { protocol, host } = new URL(url);
+  if (protocol === "file:") return FILES;
+  return host === "" ? protocol : originOf(url);
+}
+
+const clip = (text: string): string => (text.length > 100 ? `${text.slice(0, 100)}…` : text);
 
 function isInside(url: string, folder: string): boolean {
   let path: string;

@@ -1,5 +1,5 @@
 import type { App, IpcMainInvokeEvent, WebContents, WebFrameMain, WebPreferences } from "electron";
-import { isListed, type Origins } from "./origins.js";
+import { isListed, notListed, type Origins } from "./origins.js";
 
 /** A method that Electron has but doesn't declare. */
 interface Inspectable {
@@ -49,7 +49,7 @@ function judge(
     return "it is embedded in another page";
   }
   if (!isListed(origins, frame.url, frame.origin, appFolder)) {
-    return "its origin is not in `origins`";
+    return notListed(origins, frame.url, frame.origin);
   }
   if (sender.opener || opened.has(sender)) {
     return "its window was opened by a page; open it in the main process";
