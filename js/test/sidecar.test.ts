@@ -485,12 +485,35 @@ test("the first start may take longer than a call", async (t) => {
   await rejects(second, "timeout", /within 5000 ms/);
 });
 
-test("a path into Electron's archive", async () => {
-  mkdirSync(join(folder, "app.asar.unpacked"));
-  const { pids } = watched(join(folder, "app.asar.unpacked", "sidecar"));
-  const packed = sidecar({ path: join(folder, "app.asar", "sidecar"), timeoutMs: 60_000 });
-  assert.equal((await packed.machineId()).id, machineIdSync());
-  assert.equal(pids().length, 1);
+test("a path into Electron's archive, whatever the folders above it are called", async (t) => {
+  for (const [path, lies] of [
+    [["app.asar"], ["app.asar.unpacked"]],
+    [
+      ["app-arm64.asar", "deep"],
+      ["app-arm64.asar.unpacked", "deep"],
+    ],
+    [
+      ["my.asar", "app.asar", "app.asar"],
+      ["my.asar", "app.asar", "app.asar.unpacked"],
+    ],
+    // There is no archive.
+    [["my.asar"], ["my.asar"]],
+    [["my-app.asar"], ["my-app.asar"]],
+    [
+      ["my.asar", "app.asar.unpacked"],
+      ["my.asar", "app.asar.unpacked"],
+    ],
+  ] as const) {
+    await t.test(path.join("/"), async () => {
+      const root = temporaryFolder();
+      mkdirSync(join(root, ...lies), { recursive: true });
+      const { pids } = watched(join(root, ...lies, "sidecar"));
+      const packed = sidecar({ path: join(root, ...path, "sidecar"), timeoutMs: 60_000 });
+      assert.equal((await packed.machineId()).id, machineIdSync());
+      assert.equal(pids().length, 1);
+      packed.close();
+    });
+  }
 });
 
 test("WHOP_LICENSE_SIDECAR overrides the path", async () => {

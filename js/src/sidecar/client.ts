@@ -16,6 +16,10 @@ const NO_MACHINE_ID = -32001;
 
 const PLATFORMS = /^(linux|darwin|win32)-(x64|arm64)$/;
 
+// The app's archive: the last of that name, as a folder above it may be called like it.
+// A universal app for macOS may have one for each architecture.
+const ARCHIVE = /^((?:.*[\\/])?app(?:-x64|-arm64)?\.asar)(?=[\\/])/s;
+
 /** Finds a file of an installed package, as `require.resolve` does. */
 export type Resolve = (name: string) => string;
 
@@ -37,7 +41,7 @@ function locate(path: string | undefined, resolve: Resolve): SidecarProgram {
   const own = process.env.WHOP_LICENSE_SIDECAR || path;
   const program = own ? { path: own } : packaged(resolve);
   // A program inside Electron's archive can't be started; its unpacked copy can.
-  return { ...program, path: program.path.replace(/\.asar(?=[\\/])/, ".asar.unpacked") };
+  return { ...program, path: program.path.replace(ARCHIVE, "$1.unpacked") };
 }
 
 function packaged(resolve: Resolve): SidecarProgram {

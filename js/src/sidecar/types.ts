@@ -32,8 +32,8 @@ export interface SidecarOptions {
    * The program's path. Default: the one in this platform's package, such as
    * `@whop-license/sidecar-linux-x64`, which must be as it was published, though
    * it may have been signed since. The environment variable
-   * WHOP_LICENSE_SIDECAR overrides both. In a path into an Electron archive,
-   * `.asar` is read as `.asar.unpacked`.
+   * WHOP_LICENSE_SIDECAR overrides both. In a path into an Electron app's
+   * archive, `app.asar` is read as `app.asar.unpacked`.
    */
   path?: string | undefined;
   /**
