@@ -33,8 +33,10 @@ export interface Surroundings {
   /** Where the module is by default. */
   defaultWasm: () => URL;
   readFile?: ReadFile;
-  /** Stands in for the global `crypto`, which Node 18 doesn't have. */
+  /** Used in place of the global `crypto`, which Node 18 doesn't have. */
   crypto?: object;
+  /** Used in place of the global `fetch`. */
+  fetch?: object | undefined;
   /** Where leases are kept by default, if not in memory. */
   defaultStore?: LeaseStore;
 }
@@ -95,10 +97,10 @@ class Loader {
   #running({ module, running }: Compiled, endpoint: string): Promise<Running> {
     const known = running.get(endpoint);
     if (known) return known;
-    const { crypto, defaultStore } = this.#surroundings;
+    const { crypto, fetch, defaultStore } = this.#surroundings;
     const forget = () => running.delete(endpoint);
     const started = module.then(async (compiled) => ({
-      module: await RunningModule.start(compiled, endpoint, forget, crypto),
+      module: await RunningModule.start(compiled, endpoint, forget, { crypto, fetch }),
       store: defaultStore ?? memoryStore(),
       validators: new Map(),
     }));

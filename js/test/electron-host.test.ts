@@ -319,6 +319,43 @@ test("the main process asks for itself, and hears every verdict", async () => {
   host.dispose();
 });
 
+test("requests are made with Electron's net.fetch, which a redirect of is no lost connection", async (t) => {
+  const { electron } = fakeElectron();
+  const nodeFetch = fetch;
+  const unexpected = t.mock.method(globalThis, "fetch");
+  const asked: [url: string, init: RequestInit][] = [];
+  const net = {
+    // As Electron's, which has no answer for a redirect that is not followed.
+    async fetch(url: string, init: RequestInit): Promise<Response> {
+      asked.push([url, init]);
+      assert.equal(this, net);
+      const response = await nodeFetch(url, init);
+      if (response.status === 302) throw new Error("Redirect was cancelled");
+      return response;
+    },
+  };
+  const endpoint = await serve((request, response) => {
+    const found = request.url?.includes("MOVED");
+    response.writeHead(found ? 302 : 404, found ? { Location: "/" } : {}).end(unknownKey);
+  });
+  const parts = { ...electron, net: net as unknown as NonNullable<Electron["net"]> };
+  const host = hostFactory(parts, packaged)({ origins, validator: { endpoint } });
+  assert.equal((await host.validateLicense("KEY")).code, "not_found");
+  assert.match(asked[0]?.[0] ?? "", /\/KEY\/validate_license$/);
+  assert.equal(asked[0]?.[1].redirect, "manual");
+  await rejects(host.validateLicense("MOVED"), "bad_response", /redirect/);
+  assert.equal(asked.length, 2);
+  assert.equal(unexpected.mock.callCount(), 0);
+  host.dispose();
+
+  // Before Electron 25 there is none.
+  const older = { ...electron, net: {} as NonNullable<Electron["net"]> };
+  const fallback = hostFactory(older, packaged)({ origins, validator: { endpoint } });
+  assert.equal((await fallback.validateLicense("KEY")).code, "not_found");
+  assert.equal(unexpected.mock.callCount(), 1);
+  fallback.dispose();
+});
+
 test("a refusal in the background reaches the pages that are still there", async () => {
   const server = await startLeaseServer();
   const { endpoint, publicKey } = server;

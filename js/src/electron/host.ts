@@ -1,4 +1,4 @@
-import type { App, IpcMain, IpcMainInvokeEvent, WebContents, WebFrameMain } from "electron";
+import type { App, IpcMain, IpcMainInvokeEvent, Net, WebContents, WebFrameMain } from "electron";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
 import { refuseUndefinedKey } from "../leases/options.js";
 import { withoutRevival } from "../leases/shared.js";
@@ -9,6 +9,7 @@ import type { InvalidVerdict, ValidateOptions, Verdict } from "../types.js";
 import { type Channel, errorData, type Reply, type RequestChannel } from "./ipc.js";
 import { createFileLeases, type SafeStorage } from "./lease-file.js";
 import { MainValidator, type MainValidatorSettings } from "./main-validator.js";
+import { netFetch } from "./net-fetch.js";
 import { isListed, type Origins, readOrigins } from "./origins.js";
 import { refusal, watchOpened } from "./sender.js";
 import { readModule, readModuleFile } from "./wasm-file.js";
@@ -61,6 +62,7 @@ export interface Electron {
   app: Pick<App, "getAppPath" | "getPath" | "isReady" | "on" | "once" | "off">;
   ipcMain: Pick<IpcMain, "handle" | "removeHandler">;
   safeStorage: SafeStorage;
+  net?: Pick<Net, "fetch">;
 }
 
 /** What differs between the entry points. */
@@ -169,6 +171,7 @@ class Host {
         wasm: this.#readModule,
         machineId: () => this.#machineId(),
         store: settings.store,
+        fetch: netFetch(electron.net),
         tell: (verdict) => this.#tell(verdict),
         tellLater: (verdict) => this.#tellLater(verdict),
       });

@@ -12,6 +12,7 @@ import type {
   Validator,
   Verdict,
 } from "../types.js";
+import type { Fetch } from "./net-fetch.js";
 
 /** The options of a validator in the main process. */
 export type MainValidatorSettings = Omit<LoadOptions, "wasm" | "leases" | "signal" | "onChange">;
@@ -21,6 +22,8 @@ export interface MainValidatorParts {
   wasm: () => Promise<Uint8Array>;
   machineId: () => Promise<MachineId>;
   store: LeaseStore;
+  /** What requests are made with; default: the global `fetch`. */
+  fetch: Fetch | undefined;
   /** Called with each verdict that somebody waits for. */
   tell: (verdict: Verdict) => void;
   /** Called with each refusal that came in the background. */
@@ -42,6 +45,7 @@ export class MainValidator {
         throw new Error("the module is given as bytes");
       },
       crypto: webcrypto,
+      fetch: parts.fetch,
       defaultStore: parts.store,
     });
   }

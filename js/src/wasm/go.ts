@@ -4,6 +4,12 @@ import { instantiate } from "./source.js";
 
 const CONSOLE_HINT = "The console may say why.";
 
+/** What the program uses in place of the global object's. */
+export interface StandIns {
+  crypto?: object | undefined;
+  fetch?: object | undefined;
+}
+
 /** A Go program, which may stop at any time. Whoever waits for it then hears of that. */
 export class GoProgram {
   readonly #scope: GoScope;
@@ -13,9 +19,9 @@ export class GoProgram {
   #ran: Promise<void> = Promise.resolve();
   #stopped: { cause?: unknown } | undefined;
 
-  /** `onStop` is called once. `crypto` stands in where the global object has none. */
-  constructor(env: Record<string, string>, onStop: () => void, crypto?: object) {
-    const scope: object = shadowGlobal(crypto);
+  /** `onStop` is called once. */
+  constructor(env: Record<string, string>, onStop: () => void, standIns: StandIns) {
+    const scope: object = shadowGlobal(standIns);
     defineGo(scope);
     scope.fs.writeSync = toConsole();
     this.#scope = scope;
@@ -116,16 +122,16 @@ const LOOKED_UP = [
 ];
 
 /** An object that stands in for the global one, so that nothing the Go program sets is seen outside. */
-function shadowGlobal(crypto?: object): object {
-  if (!crypto && !globalThis.crypto) {
+function shadowGlobal(standIns: StandIns): object {
+  if (!standIns.crypto && !globalThis.crypto) {
     throw loadFailed(
       "There is no `crypto` here, which the license check needs. Update the browser or runtime.",
     );
   }
   const scope = Object.create(null);
   for (const name of LOOKED_UP) {
-    const standIn = name === "crypto" ? crypto : undefined;
-    Object.defineProperty(scope, name, { get: () => Reflect.get(globalThis, name) ?? standIn });
+    const standIn: unknown = Reflect.get(standIns, name);
+    Object.defineProperty(scope, name, { get: () => standIn ?? Reflect.get(globalThis, name) });
   }
   return scope;
 }

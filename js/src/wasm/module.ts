@@ -1,7 +1,7 @@
 import { LicenseError, loadFailed } from "../errors.js";
 import type { Verdict } from "../types.js";
 import { VERSION } from "../version.js";
-import { GoProgram } from "./go.js";
+import { GoProgram, type StandIns } from "./go.js";
 
 /** Whose signature counts. The values may be anything; the module refuses what it can't take. */
 export interface Trust {
@@ -75,9 +75,9 @@ export class RunningModule {
     compiled: WebAssembly.Module,
     endpoint: string,
     onStop: () => void,
-    crypto?: object,
+    standIns: StandIns,
   ): Promise<RunningModule> {
-    const program = new GoProgram({ WHOP_LICENSE_ENDPOINT: endpoint }, onStop, crypto);
+    const program = new GoProgram({ WHOP_LICENSE_ENDPOINT: endpoint }, onStop, standIns);
     const validate = await program.start(compiled, "validateLicense");
     const version: unknown = Reflect.get(validate, "version");
     if (version !== VERSION) {

@@ -180,9 +180,17 @@ const types: Record<string, string> = {
   ".css": "text/css",
 };
 
+/** A request that Chromium makes, which Electron ends at a redirect that is not followed. */
+async function fetchAsElectron(url: string, init?: RequestInit): Promise<Response> {
+  const response = await fetch(url, init);
+  const { status } = response;
+  if (init?.redirect !== "manual" || status < 300 || status >= 400) return response;
+  throw new Error("Redirect was cancelled");
+}
+
 export const net = {
-  async fetch(url: string): Promise<Response> {
-    if (!url.startsWith("file:")) return fetch(url);
+  async fetch(url: string, init?: RequestInit): Promise<Response> {
+    if (!url.startsWith("file:")) return fetchAsElectron(url, init);
     const content = await readFile(fileURLToPath(url));
     const headers = { "Content-Type": types[extname(url)] ?? "application/octet-stream" };
     return new Response(new Uint8Array(content), { headers });
