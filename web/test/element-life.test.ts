@@ -262,6 +262,14 @@ suite("a license gate in time", () => {
     await p.answer(valid());
     assert.equal(await p.state(), "open");
 
+    const cloned = await p.gate.evaluate((gate) => {
+      const clone = gate.cloneNode() as Element;
+      gate.after(clone);
+      const state = clone.getAttribute("state");
+      clone.remove();
+      return state;
+    });
+    assert.equal(cloned, "idle", "it is not open as its original is");
     await p.gate.evaluate((gate: Element) => (gate as Gate).forget());
     assert.equal(await p.state(), "idle");
     assert.equal(await p.input.inputValue(), "");

@@ -141,7 +141,7 @@ export class WhopLicenseGate extends Base {
     this.#render();
   }
 
-  /** What the gate is doing. Style sheets read it from the attribute `state`. */
+  /** What the gate is doing. Style sheets read it from the attribute `state`, which is absent before the first change. */
   get state(): GateState {
     return this.#state;
   }
@@ -210,7 +210,9 @@ export class WhopLicenseGate extends Base {
       Reflect.set(this, name, value);
     }
     addEventListener("online", this.#online);
-    this.setAttribute("state", this.#state);
+    // A clone has that of its original. Where there is none yet, a framework that
+    // takes over the markup of a server expects none.
+    if (this.hasAttribute("state")) this.setAttribute("state", this.#state);
     this.#prepare();
     this.#countdown.resume();
     if (this.#state === "open") this.#lease.start();
