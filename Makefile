@@ -17,9 +17,9 @@ GO_FILES  = $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum | g
 # The race detector needs a C compiler, which is not assumed. The programs that
 # tests build are built without one all the same, as those that ship are.
 ifneq ($(shell command -v gcc),)
-RACE := CGO_ENABLED=1 go test -race -exec 'env CGO_ENABLED=0'
+RACE := CGO_ENABLED=1 go test -race -timeout=20m -exec 'env CGO_ENABLED=0'
 else
-RACE := go test
+RACE := go test -timeout=20m
 endif
 
 # As root on a Debian-like system, a system package is installed without asking.
