@@ -148,10 +148,10 @@ test: $(if $(CAN_INSTALL),setup,system) build pack bin/wasmbrowsertest ## Run ev
 	@echo "$(TEST_PARTS): $(TEST_JOBS) at a time, and each shows its output when it has ended."
 	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --keep-going $(OUTPUT_SYNC) $(TEST_PARTS)
 
-# The longest come first. Three at a time keep two cores busy, as each waits
-# for browsers and servers now and then.
+# The longest come first. Two at a time keep two cores busy without making
+# either wait long for the other.
 TEST_PARTS := test-web test-go test-js test-fuzz test-wasm
-TEST_JOBS  ?= 3
+TEST_JOBS  ?= 2
 
 # Each part's output comes in one piece, where make can do that.
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)

@@ -146,8 +146,8 @@ func TestRequestsInFlightShareALookUp(t *testing.T) {
 // that came after it.
 func TestLookUpFromBeforeTheRequestRefusesNobody(t *testing.T) {
 	key := testKey("stale")
-	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}, "fault": "slow", "fault_delay": "700ms", "fault_on": []string{"v1.get"}, "fault_times": 1})})
-	g := startGateway(t, sim)
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}, "fault": "slow", "fault_delay": "3s", "fault_on": []string{"v1.get"}, "fault_times": 1})})
+	g := startGateway(t, sim, "--upstream-timeout", "10s")
 	early := make(chan answer, 1)
 	go func() { a, _ := g.tryValidate(key, machine(3)); early <- a }()
 	eventually(t, "the first look-up is under way", func() bool { return sim.inFlight("v1.get") == 1 })

@@ -6,6 +6,7 @@ import { request } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import type { LeaseStore } from "whop-license";
 import { sampleProduct } from "../servers.js";
 import { electronPath, launch, packageFolder, type RunningApp, runsIn } from "./electron/app.js";
 import { type Behind, install, startBehind, temporaryFolder } from "./electron/fixture.js";
@@ -74,6 +75,13 @@ describe(`the Electron example ${runsIn}`, () => {
     await input.press("Enter");
     await page.getByText("This is what your customer paid for.").waitFor();
     assert.deepEqual(said, []);
+    // The gate opens before the main process has written the key down.
+    await page.evaluate(async () => {
+      const gate = document.querySelector<HTMLElement & { store: LeaseStore }>("whop-license-gate");
+      while (!(await gate?.store.get("whop-license-key"))) {
+        await new Promise((resolve) => requestAnimationFrame(resolve));
+      }
+    });
     const kept = readFileSync(join(userData, "whop-license-leases"), "latin1");
     assert.ok(!kept.includes(key), "the key is readable in the file");
     await first.quit();
