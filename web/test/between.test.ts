@@ -1,9 +1,10 @@
 // Every row of between.json, through the package in Node and in a browser.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
 import { loadValidator } from "whop-license";
 import type { LocalServer } from "../static-server.js";
+import type { Browser, Context, Page } from "./engines/engine.js";
+import { launchEngine } from "./engines/launch.js";
 import {
   type BetweenServer,
   type Expected,
@@ -18,7 +19,6 @@ import {
   toldOf,
   unheard,
 } from "./helpers/between.js";
-import { launchBrowser } from "./helpers/browser.js";
 import { blankPage, servePages } from "./helpers/page.js";
 import { type Outcomes, outcomesOf } from "./pages/between.js";
 
@@ -64,7 +64,7 @@ suite("what stands between, in a browser", () => {
   const servers: BetweenServer[] = [];
 
   before(async () => {
-    browser = await launchBrowser();
+    browser = await launchEngine();
     pages = await servePages();
   });
   after(async () => {
@@ -85,7 +85,7 @@ suite("what stands between, in a browser", () => {
     return byName(asked, outcomes, leases);
   }
 
-  async function open(): Promise<{ context: BrowserContext; page: Page }> {
+  async function open(): Promise<{ context: Context; page: Page }> {
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.goto(pages.origin + blankPage);

@@ -1,6 +1,7 @@
 // <whop-license-gate>: what becomes of a check and of a verdict in time.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { noOffline } from "./engines/launch.js";
 import { gateSuite, harness, key, type Plan, refusal, valid } from "./helpers/gate.js";
 
 type Gate = HTMLElementTagNameMap["whop-license-gate"];
@@ -306,7 +307,7 @@ suite("a license gate in time", () => {
     );
   });
 
-  test("the network comes back", async (t) => {
+  test("the network comes back", { skip: noOffline }, async (t) => {
     const p = await open(t);
     await p.page.context().setOffline(true);
     await p.check({ error: "unavailable" });

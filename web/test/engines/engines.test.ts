@@ -13,20 +13,20 @@ import {
 import { type LocalServer, listen } from "../../static-server.js";
 import { blankPage, servePages, strictPolicy } from "../helpers/page.js";
 import type { Answer } from "../pages/harness.js";
-import type { Engine, EnginePage } from "./engine.js";
+import type { Browser, Page } from "./engine.js";
 import { engineName, launchEngine } from "./launch.js";
 
 type Harness = typeof import("../pages/harness.js");
 
 suite(`in ${engineName}`, () => {
-  let engine: Engine;
+  let browser: Browser;
   let pages: LocalServer;
   let launcher: LocalServer;
   let servers: Servers;
   let key: SigningKey;
 
   before(async () => {
-    engine = await launchEngine();
+    browser = await launchEngine();
     pages = await servePages(strictPolicy("http://127.0.0.1:*"));
     launcher = await listen();
     key = await makeSigningKey();
@@ -34,7 +34,7 @@ suite(`in ${engineName}`, () => {
     launcher.handle(launcherPage(servers.endpoint));
   });
   after(async () => {
-    await engine?.close();
+    await browser?.close();
     await Promise.all([pages?.close(), launcher?.close(), servers?.stop(), key?.remove()]);
   });
 
@@ -48,8 +48,8 @@ suite(`in ${engineName}`, () => {
       ],
     });
 
-  async function open(url = pages.origin + blankPage): Promise<EnginePage> {
-    const page = await engine.open();
+  async function open(url = pages.origin + blankPage): Promise<Page> {
+    const page = await browser.newPage();
     await page.goto(url);
     return page;
   }
@@ -61,7 +61,7 @@ suite(`in ${engineName}`, () => {
   }
 
   /** Asks for each key at once, as an app does that keeps its leases, and tells the codes. */
-  async function check(page: EnginePage, { keys, hwid = "m1", endpoint }: Question) {
+  async function check(page: Page, { keys, hwid = "m1", endpoint }: Question) {
     const answers = await page.evaluate(
       async ({ endpoint, publicKey, keys, hwid }): Promise<Answer[]> => {
         const { answerOf, load }: Harness = await import(String("/test/pages/harness.js"));
@@ -90,7 +90,7 @@ suite(`in ${engineName}`, () => {
       ...["not_found", "inactive", "invalid_argument"],
     ]);
     assert.equal(await page.evaluate(() => document.title), "Blank");
-    await page.close();
+    await page.context().close();
   });
 
   test("a policy without 'wasm-unsafe-eval' is a load_failed that says so", async () => {
@@ -105,7 +105,7 @@ suite(`in ${engineName}`, () => {
       }, servers.endpoint);
       assert.equal(failed.code, "load_failed");
       assert.match(failed.message, /wasm-unsafe-eval/);
-      await page.close();
+      await page.context().close();
     } finally {
       await strict.close();
     }
@@ -131,7 +131,7 @@ suite(`in ${engineName}`, () => {
         { endpoint: behind.endpoint, key: sampleKeys.good, hwid: "m1" },
       );
       assert.equal(answer.verdict?.code, "valid", JSON.stringify(answer));
-      await page.close();
+      await page.context().close();
     } finally {
       await Promise.all([plain.close(), behind.stop()]);
     }
@@ -146,7 +146,7 @@ suite(`in ${engineName}`, () => {
     const codes = await check(page, { keys });
     assert.equal(codes.length, 999);
     for (const [i, code] of codes.entries()) assert.equal(code, want[i % 3]);
-    await page.close();
+    await page.context().close();
   });
 
   test("a kept lease stands in while the gateway is gone; one that was tampered with doesn't", async () => {
@@ -184,11 +184,11 @@ suite(`in ${engineName}`, () => {
         assert.deepEqual(await ask(), ["unavailable"], `part ${part}`);
       }
     }
-    await page.close();
+    await page.context().close();
   });
 
   /** What the gate shows, once it has an outcome. */
-  async function outcome(page: EnginePage): Promise<{ code: string; text: string; focus: string }> {
+  async function outcome(page: Page): Promise<{ code: string; text: string; focus: string }> {
     return page.evaluate(async () => {
       const gate = document.querySelector("whop-license-gate");
       const state = (): string | null | undefined => gate?.getAttribute("state");
@@ -214,11 +214,11 @@ suite(`in ${engineName}`, () => {
         const field = document.activeElement?.shadowRoot?.activeElement;
         return field instanceof HTMLInputElement && field.type === "text";
       });
-    for (let i = 0; i < 10 && !(await inField()); i++) await page.press("Tab");
+    for (let i = 0; i < 10 && !(await inField()); i++) await page.keyboard.press("Tab");
     assert.ok(await inField(), "no Tab leads to the field");
 
-    await page.type(sampleKeys.unknown);
-    await page.press("Enter");
+    await page.keyboard.type(sampleKeys.unknown);
+    await page.keyboard.press("Enter");
     const refused = await outcome(page);
     assert.equal(refused.code, "not_found");
     assert.match(refused.text, /key not found.*What to do next/s);
@@ -226,13 +226,13 @@ suite(`in ${engineName}`, () => {
 
     await page.goto("about:blank");
     await page.goto(`${launcher.origin}/#machine-id=m1`);
-    for (let i = 0; i < 10 && !(await inField()); i++) await page.press("Tab");
-    await page.type(sampleKeys.good);
-    await page.press("Enter");
+    for (let i = 0; i < 10 && !(await inField()); i++) await page.keyboard.press("Tab");
+    await page.keyboard.type(sampleKeys.good);
+    await page.keyboard.press("Enter");
     const valid = await outcome(page);
     assert.equal(valid.code, "valid");
     assert.match(valid.text, /is valid/);
     assert.equal(valid.focus, "content");
-    await page.close();
+    await page.context().close();
   });
 });

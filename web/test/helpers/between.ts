@@ -12,8 +12,8 @@ import {
   type JWTPayload,
   SignJWT,
 } from "jose";
-import type { Page } from "playwright-core";
 import { type Handler, type LocalServer, listen } from "../../static-server.js";
+import type { Page } from "../engines/engine.js";
 import type { Case, Outcomes } from "../pages/between.js";
 import type { Answer } from "../pages/harness.js";
 import { packagePath } from "./page.js";
