@@ -56,8 +56,8 @@ suite("recipes", () => {
       ]),
       [
         [2, "Page", "sh", undefined, "npm install\n"],
-        [7, "Page > With `Vite`", "ts", "src/main.ts", "const a = 1;\n\tb();\n"],
-        [14, "Page > Other", "json", undefined, "{}\n"],
+        [8, "Page > With `Vite`", "ts", "src/main.ts", "const a = 1;\n\tb();\n"],
+        [16, "Page > Other", "json", undefined, "{}\n"],
       ],
     );
   });
