@@ -26,7 +26,7 @@ export type Complaint = { kind: "console" | "pageerror"; type: string; text: str
 /** A value as JavaScript, undefined included. */
 export function literal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(literal).join()}]`;
-  if (value instanceof RegExp) return String(value);
+  if (value instanceof RegExp || typeof value === "number") return String(value);
   if (typeof value === "object" && value !== null) {
     const members = Object.entries(value).map(
       ([name, member]) => `[${JSON.stringify(name)}]:${literal(member)}`,

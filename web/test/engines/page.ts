@@ -97,7 +97,7 @@ export class DriverPage extends EventEmitter implements Page {
   }
 
   async #arrived(): Promise<void> {
-    for (const script of this.#lateScripts) await this.evaluate(script);
+    for (const script of this.#lateScripts) await this.evaluate(`void ${script}`);
   }
 
   /** Takes what the page has complained of, before it is left. */

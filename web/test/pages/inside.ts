@@ -63,6 +63,7 @@ function find(roots: Root[], step: Step): Element[] {
   }
   const { text, exact } = step;
   const has = (e: Element): boolean => matches(textOf(e), text, exact);
+  all.push(...roots.filter((root) => root instanceof Element));
   return all.filter((e) => has(e) && ![...e.children].some(has));
 }
 
