@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Driver } from "./driver.js";
 import type { Browser, Context, ContextOptions } from "./engine.js";
 import { bundleInside, DriverPage } from "./page.js";
@@ -20,7 +21,7 @@ export async function webkit(): Promise<Browser> {
   const all: Session[] = [];
 
   async function take({ look, size }: Wanted): Promise<Session> {
-    const found = idle.findIndex((session) => session.look === look);
+    const found = idle.findIndex((session) => isDeepStrictEqual(session.look, look));
     const [session] = found < 0 ? [] : idle.splice(found, 1);
     const taken = session ?? (await Session.start(look));
     if (!session) all.push(taken);
@@ -59,7 +60,11 @@ export async function webkit(): Promise<Browser> {
   };
 }
 
-type Look = "light" | "dark" | "less motion";
+/** Settings of GTK, which are those of a whole browser. */
+interface Look {
+  theme: string;
+  animations: 0 | 1;
+}
 
 interface Wanted {
   look: Look;
@@ -68,11 +73,12 @@ interface Wanted {
 
 function wantedBy({ colorScheme, forcedColors, reducedMotion, viewport }: ContextOptions): Wanted {
   if (forcedColors) throw new Error("WebKit has no forced colors");
-  if (reducedMotion && colorScheme === "dark") throw new Error("no test needs both");
-  const { width, height } = viewport ?? { width: 1280, height: 720 };
   return {
-    look: reducedMotion ? "less motion" : (colorScheme ?? "light"),
-    size: { width, height },
+    look: {
+      theme: colorScheme === "dark" ? "Adwaita:dark" : "Adwaita",
+      animations: reducedMotion ? 0 : 1,
+    },
+    size: viewport ?? { width: 1280, height: 720 },
   };
 }
 
@@ -134,7 +140,7 @@ class Session {
     const port = await freePort();
     const child = spawn(process.env.WEBKIT_DRIVER ?? "WebKitWebDriver", [`--port=${port}`], {
       stdio: "ignore",
-      env: { ...process.env, XDG_CONFIG_HOME: settings, GTK_THEME: themes[look] },
+      env: { ...process.env, XDG_CONFIG_HOME: settings, GTK_THEME: look.theme },
       detached: true, // so that the browser can be ended with it
     });
     const kill = (): void => {
@@ -193,16 +199,9 @@ class Session {
   }
 }
 
-const themes: Record<Look, string> = {
-  light: "Adwaita",
-  dark: "Adwaita:dark",
-  "less motion": "Adwaita",
-};
-
-async function settingsFolder(look: Look): Promise<string> {
+async function settingsFolder({ animations }: Look): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "whop-license-webkit-"));
   await mkdir(join(folder, "gtk-3.0"));
-  const animations = look === "less motion" ? 0 : 1;
   const text = `[Settings]\ngtk-enable-animations=${animations}\n`;
   await writeFile(join(folder, "gtk-3.0/settings.ini"), text);
   return folder;
