@@ -21,8 +21,8 @@ esac
 
 temporary_folder
 code=0
-"${screen[@]}" "$node" --test-timeout=120000 --test-reporter=spec --test-reporter-destination=stdout \
+"${screen[@]}" "$node" --test-timeout=300000 --test-reporter=spec --test-reporter-destination=stdout \
 	--test-reporter=tap --test-reporter-destination="$folder/tap" \
-	"$root/web/dist/test/engines/engines.test.js" || code=$?
+	"$root/web/dist/test/engines/all.js" || code=$?
 summary "$folder/tap"
 exit $code

@@ -8,7 +8,7 @@ import { launcherPage } from "../launcher-page.js";
 import { type Running, startGateway } from "../servers.js";
 import { type LocalServer, listen } from "../static-server.js";
 import type { Browser, Page } from "./engines/engine.js";
-import { launchEngine } from "./engines/launch.js";
+import { engineName, launchEngine } from "./engines/launch.js";
 import { enter, outcome } from "./helpers/customer.js";
 import { type Front, type Simulator, startFront, startSimulator } from "./helpers/simulator.js";
 
@@ -69,7 +69,9 @@ suite("accessibility of the launcher", () => {
 
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [320, 1280]) {
-      test(`${colorScheme}, ${width} pixels wide`, async () => {
+      // What the page has in each look depends little on the engine.
+      const skip = engineName !== "chromium" && (width === 320) !== (colorScheme === "dark");
+      test(`${colorScheme}, ${width} pixels wide`, { skip }, async () => {
         const context = await browser.newContext({
           colorScheme,
           viewport: { width, height: 800 },
@@ -127,6 +129,7 @@ suite("accessibility of the launcher", () => {
 
   test("the audit sees what is wrong", async () => {
     const page = await browser.newPage();
+    server.handle(launcherPage(gateway.url));
     await page.goto(server.origin);
     await page.evaluate(axe);
     await page.getByText("Advanced").click();
@@ -134,6 +137,7 @@ suite("accessibility of the launcher", () => {
     await assert.rejects(audit(page, "no label"));
     await page.reload();
     await page.evaluate(axe);
+    await page.getByRole("textbox", { name: "License key" }).waitFor();
     await page.evaluate(() =>
       document.querySelector("whop-license-gate")?.shadowRoot?.querySelector("label")?.remove(),
     );

@@ -59,7 +59,10 @@ suite("the launcher page", () => {
     assert.deepEqual(said, []);
   });
 
-  const open = (fragment = ""): Promise<unknown> => page.goto(`${server.origin}/${fragment}`);
+  const open = async (fragment = ""): Promise<void> => {
+    await page.goto(`${server.origin}/${fragment}`);
+    await field().waitFor();
+  };
 
   const throughGateway = (): void => server.handle(launcherPage(gateway.url));
 

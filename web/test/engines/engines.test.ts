@@ -1,8 +1,8 @@
-// What customers meet, in each engine: the package under a strict policy, leases
-// that are kept, and the launcher with its gate by the keyboard alone.
+// What depends on the engine and is tested in Chromium among other things: the
+// package under a strict policy and in a worker, many checks at once, and leases
+// that are kept and tampered with.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { launcherPage } from "../../launcher-page.js";
 import {
   makeSigningKey,
   type Servers,
@@ -10,7 +10,7 @@ import {
   sampleKeys,
   startServers,
 } from "../../servers.js";
-import { type LocalServer, listen } from "../../static-server.js";
+import type { LocalServer } from "../../static-server.js";
 import { blankPage, servePages, strictPolicy } from "../helpers/page.js";
 import type { Answer } from "../pages/harness.js";
 import type { Browser, Page } from "./engine.js";
@@ -21,26 +21,23 @@ type Harness = typeof import("../pages/harness.js");
 suite(`in ${engineName}`, () => {
   let browser: Browser;
   let pages: LocalServer;
-  let launcher: LocalServer;
   let servers: Servers;
   let key: SigningKey;
 
   before(async () => {
     browser = await launchEngine();
     pages = await servePages(strictPolicy("http://127.0.0.1:*"));
-    launcher = await listen();
     key = await makeSigningKey();
     servers = await startAll();
-    launcher.handle(launcherPage(servers.endpoint));
   });
   after(async () => {
     await browser?.close();
-    await Promise.all([pages?.close(), launcher?.close(), servers?.stop(), key?.remove()]);
+    await Promise.all([pages?.close(), servers?.stop(), key?.remove()]);
   });
 
   const startAll = (): Promise<Servers> =>
     startServers({
-      origins: [pages.origin, launcher.origin],
+      origins: [pages.origin],
       simulatorArgs: ["--rate-limit-v1=0"],
       gatewayArgs: [
         `--signing-key=${key.file}`,
@@ -187,52 +184,39 @@ suite(`in ${engineName}`, () => {
     await page.context().close();
   });
 
-  /** What the gate shows, once it has an outcome. */
-  async function outcome(page: Page): Promise<{ code: string; text: string; focus: string }> {
-    return page.evaluate(async () => {
-      const gate = document.querySelector("whop-license-gate");
-      const state = (): string | null | undefined => gate?.getAttribute("state");
-      for (const end = Date.now() + 60_000; Date.now() < end; ) {
-        const result = gate?.shadowRoot?.querySelector<HTMLElement>("[part=result]");
-        if (state() === "open" || (state() !== "checking" && result && !result.hidden)) break;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      const focus = gate?.shadowRoot?.activeElement?.getAttribute("part") ?? "";
-      if (state() === "open") {
-        const text = document.querySelector<HTMLElement>("#license")?.innerText ?? "";
-        return { code: "valid", text, focus };
-      }
-      const result = gate?.shadowRoot?.querySelector<HTMLElement>("[part=result]");
-      return { code: result?.dataset.code ?? "", text: result?.innerText ?? "", focus };
-    });
-  }
-
-  test("the launcher, by the keyboard alone", async () => {
-    const page = await open(`${launcher.origin}/#machine-id=m1`);
-    const inField = () =>
-      page.evaluate(() => {
-        const field = document.activeElement?.shadowRoot?.activeElement;
-        return field instanceof HTMLInputElement && field.type === "text";
-      });
-    for (let i = 0; i < 10 && !(await inField()); i++) await page.keyboard.press("Tab");
-    assert.ok(await inField(), "no Tab leads to the field");
-
-    await page.keyboard.type(sampleKeys.unknown);
-    await page.keyboard.press("Enter");
-    const refused = await outcome(page);
-    assert.equal(refused.code, "not_found");
-    assert.match(refused.text, /key not found.*What to do next/s);
-    assert.equal(refused.focus, "result-title");
-
-    await page.goto("about:blank");
-    await page.goto(`${launcher.origin}/#machine-id=m1`);
-    for (let i = 0; i < 10 && !(await inField()); i++) await page.keyboard.press("Tab");
-    await page.keyboard.type(sampleKeys.good);
-    await page.keyboard.press("Enter");
-    const valid = await outcome(page);
-    assert.equal(valid.code, "valid");
-    assert.match(valid.text, /is valid/);
-    assert.equal(valid.focus, "content");
+  test("how long the start and a check take, beside the page's own fetch", async (t) => {
+    const page = await open();
+    const times = await page.evaluate(
+      async ({ endpoint, key }) => {
+        const { load }: Harness = await import(String("/test/pages/harness.js"));
+        const started = performance.now();
+        const { validateLicense } = await load(endpoint);
+        await validateLicense(key, "m1");
+        const start = performance.now() - started;
+        const url = `${endpoint}/api/v2/memberships/${key}/validate_license`;
+        const headers = { "Content-Type": "application/json" };
+        const body = JSON.stringify({ metadata: { HWID: "m1" } });
+        const own = async () => (await fetch(url, { method: "POST", headers, body })).json();
+        const median = async (ask: () => Promise<unknown>): Promise<number> => {
+          const taken: number[] = [];
+          for (let i = 0; i < 51; i++) {
+            const before = performance.now();
+            await ask();
+            taken.push(performance.now() - before);
+          }
+          return taken.sort((a, b) => a - b)[25] ?? 0;
+        };
+        const check = await median(() => validateLicense(key, "m1"));
+        return { start, check, plain: await median(own) };
+      },
+      { endpoint: servers.endpoint, key: sampleKeys.good },
+    );
+    const ms = (time: number): string => `${time.toFixed(1)} ms`;
+    const { start, check, plain } = times;
+    t.diagnostic(
+      `start and first check ${ms(start)}, a check ${ms(check)}, plain fetch ${ms(plain)} (medians of 51)`,
+    );
+    assert.ok(check > 0 && plain > 0);
     await page.context().close();
   });
 });

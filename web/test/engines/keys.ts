@@ -7,7 +7,7 @@ const codes: Record<string, string> = {
   Enter: "\uE007",
   Tab: "\uE004",
   Escape: "\uE00C",
-  Space: " ",
+  Space: "\uE00D",
 };
 
 const code = (key: string): string => {

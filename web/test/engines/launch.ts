@@ -1,3 +1,4 @@
+import { after } from "node:test";
 import { launchBrowser } from "../helpers/browser.js";
 import type { Browser } from "./engine.js";
 import { firefox } from "./firefox.js";
@@ -13,10 +14,16 @@ const engines: Record<string, () => Promise<Browser>> = {
   webkit,
 };
 
-export function launchEngine(): Promise<Browser> {
+let shared: Promise<Browser> | undefined;
+after(async () => (await shared)?.close());
+
+/** Starts a browser. Of the others, a process starts one: what is in it is apart by context. */
+export async function launchEngine(): Promise<Browser> {
   const launch = engines[engineName];
   if (!launch) throw new Error(`ENGINE is none of ${Object.keys(engines).join(", ")}`);
-  return launch();
+  if (engineName === "chromium") return launch();
+  shared ??= launch();
+  return { ...(await shared), close: async () => {} };
 }
 
 /** Why a test is skipped in an engine that can't be driven so: `{ skip: notIn("webkit", "…") }`. */

@@ -30,6 +30,8 @@ export interface Expected {
 
 export interface AnswerRow extends Expected {
   name: string;
+  /** In Firefox and WebKit, which let a page read an answer that Chromium and Node keep to themselves. */
+  readable?: Expected;
   answer: {
     status: number;
     headers: Record<string, string>;
