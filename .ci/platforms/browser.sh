@@ -7,7 +7,9 @@ export ENGINE=$1
 node=node screen=()
 case $ENGINE in
 firefox)
-	need firefox-esr firefox-esr
+	FIREFOX=${FIREFOX:-$(command -v firefox-esr || command -v firefox || echo firefox-esr)}
+	export FIREFOX
+	need "$FIREFOX" firefox-esr
 	# The tests speak with it over the WebSocket that Node has from 22 on.
 	node -e 'process.exit(typeof WebSocket === "function" ? 0 : 1)' || node=$runtimes/node-24/bin/node
 	need "$node" node-24
