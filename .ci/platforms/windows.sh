@@ -19,14 +19,16 @@ MINGW* | MSYS*)
 	need "${wine[0]}" wine64
 	[ -e "$node" ] || cannot "node-windows is not installed: run make setup-platforms"
 	temporary_folder
+	wineserver=$(command -v wineserver || echo "${wine%/*}/wineserver")
 	finish() {
-		wineserver=$(command -v wineserver || echo "${wine%/*}/wineserver")
 		"$wineserver" -k || true
 		rm -rf "$folder"
 	}
 	# A machine of its own, set to Windows 10. UTF-8 lets it use paths in any script.
 	export WINEPREFIX=$folder/wine WINEDEBUG=-all LC_ALL=C.UTF-8
 	unset DISPLAY
+	# It would end with the last program, and a program that starts meanwhile would fail.
+	"$wineserver" --persistent
 	"${wine[@]}" wineboot --init >/dev/null 2>&1 || true
 	"${wine[@]}" winecfg /v win10 >/dev/null 2>&1
 	node "$here/bcryptprimitives.mjs" "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll"

@@ -156,7 +156,8 @@ test("a crash fails the calls in flight, and the next call starts it again", asy
   assert.equal(pids().length, 2);
 });
 
-test("a crash between calls goes unnoticed", async () => {
+const late = process.platform === "win32" && "Windows tells of an end before Node does";
+test("a crash between calls goes unnoticed", { skip: late }, async () => {
   const { path, pids } = watched();
   const crashing = sidecar({ path, timeoutMs: 60_000 });
   await crashing.machineId();

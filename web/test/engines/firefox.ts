@@ -10,7 +10,7 @@ import type { Driver } from "./driver.js";
 import type { Browser, Context, ContextOptions } from "./engine.js";
 import { bundleInside, DriverPage } from "./page.js";
 
-type Preferences = Record<string, number>;
+type Preferences = Record<string, number | boolean>;
 
 /** Firefox has looks for all of its pages at once. */
 function preferences({ colorScheme, forcedColors, reducedMotion }: ContextOptions): Preferences {
@@ -18,6 +18,10 @@ function preferences({ colorScheme, forcedColors, reducedMotion }: ContextOption
     "ui.systemUsesDarkTheme": colorScheme === "dark" ? 1 : 0,
     "ui.prefersReducedMotion": reducedMotion ? 1 : 0,
     "browser.display.document_color_use": forcedColors ? 2 : 0,
+    // One process for all pages, as a start of each takes more than most tests.
+    "fission.autostart": false,
+    "dom.ipc.processCount": 1,
+    "dom.ipc.processPrelaunch.enabled": false,
   };
 }
 
