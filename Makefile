@@ -215,7 +215,7 @@ test-desktop: build pack ## Test what depends on the system: the sidecar, the pa
 test-platforms: build pack js-tests ## Test on Windows (Wine), Firefox, WebKit, newer Nodes, Bun, Deno, arm64 and musl
 	@.ci/platforms/run
 
-PLATFORMS_TESTED := windows firefox webkit node-22 node-24 node-26 bun deno arm64 musl
+PLATFORMS_TESTED := windows firefox webkit node-22 node-24 node-26 bun deno packages arm64 musl
 
 .PHONY: $(PLATFORMS_TESTED:%=test-%)
 $(PLATFORMS_TESTED:%=test-%): test-%: build pack js-tests
