@@ -2,7 +2,7 @@ import type { App, IpcMain, IpcMainInvokeEvent, Net, WebContents, WebFrameMain }
 import { invalid, LicenseError, loadFailed } from "../errors.js";
 import { refuseUndefinedKey } from "../leases/options.js";
 import { withoutRevival } from "../leases/shared.js";
-import { type LeaseStore, MAX_TEXT_LENGTH, readStore } from "../leases/store.js";
+import { type LeaseStore, readStore } from "../leases/store.js";
 import { readOptions } from "../options.js";
 import type { MachineId, MachineIdOptions, Sidecar } from "../sidecar/types.js";
 import type { InvalidVerdict, ValidateOptions, Verdict } from "../types.js";
@@ -11,6 +11,7 @@ import { createFileLeases, type SafeStorage } from "./lease-file.js";
 import { MainValidator, type MainValidatorSettings } from "./main-validator.js";
 import { netFetch } from "./net-fetch.js";
 import { isListed, type Origins, readOrigins } from "./origins.js";
+import { useStore } from "./page-store.js";
 import { QuitGuard } from "./quit-guard.js";
 import { refusal, watchOpened } from "./sender.js";
 import { readModule, readModuleFile } from "./wasm-file.js";
@@ -79,9 +80,6 @@ const OPTIONS = [
 
 // An app checks one license at a time. This bounds what a page that repeats itself can use up.
 const MAX_IN_FLIGHT = 200;
-
-// The names that whop-license gives to what it keeps.
-const STORE_NAME = /^whop-license[-:][\w.:-]{1,200}$/;
 
 type Handler = (event: IpcMainInvokeEvent, ...given: unknown[]) => unknown;
 
@@ -326,26 +324,6 @@ function readCallback(onVerdict: unknown): LicenseHostOptions["onVerdict"] {
 function readLeases(leases: unknown): LeaseStore | undefined {
   if (typeof leases !== "string") return readStore(leases);
   throw invalid("leases", "must be an object with get, set and remove");
-}
-
-async function useStore(store: LeaseStore, [operation, name, text]: unknown[]): Promise<unknown> {
-  if (typeof name !== "string" || !STORE_NAME.test(name)) {
-    throw invalid("name", "is not one that whop-license uses");
-  }
-  switch (operation) {
-    case "get":
-      return (await store.get(name)) ?? undefined;
-    case "set":
-      if (typeof text !== "string" || text.length > MAX_TEXT_LENGTH) {
-        throw invalid("text", `must be a string of at most ${MAX_TEXT_LENGTH} characters`);
-      }
-      await store.set(name, text);
-      return undefined;
-    case "remove":
-      await store.remove(name);
-      return undefined;
-  }
-  throw invalid("operation", "must be get, set or remove");
 }
 
 /** A verdict without what a page must not know: the lease, and the metadata, which holds the machine id. */
