@@ -7,7 +7,7 @@ import type { Browser, Page } from "playwright-core";
 import { launcherPage } from "./launcher-page.js";
 import { makeSigningKey, sampleKeys, startServers } from "./servers.js";
 import { type LocalServer, listen } from "./static-server.js";
-import { launchBrowser } from "./test/helpers/browser.js";
+import { browsers, launchBrowser } from "./test/helpers/browser.js";
 import { enter, outcome } from "./test/helpers/customer.js";
 
 const out = join(import.meta.dirname, "../docs/public");
@@ -128,7 +128,7 @@ server.handle((request, response) => {
     response.end(gatePage(servers.endpoint, signing.publicKey));
   } else launcher(request, response);
 });
-const browser = await launchBrowser();
+const browser = await launchBrowser([], browsers);
 try {
   mkdirSync(out, { recursive: true });
   for (const picture of pictures) await take(browser, server, picture);
