@@ -135,6 +135,14 @@ demo: build ## Show every outcome on this machine, through the real parts
 launcher: build ## Serve the launcher page with sample keys until interrupted
 	cd web && npm run --silent launcher
 
+# What is pasted into a page names the port, so it stays the same.
+ORIGIN ?=
+PORT   ?= 8787
+
+.PHONY: gateway
+gateway: build ## Run a gateway and a simulator of Whop for your page: make gateway ORIGIN=http://localhost:5173
+	@cd web && ORIGIN='$(ORIGIN)' PORT='$(PORT)' npm run --silent gateway
+
 .PHONY: screenshots
 screenshots: build browser ## Take the documentation's pictures of the gate again
 	cd web && npm run --silent screenshots

@@ -30,9 +30,9 @@ const gatePage = (endpoint: string, publicKey: string): string => `<!doctype htm
   <title>The gate</title>
   <style>
     body { margin: 0; }
-    whop-license-gate { --whop-gate-shadow: none; --whop-gate-width: none; }
+    whop-license-gate { --whop-gate-shadow: none; --whop-gate-width: none; --whop-gate-height: auto; }
   </style>
-  <whop-license-gate buy-url="https://whop.com" support-url="mailto:you@example.com"></whop-license-gate>
+  <whop-license-gate product-name="Acme" buy-url="https://whop.com" support-url="mailto:you@example.com"></whop-license-gate>
   <script type="module">
     import { loadValidator } from "/whop-license/index.js";
     import "/whop-license/element/index.js";
