@@ -290,9 +290,16 @@ func newTestGateway(t *testing.T, change func(*shared), args ...string) *gateway
 
 func writeCertificate(t *testing.T, dir, name string) {
 	t.Helper()
+	writeCertificateUntil(t, dir, name, time.Now().Add(time.Hour))
+}
+
+// writeCertificateUntil writes a certificate that signs itself, for a name and for
+// loopback.
+func writeCertificateUntil(t *testing.T, dir, name string, notAfter time.Time) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: notAfter, DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(key)
