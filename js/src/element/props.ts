@@ -36,5 +36,5 @@ export type GateListeners<Prefix extends string> = {
 
 /** Members whose names have a prefix, as `prop:`. */
 export type Prefixed<Members, Prefix extends string> = {
-  [Name in keyof Members & string as `${Prefix}${Name}`]: Members[Name];
+  [Name in keyof Members as `${Prefix}${Name & string}`]: Members[Name];
 };

@@ -25,6 +25,7 @@ export default defineConfig({
         items: [
           page("Pages, workers and Node", "/javascript"),
           page("The gate", "/element"),
+          page("Frameworks", "/frameworks"),
           page("Electron", "/electron"),
           page("The sidecar", "/sidecar"),
           page("The sidecar's packages", "/packaging"),
