@@ -15,6 +15,7 @@ export interface GateProperties {
 
 /** The gate's attributes, apart from `store`, which is a property too. */
 export interface GateAttributes {
+  "product-name"?: string | undefined;
   "reset-url"?: string | undefined;
   "buy-url"?: string | undefined;
   "support-url"?: string | undefined;
