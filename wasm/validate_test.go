@@ -242,7 +242,7 @@ func TestBodiesOfOtherFetches(t *testing.T) {
 	const (
 		frame = `(() => {
 			const frame = document.createElement("iframe");
-			document.body.append(frame);
+			document.documentElement.append(frame);
 			return frame.contentWindow;
 		})()`
 		bytes = `new TextEncoder().encode('{"valid":true,"id":"mem_1"}')`
@@ -262,11 +262,11 @@ func TestBodiesOfOtherFetches(t *testing.T) {
 		})
 	}
 	for name, test := range map[string]struct{ source, code string }{
-		"too long":              {`({status: 201, arrayBuffer: async () => new ArrayBuffer(1 << 20)})`, "bad_response"},
-		"no body at all":        {`({status: 201})`, "bad_response"},
-		"buffer that fails":     {`({status: 201, arrayBuffer: async () => { throw new TypeError("reset") }})`, "unavailable"},
-		"chunk that is text":    {`({status: 201, body: {getReader: () => ({read: async () => ({value: "{}"})})}})`, "unavailable"},
-		"chunk of its own kind": {`({status: 201, body: {getReader: () => ({read: async () => ({value: null})})}})`, "unavailable"},
+		"too long":           {`({status: 201, arrayBuffer: async () => new ArrayBuffer(1 << 20)})`, "bad_response"},
+		"no body at all":     {`({status: 201})`, "bad_response"},
+		"buffer that fails":  {`({status: 201, arrayBuffer: async () => { throw new TypeError("reset") }})`, "unavailable"},
+		"chunk that is text": {`({status: 201, body: {getReader: () => ({read: async () => ({value: "{}"})})}})`, "unavailable"},
+		"chunk that is null": {`({status: 201, body: {getReader: () => ({read: async () => ({value: null})})}})`, "unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPage(t)
