@@ -31,7 +31,7 @@ programs .exe
 (cd "$root" && go build -o "$folder/bin/holder.exe" "$here/holder.go")
 # TestImports asks go, which is not there; it has the same answer everywhere.
 (cd "$root" && SIDECAR_PROGRAM="Z:$folder/bin/whop-license-sidecar.exe" \
-	go test -v -skip '^TestImports$' -exec "$wine" ./native/sidecar ./shared/machine) >"$folder/go.log" 2>&1 || code=$?
+	go test -v -skip '^TestImports$' -exec "$wine" ./native/sidecar/... ./shared/machine) >"$folder/go.log" 2>&1 || code=$?
 grep -E '^(--- FAIL|FAIL|ok|panic)' "$folder/go.log" || true
 [ $code = 0 ] || cat "$folder/go.log"
 sed -nE 's/^--- PASS.*/# pass 1/p; s/^--- FAIL.*/# fail 1/p; s/^--- SKIP.*/# skipped 1/p' "$folder/go.log" >"$folder/go.tap"
