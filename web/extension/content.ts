@@ -1,0 +1,46 @@
+// Runs in the top frame of a page, apart from the page's own scripts. It does nothing until
+// the page asks, and passes on what it is asked and answered.
+import type { HelperAnswer } from "whop-license/helper";
+import { Limit, tooMany } from "./limits.js";
+import { type Answer, PROTOCOL, type Question, readRequest } from "./messages.js";
+import { askingOrigin } from "./origins.js";
+
+const limit = new Limit();
+
+const gone: Answer = {
+  error: {
+    reason: "no_extension",
+    message: "The browser helper was updated or removed. Load the page again.",
+  },
+};
+
+// A sandboxed page has no origin that an id could be made for.
+const origin = self.origin === "null" ? undefined : askingOrigin(location.href);
+
+if (window.top === window && origin !== undefined) {
+  window.addEventListener("message", (event) => {
+    // A frame of the page, or another window, can post messages here too.
+    if (event.source !== window || event.origin !== origin) return;
+    const request = readRequest(event.data);
+    if (!request) return;
+    const reply = (answer: HelperAnswer): void =>
+      window.postMessage({ protocol: PROTOCOL, to: "page", id: request.id, answer }, origin);
+    if (!limit.enter()) {
+      reply(tooMany);
+      return;
+    }
+    reply({ received: true });
+    const { isActive: active } = navigator.userActivation;
+    void ask({ ask: request.ask, active })
+      .then(reply)
+      .finally(() => limit.leave());
+  });
+}
+
+async function ask(question: Question): Promise<Answer> {
+  try {
+    return (await chrome.runtime.sendMessage<Question, Answer | undefined>(question)) ?? gone;
+  } catch {
+    return gone;
+  }
+}
