@@ -38,9 +38,19 @@ if (window.top === window && origin !== undefined) {
 }
 
 async function ask(question: Question): Promise<Answer> {
+  let watch: ReturnType<typeof setInterval> | undefined;
+  // A message to an extension that is updated meanwhile may never be answered.
+  const orphaned = new Promise<Answer>((resolve) => {
+    watch = setInterval(() => {
+      if (chrome.runtime?.id === undefined) resolve(gone);
+    }, 500);
+  });
   try {
-    return (await chrome.runtime.sendMessage<Question, Answer | undefined>(question)) ?? gone;
+    const answered = chrome.runtime.sendMessage<Question, Answer | undefined>(question);
+    return (await Promise.race([answered, orphaned])) ?? gone;
   } catch {
     return gone;
+  } finally {
+    clearInterval(watch);
   }
 }

@@ -7,18 +7,28 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type Engine, keys, result, source } from "./engine.js";
 
-export async function firefox(): Promise<Engine> {
+/** A Firefox that was started, with its throw-away profile. */
+export interface StartedFirefox {
+  bidi: Bidi;
+  close(): Promise<void>;
+}
+
+/** Starts Firefox, headless, and a session in it. */
+export async function startFirefox(
+  env: Record<string, string | undefined> = process.env,
+): Promise<StartedFirefox> {
   const profile = await mkdtemp(join(tmpdir(), "whop-license-firefox-"));
   const child = spawn(
     process.env.FIREFOX ?? "firefox-esr",
     ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0"],
-    { stdio: ["ignore", "ignore", "pipe"] },
+    { stdio: ["ignore", "ignore", "pipe"], env },
   );
   const kill = (): boolean => child.kill("SIGKILL");
   process.once("exit", kill);
   const bidi = await Bidi.connect(`${await address(child)}/session`);
   await bidi.send("session.new", { capabilities: { alwaysMatch: {} } });
   return {
+    bidi,
     async close() {
       const closed = once(child, "close");
       kill();
@@ -26,6 +36,13 @@ export async function firefox(): Promise<Engine> {
       process.off("exit", kill);
       await rm(profile, { recursive: true, force: true });
     },
+  };
+}
+
+export async function firefox(): Promise<Engine> {
+  const { bidi, close } = await startFirefox();
+  return {
+    close,
     async open() {
       const { userContext } = await bidi.send("browser.createUserContext", {});
       const { context } = await bidi.send("browsingContext.create", { type: "tab", userContext });
@@ -78,7 +95,7 @@ async function address(child: ChildProcess): Promise<string> {
 type Answer = Record<string, unknown>;
 
 /** A connection that takes commands. It needs the WebSocket that Node has from 22 on. */
-class Bidi {
+export class Bidi {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, (message: Answer) => void>();
   #lastId = 0;

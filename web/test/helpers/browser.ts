@@ -4,7 +4,8 @@ import { type Browser, chromium } from "playwright-core";
 
 const names = ["chromium", "chromium-browser", "google-chrome"];
 
-function findBrowser(): string {
+/** The path of the system's Chromium. */
+export function findBrowser(): string {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     for (const name of names) {
       const file = join(folder, name);
@@ -19,20 +20,21 @@ function findBrowser(): string {
   throw new Error(`no browser: install Chromium (found as ${names.join(", ")} on PATH)`);
 }
 
+export const browserArgs = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 /** Starts the system's Chromium, headless, with a profile of its own. */
 export function launchBrowser(args: string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: findBrowser(),
     // Chromium's sandbox refuses to run as root, as in a container.
     chromiumSandbox: process.getuid?.() !== 0,
-    args: [
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      ...args,
-    ],
+    args: [...browserArgs, ...args],
   });
 }
