@@ -87,7 +87,9 @@ suite("the browser helper", () => {
 
   async function decide<T>(button: "Allow" | "Don’t allow", act: () => Promise<T>): Promise<T> {
     const [window, done] = await question(act);
-    await window.getByRole("button", { name: button, exact: true }).click();
+    // The window closes itself, perhaps before the click is reported.
+    const found = window.getByRole("button", { name: button, exact: true });
+    await found.click().catch((error) => assert.ok(window.isClosed(), error));
     return done;
   }
 

@@ -5,7 +5,7 @@ import { after, before, suite, test } from "node:test";
 import type { LocalServer } from "../../static-server.js";
 import { extensionFolder, HelperUser, pageId } from "../helpers/extension.js";
 import { blankPage, packagePath, servePages, strictPolicy } from "../helpers/page.js";
-import { type StartedFirefox, startFirefox } from "./firefox.js";
+import { type Running, start } from "./firefox.js";
 import { engineName } from "./launch.js";
 
 interface Context {
@@ -17,7 +17,7 @@ const skip = engineName === "firefox" ? false : `there is no helper for ${engine
 
 suite("the browser helper in Firefox", { skip }, () => {
   let user: HelperUser;
-  let firefox: StartedFirefox;
+  let firefox: Running;
   let pages: LocalServer;
   let other: LocalServer;
   let sandbox: LocalServer;
@@ -26,7 +26,7 @@ suite("the browser helper in Firefox", { skip }, () => {
   before(async () => {
     user = await HelperUser.create();
     await user.install("firefox");
-    firefox = await startFirefox(user.env);
+    firefox = await start({}, user.env);
     pages = await servePages(strictPolicy("'self'"));
     other = await servePages();
     sandbox = await servePages("sandbox allow-scripts");
@@ -34,7 +34,7 @@ suite("the browser helper in Firefox", { skip }, () => {
     tab = created.context as string;
   });
   after(async () => {
-    await firefox?.close();
+    await firefox?.end();
     await Promise.all([pages?.close(), other?.close(), sandbox?.close(), user?.remove()]);
   });
 

@@ -1,7 +1,7 @@
 // A page that asks the browser helper, in Chromium.
 import type { BrowserContext, Page } from "playwright-core";
 import { chromium } from "playwright-core";
-import { browserArgs, findBrowser } from "./browser.js";
+import { browserArgs, browsers, findBrowser } from "./browser.js";
 import type { HelperUser } from "./extension.js";
 import { packagePath } from "./page.js";
 
@@ -19,7 +19,7 @@ export interface Asked {
 /** Starts Chromium with unpacked extensions, and a user's profile. */
 export function launchWithExtensions(user: HelperUser, folders: string[]): Promise<BrowserContext> {
   return chromium.launchPersistentContext(user.chromiumProfile, {
-    executablePath: findBrowser(),
+    executablePath: findBrowser(browsers),
     chromiumSandbox: process.getuid?.() !== 0,
     env: user.env,
     ignoreDefaultArgs: ["--disable-extensions"],

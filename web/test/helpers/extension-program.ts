@@ -8,7 +8,7 @@ export async function withProgram(
   act: () => Promise<void>,
 ): Promise<void> {
   const real = await readFile(path);
-  await put(path, "#!/bin/sh\nexec '" + process.execPath + "' '" + path + '.js\' "$@"\n');
+  await put(path, `#!/bin/sh\nexec '${process.execPath}' '${path}.js' "$@"\n`);
   await writeFile(`${path}.js`, script);
   try {
     await act();
