@@ -54,7 +54,7 @@ programs .exe
 (cd "$root" && go build -o "$folder/bin/stand-in.exe" js/test/helpers/stand-in.go)
 # TestImports asks go, which is not there; it has the same answer everywhere.
 (cd "$root" && SIDECAR_PROGRAM=$(windows_path "$folder/bin/whop-license-sidecar.exe") \
-	go test -v -skip '^TestImports$' -exec "${wine[*]}" ./native/sidecar ./shared/machine) >"$folder/go.log" 2>&1 || code=$?
+	go test -v -skip '^TestImports$' -exec "${wine[*]}" ./native/sidecar/... ./shared/machine) >"$folder/go.log" 2>&1 || code=$?
 grep -E '^(--- FAIL|FAIL|ok|panic)' "$folder/go.log" || true
 [ $code = 0 ] || cat "$folder/go.log"
 sed -nE 's/^--- PASS.*/# pass 1/p; s/^--- FAIL.*/# fail 1/p; s/^--- SKIP.*/# skipped 1/p' "$folder/go.log" >"$folder/go.tap"

@@ -48,6 +48,7 @@ export default defineConfig({
           page("Electron", "/electron"),
           page("The sidecar", "/sidecar"),
           page("The sidecar's packages", "/packaging"),
+          page("The browser helper", "/helper"),
           page("Verdicts and errors", "/errors"),
           page("Leases", "/leases"),
         ],
