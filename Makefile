@@ -198,6 +198,11 @@ test-js: js programs pack signer ## Test the npm package, as built and as packed
 test-web: build browser proxies ## Test pages, bundlers and Electron apps end to end in a browser
 	cd web && npm test
 
+# The templates that people start from, changed by what the docs show.
+.PHONY: test-frameworks
+test-frameworks: build pack browser ## Follow the docs' recipes in frameworks' own templates, and use what comes of it
+	cd web && npm run --silent test:frameworks
+
 # What depends on the operating system, for those that have no Redis and no Chromium.
 .PHONY: test-desktop
 test-desktop: build pack ## Test what depends on the system: the sidecar, the packages, Electron apps
