@@ -51,6 +51,8 @@ export interface AppOptions {
   folder: string;
   userData: string;
   env?: Record<string, string>;
+  /** Lets pages under `file://` load modules, as Electron does where it is not told otherwise by a fuse. */
+  fileModules?: boolean;
 }
 
 export interface RunningApp {
@@ -175,12 +177,19 @@ class StandInApp implements RunningApp {
     });
   }
 
-  static async launch({ folder, userData, env, site }: AppOptions): Promise<StandInApp> {
+  static async launch({
+    folder,
+    userData,
+    env,
+    site,
+    fileModules,
+  }: AppOptions): Promise<StandInApp> {
     const { main } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
     // One process for all frames of a page, so that one session sees them all.
     const browser = await launchBrowser([
       "--disable-features=IsolateOrigins,site-per-process",
       "--disable-site-isolation-trials",
+      ...(fileModules ? ["--allow-file-access-from-files"] : []),
     ]);
     const context = await browser.newContext();
     const register = new URL("./register.js", import.meta.url).href;
