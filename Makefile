@@ -231,7 +231,7 @@ bench: build pack browser redis ## Measure the budgets of size and speed
 	echo; (go run ./web/bench/gateway) || status=1; exit $$status
 
 .PHONY: check
-check: bin/staticcheck bin/actionlint bin/misspell js/dist/.built web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, spelling, workflows, links, and that nothing generated is committed
+check: bin/staticcheck bin/actionlint bin/misspell pack web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, the packages' entries, spelling, workflows, links, and that nothing generated is committed
 	@unformatted=$$(gofmt -l native shared wasm web); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	GOOS=js GOARCH=wasm go vet ./wasm ./shared/... ./web/...
@@ -246,7 +246,7 @@ check: bin/staticcheck bin/actionlint bin/misspell js/dist/.built web/dist/.buil
 	go mod tidy -diff
 	go mod verify
 	@generated=$$(git ls-files bin js/dist js/build js/pack release web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
-	cd js && npm run lint && npm run types
+	cd js && npm run lint && npm run types && npm run --silent entries
 	cd web && npm run lint && npm run types && npm run links
 
 .PHONY: clean
