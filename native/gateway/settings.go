@@ -162,14 +162,18 @@ func checkAddress(refuse refuser, flag, text string) {
 	}
 }
 
-// noOrigin is what browsers send for a page without an origin: one from a file,
-// and one in a sandboxed frame.
-const noOrigin = "null"
+// What pages without a host send: browsers send noOrigin for one from a file and for
+// one in a sandboxed frame, and Electron sends fileOrigin for one from a file unless
+// its fuse grantFileProtocolExtraPrivileges is off.
+const (
+	noOrigin   = "null"
+	fileOrigin = "file://"
+)
 
 // isOrigin reports whether text is what a browser sends as Origin, letter by
 // letter: anything else would never match.
 func isOrigin(text string) bool {
-	if text == noOrigin || text == "file://" { // the latter by Electron
+	if text == noOrigin || text == fileOrigin {
 		return true
 	}
 	u, err := url.Parse(text)

@@ -10,6 +10,9 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
+// ofFiles says what pages from files send, and what to do instead.
+const ofFiles = "a page from a file sends file:// where Electron's fuse grantFileProtocolExtraPrivileges is on, as it is by default, and null where the fuse is off; serve your page from a scheme of its own, such as app://my-app, and allow that, or let the app's main process decide, which needs no origin"
+
 // warnings lists what in the settings works, but is likely a mistake.
 func (s *settings) warnings(l *loaded) (list []string) {
 	for _, status := range s.EntitledStatus {
@@ -18,7 +21,10 @@ func (s *settings) warnings(l *loaded) (list []string) {
 		}
 	}
 	if slices.Contains(s.AllowedOrigin, noOrigin) {
-		list = append(list, "--allowed-origin: null lets pages from files call the gateway, and with them any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead")
+		list = append(list, "--allowed-origin: null lets any page call the gateway that makes a sandboxed frame; "+ofFiles)
+	}
+	if slices.Contains(s.AllowedOrigin, fileOrigin) {
+		list = append(list, "--allowed-origin: file:// is not what every page from a file sends; "+ofFiles)
 	}
 	if slices.Contains(s.SellerMetadata, "HWID") {
 		list = append(list, "--seller-metadata: HWID is what apps usually send; an app that sends it is now refused")
