@@ -22,14 +22,22 @@ class App extends EventEmitter {
   readonly isPackaged = isPackaged;
   readonly #ready = once(this, "ready");
 
+  // Electron is never ready before the main process's own code has run.
+  readonly #awaited = new Promise<void>((done) => {
+    this.on("newListener", (event) => event === "ready" && done());
+  });
   #isReady = false;
 
-  start(): void {
+  async start(): Promise<void> {
+    await this.#awaited;
     this.#isReady = true;
     this.emit("ready");
   }
   isReady = (): boolean => this.#isReady;
-  whenReady = (): Promise<unknown> => this.#ready;
+  whenReady = (): Promise<unknown> => {
+    this.emit("newListener", "ready");
+    return this.#ready;
+  };
   getAppPath = (): string => appPath;
   getPath = (name: string): string => (name === "userData" ? userData : join(userData, name));
   enableSandbox = (): void => {};
