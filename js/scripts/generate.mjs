@@ -3,6 +3,7 @@
 // machine where its package is installed. What an older build left is removed.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { moveSectionsToEnd } from "./elf.mjs";
 import {
   makePlatformPackage,
   packageOf,
@@ -32,10 +33,9 @@ for (const name of present) {
 const here = `${process.platform}-${process.arch}`;
 const installed = new URL(`../node_modules/${packageOf(here)}/`, import.meta.url);
 rmSync(installed, { recursive: true, force: true });
-cpSync(
-  new URL(`../../bin/${programOf(here)}`, import.meta.url),
-  makePlatformPackage(fileURLToPath(installed), here),
-);
+const program = makePlatformPackage(fileURLToPath(installed), here);
+cpSync(new URL(`../../bin/${programOf(here)}`, import.meta.url), program);
+moveSectionsToEnd(program);
 
 const goSource = readFileSync(new URL("wasm_exec.js", dist), "utf8");
 for (const relied of [

@@ -18,6 +18,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { moveSectionsToEnd } from "./elf.mjs";
 import {
   makePlatformPackage,
   platforms,
@@ -42,6 +43,7 @@ try {
   for (const [platform, target] of Object.entries(platforms)) {
     programs[platform] = makePlatformPackage(join(staging, platform), platform);
     build(target, programs[platform]);
+    moveSectionsToEnd(programs[platform]);
   }
   const main = join(staging, "whop-license");
   for (const file of ["LICENSE", "README.md", "THIRD-PARTY-NOTICES", "dist"]) {

@@ -29,7 +29,7 @@ interface Reply {
 /** What a host uses of Electron, and what it has registered there. */
 function fakeElectron() {
   const handlers = new Map<string, Handler>();
-  const quitting: (() => void)[] = [];
+  const quitting: ((event: object) => void)[] = [];
   const state = {
     ready: true,
     created: [] as ((event: object, contents: object) => void)[],
@@ -40,9 +40,8 @@ function fakeElectron() {
       getAppPath: () => "/apps/my-app",
       getPath: () => userData,
       isReady: () => state.ready,
-      on: (_event: string, listener: (event: object, contents: object) => void) =>
-        state.created.push(listener),
-      once: (_event: string, listener: () => void) => quitting.push(listener),
+      on: (event: string, listener: (event: object, contents?: object) => void) =>
+        event === "will-quit" ? quitting.push(listener) : state.created.push(listener),
       off: (_event: string, listener: () => void) =>
         quitting.splice(quitting.indexOf(listener), quitting.includes(listener) ? 1 : 0),
     },
@@ -253,7 +252,7 @@ test("there is one host; another can follow it", async () => {
   first.dispose();
   const ask = handlers.get("whop-license:machine-id") as Handler;
   assert.equal((await ask(event())).error, undefined);
-  for (const quit of [...quitting]) quit();
+  for (const quit of [...quitting]) quit({});
   assert.equal(handlers.size, 0);
   assert.equal((await ask(event())).error?.code, "aborted");
   second.dispose();

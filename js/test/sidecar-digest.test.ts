@@ -6,6 +6,15 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { programDigest } from "../dist/sidecar/digest.js";
+import {
+  AD_HOC,
+  type Command,
+  LINKER_SIGNED,
+  linkEdit,
+  signAdHoc,
+  signatureOf,
+  signMac,
+} from "./helpers/mach-o.js";
 import { packageFolder, temporaryFolder } from "./helpers/support.js";
 
 const folder = temporaryFolder();
@@ -42,74 +51,29 @@ function same(one: Buffer, other: Buffer): void {
   assert.equal(programDigest(one), programDigest(other));
 }
 
-// Mach-O, as <mach-o/loader.h> has it.
-const SEGMENT_64 = 0x19;
-const CODE_SIGNATURE = 0x1d;
-
-interface Command {
-  at: number;
-  kind: number;
-  size: number;
-}
-
-function commands(program: Buffer): Command[] {
-  const found: Command[] = [];
-  let at = 32;
-  for (let count = program.readUInt32LE(16); count > 0; count--) {
-    const size = program.readUInt32LE(at + 4);
-    found.push({ at, kind: program.readUInt32LE(at), size });
-    at += size;
-  }
-  return found;
-}
-
-function linkEdit(program: Buffer): number {
-  const segment = commands(program).find(
-    ({ at, kind }) =>
-      kind === SEGMENT_64 && program.toString("latin1", at + 8, at + 18) === "__LINKEDIT",
-  );
-  assert.ok(segment);
-  return segment.at;
-}
-
-/** Signs as Apple's codesign lays it out; what stands in the signature is of no account here. */
-function signMac(program: Buffer, signature: Buffer): Buffer {
-  const own = commands(program).find(({ kind }) => kind === CODE_SIGNATURE);
-  const last = commands(program).at(-1) as Command;
-  const data = own ? program.readUInt32LE(own.at + 8) : Math.ceil(program.length / 16) * 16;
-  const signed = Buffer.alloc(data + signature.length);
-  program.copy(signed, 0, 0, Math.min(data, program.length));
-  signature.copy(signed, data);
-  const at = own?.at ?? last.at + last.size;
-  if (!own) {
-    signed.writeUInt32LE(program.readUInt32LE(16) + 1, 16);
-    signed.writeUInt32LE(program.readUInt32LE(20) + 16, 20);
-    assert.ok(
-      program.subarray(at, at + 16).every((byte) => byte === 0),
-      "no room",
-    );
-  }
-  for (const [i, value] of [CODE_SIGNATURE, 16, data, signature.length].entries()) {
-    signed.writeUInt32LE(value, at + 4 * i);
-  }
-  const segment = linkEdit(program);
-  const size = signed.length - Number(program.readBigUInt64LE(segment + 40));
-  signed.writeBigUInt64LE(BigInt(size), segment + 48);
-  signed.writeBigUInt64LE(BigInt(Math.ceil(size / 0x4000) * 0x4000), segment + 32);
-  return signed;
-}
-
 test("a Mach-O program that is signed, and signed again", () => {
   const { macUnsigned, macSigned } = programs;
-  const kinds = commands(macUnsigned).map(({ kind }) => kind);
-  assert.ok(!kinds.includes(CODE_SIGNATURE));
+  assert.equal(signatureOf(macUnsigned), undefined);
   const once = signMac(macUnsigned, randomBytes(9_000));
   same(once, macUnsigned);
   same(signMac(once, randomBytes(40_000)), macUnsigned);
 
-  assert.ok(commands(macSigned).some(({ kind }) => kind === CODE_SIGNATURE));
+  assert.ok(signatureOf(macSigned));
   for (const length of [16, 20_000, 100_000])
     same(signMac(macSigned, randomBytes(length)), macSigned);
+});
+
+test("a Mach-O program that is signed ad hoc, as the system asks of each for arm64", () => {
+  const { macUnsigned, macSigned } = programs;
+  const linked = AD_HOC | LINKER_SIGNED;
+  const asGo = signAdHoc(macSigned, "a.out", linked);
+  assert.ok(asGo.equals(macSigned), "Go's linker signs otherwise");
+  // As codesign does, and a packager, again and again.
+  const named = signAdHoc(macSigned, "whop-license-sidecar", AD_HOC);
+  same(named, macSigned);
+  same(signAdHoc(named, "com.example.app.whop-license-sidecar", AD_HOC), macSigned);
+  assert.ok(signAdHoc(named, "a.out", linked).equals(macSigned), "nothing else was changed");
+  same(signAdHoc(macUnsigned, "whop-license-sidecar", AD_HOC), macUnsigned);
 });
 
 test("a Mach-O program whose end a signature is aligned by", () => {
@@ -207,7 +171,7 @@ function leftOut(program: Buffer): [start: number, end: number][] {
   }
   if (program.readUInt32LE(0) !== 0xfeedfacf) return [];
   const segment = linkEdit(program);
-  const own = commands(program).find(({ kind }) => kind === CODE_SIGNATURE);
+  const own = signatureOf(program);
   return [
     [16, 24],
     [segment + 32, segment + 40],
@@ -238,7 +202,7 @@ test("a signature that would leave out code is none", () => {
     claimed.writeUInt32LE(size, entry + 4);
     assert.notEqual(programDigest(claimed), programDigest(windows), `${table} ${size}`);
   }
-  const own = commands(macSigned).find(({ kind }) => kind === CODE_SIGNATURE) as Command;
+  const own = signatureOf(macSigned) as Command;
   const end = macSigned.readUInt32LE(own.at + 8);
   for (const data of [0, 32, end >> 1, end - 4_096, macSigned.length, 0xffffffff]) {
     const claimed = changed(macSigned, 0, macSigned[0] as number);

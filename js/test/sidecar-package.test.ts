@@ -72,7 +72,7 @@ const changes: [name: string, change: () => void, message: RegExp][] = [
     "one byte changed",
     () => {
       const bytes = readFileSync(program);
-      const at = bytes.length - 100;
+      const at = bytes.length >> 1;
       bytes[at] = (bytes[at] as number) ^ 1;
       writeFileSync(program, bytes);
     },
@@ -90,7 +90,9 @@ const changes: [name: string, change: () => void, message: RegExp][] = [
   [
     "the program gone",
     () => rmSync(program),
-    new RegExp(`There is no sidecar for ${platform} .*sidecar-\\*`),
+    new RegExp(
+      `There is no sidecar for ${platform} .*antivirus.*install the app again.*sidecar-\\*`,
+    ),
   ],
   ["not executable", () => chmodSync(program, 0o644), /may not be run/],
 ];
@@ -104,6 +106,18 @@ for (const [name, change, message] of changes) {
     }
   });
 }
+
+test("stripped, as rpmbuild does it", (t) => {
+  const { error } = spawnSync("strip", ["--version"]);
+  if (error || process.platform !== "linux") return t.skip("strip is not installed");
+  try {
+    assert.equal(spawnSync("strip", [program]).status, 0);
+    assert.ok(!readFileSync(program).equals(readFileSync(kept)));
+    assert.deepEqual(ask(), [{ id: 64 }, { id: 64 }]);
+  } finally {
+    restore();
+  }
+});
 
 test("a program that puts the real one in its place", () => {
   const script = `#!/bin/sh\ncp '${kept}' "$0.new"; mv "$0.new" "$0"; exec cat >/dev/null\n`;
@@ -126,7 +140,9 @@ test("the package is not installed", () => {
   renameSync(folder, aside);
   try {
     refused(
-      new RegExp(`${platformPackage} is not installed.*--omit=optional.*--os.*Architectures`),
+      new RegExp(
+        `${platformPackage} is not installed.*--omit=optional.*--os.*Architectures.*lock file`,
+      ),
     );
   } finally {
     renameSync(aside, folder);

@@ -1,17 +1,21 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/agnivade/levenshtein"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
-
-// ofFiles says what pages from files send, and what to do instead.
-const ofFiles = "a page from a file sends file:// where Electron's fuse grantFileProtocolExtraPrivileges is on, as it is by default, and null where the fuse is off; serve your page from a scheme of its own, such as app://my-app, and allow that, or let the app's main process decide, which needs no origin"
 
 // warnings lists what in the settings works, but is likely a mistake.
 func (s *settings) warnings(l *loaded) (list []string) {
@@ -20,11 +24,11 @@ func (s *settings) warnings(l *loaded) (list []string) {
 			list = append(list, fmt.Sprintf("--entitled-status: Whop documents no status %q, only %s", status, strings.Join(whop.Statuses, ", ")))
 		}
 	}
-	if slices.Contains(s.AllowedOrigin, noOrigin) {
-		list = append(list, "--allowed-origin: null lets any page call the gateway that makes a sandboxed frame; "+ofFiles)
+	if slices.Contains(s.AllowedOrigin, api.NoOrigin) {
+		list = append(list, "--allowed-origin: null lets any page call the gateway that makes a sandboxed frame; "+api.OfFiles)
 	}
-	if slices.Contains(s.AllowedOrigin, fileOrigin) {
-		list = append(list, "--allowed-origin: file:// is not what every page from a file sends; "+ofFiles)
+	if slices.Contains(s.AllowedOrigin, api.FileOrigin) {
+		list = append(list, "--allowed-origin: file:// is not what every page from a file sends; "+api.OfFiles)
 	}
 	if slices.Contains(s.SellerMetadata, "HWID") {
 		list = append(list, "--seller-metadata: HWID is what apps usually send; an app that sends it is now refused")
@@ -42,6 +46,65 @@ func (s *settings) warnings(l *loaded) (list []string) {
 	}
 	if slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
 		list = append(list, "--trusted-proxies: every address is trusted, so that a client can choose under which one it is limited")
+	}
+	if !slices.Contains(whop.Versions, s.APIVersionDate) {
+		list = append(list, fmt.Sprintf("--api-version-date: %s is none of the versions of Whop's API that this gateway was tested with (%s); whop-license-gateway doctor asks whether Whop has it", s.APIVersionDate, strings.Join(whop.Versions, ", ")))
+	}
+	if everywhere(s.MetricsListen) {
+		list = append(list, "--metrics-listen: listens on every address of this machine, so that whoever reaches the port can read the metrics; give the address on which they are collected, such as 127.0.0.1:9090")
+	}
+	if l.certificate != nil {
+		if wrong := outOfDate(l.certificate, time.Now()); wrong != "" {
+			list = append(list, "--tls-cert: "+wrong)
+		}
+	}
+	return append(list, unknownVariables(os.Environ())...)
+}
+
+// everywhere reports whether an address to listen on, or none, is that of all of
+// a machine's networks.
+func everywhere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, _ := netip.ParseAddr(host)
+	return err == nil && (host == "" || ip.IsUnspecified())
+}
+
+// outOfDate says why no client takes a certificate at a time, or returns "".
+func outOfDate(leaf *x509.Certificate, now time.Time) string {
+	switch {
+	case now.After(leaf.NotAfter):
+		return fmt.Sprintf("the certificate expired on %s, so that no app can connect; renew it", leaf.NotAfter.UTC().Format(time.DateTime))
+	case now.Before(leaf.NotBefore):
+		return fmt.Sprintf("the certificate is not good before %s; check this machine's clock", leaf.NotBefore.UTC().Format(time.DateTime))
+	}
+	return ""
+}
+
+// variablePrefix is what the environment variables of all settings begin with.
+const variablePrefix = "WHOP_LICENSE_"
+
+// unknownVariables warns of variables that look like settings, and that nothing
+// reads. Their values may be secrets and are not shown.
+func unknownVariables(environment []string) (list []string) {
+	known := []string{"WHOP_LICENSE_SIDECAR"} // the npm package reads it
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[settings]()) {
+		if name := field.Tag.Get("env"); name != "" {
+			known = append(known, name)
+		}
+	}
+	for _, variable := range environment {
+		name, _, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
+			continue
+		}
+		nearest := slices.MinFunc(known, func(a, b string) int {
+			return levenshtein.ComputeDistance(a, name) - levenshtein.ComputeDistance(b, name)
+		})
+		advice := "whop-license-gateway --help lists all"
+		if levenshtein.ComputeDistance(nearest, name) <= 4 {
+			advice = "did you mean " + nearest + "?"
+		}
+		list = append(list, fmt.Sprintf("%s: there is no such setting; %s", name, advice))
 	}
 	return list
 }

@@ -17,10 +17,10 @@ suite("the license gate for everybody", () => {
     assert.equal(await p.focused(), "key");
     await keyboard.insertText(key);
     await keyboard.press("Tab");
-    assert.equal(await p.focused(), "button submit");
+    assert.equal(await p.focused(), "button submit primary");
     await keyboard.press("Space");
     assert.equal(await p.state(), "checking");
-    assert.equal(await p.focused(), "button submit");
+    assert.equal(await p.focused(), "button submit primary");
     await keyboard.press("Tab");
     assert.equal(await p.focused(), "button cancel");
     await keyboard.press("Enter");
@@ -29,17 +29,20 @@ suite("the license gate for everybody", () => {
     await keyboard.press("Tab");
     assert.equal(await p.focused(), "button retry");
     await keyboard.press("Enter");
-    assert.equal(await p.focused(), "button submit");
+    assert.equal(await p.focused(), "button submit primary");
     await p.answer(refusal("metadata_mismatch"));
     assert.equal(await p.focused(), "result-title");
-    for (const part of ["button manage", "button retry", "details-title"]) {
+    const parts = ["button manage primary", "button retry", "button other-key", "details-title"];
+    for (const part of parts) {
       await keyboard.press("Tab");
       assert.equal(await p.focused(), part);
     }
     await keyboard.press("Enter");
     assert.equal(await p.page.getByText("Outcome: metadata_mismatch").isVisible(), true);
     await keyboard.press("Shift+Tab");
+    await keyboard.press("Shift+Tab");
     await keyboard.press("Enter");
+    assert.equal(await p.focused(), "button cancel");
     await p.answer(valid());
     assert.equal(await p.focused(), "content");
     await keyboard.press("Tab");
@@ -80,7 +83,7 @@ suite("the license gate for everybody", () => {
     await p.page.locator("#outside").focus();
     await p.answer(refusal("inactive"));
     assert.equal(await p.focused(), "outside");
-    await p.input.focus();
+    await p.otherKey.click();
     await p.input.press("Enter");
     await p.page.locator("#outside").focus();
     await p.answer(valid());
@@ -94,8 +97,9 @@ suite("the license gate for everybody", () => {
     assert.equal(await p.focused(), "result-title");
 
     // An answer that nobody here asked for doesn't interrupt.
-    await p.input.focus();
+    await p.otherKey.click();
     await recheck();
+    assert.equal(await p.state(), "checking");
     await p.answer({ error: "unavailable" });
     assert.equal(await p.focused(), "key");
 

@@ -426,7 +426,7 @@ suite("the launcher page", () => {
     await valid();
     await tab();
     assert.deepEqual(focus, [
-      ...["key", "advanced summary", "machine-id", "button submit"],
+      ...["key", "advanced summary", "machine-id", "button submit primary"],
       ...["button manage", "button retry", "details-title", "another"],
     ]);
   });

@@ -35,6 +35,7 @@ test("the plain page asks, remembers, opens without a connection, and forgets", 
   await key.press("Enter");
   await page.getByRole("heading", { name: "in use on another machine" }).waitFor();
   assert.equal(await content.isVisible(), false);
+  await page.getByRole("button", { name: "Use another key" }).click();
   await key.fill(sampleKeys.good);
   await key.press("Enter");
   await content.waitFor();

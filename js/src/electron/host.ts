@@ -2,7 +2,7 @@ import type { App, IpcMain, IpcMainInvokeEvent, Net, WebContents, WebFrameMain }
 import { invalid, LicenseError, loadFailed } from "../errors.js";
 import { refuseUndefinedKey } from "../leases/options.js";
 import { withoutRevival } from "../leases/shared.js";
-import { type LeaseStore, MAX_TEXT_LENGTH, readStore } from "../leases/store.js";
+import { type LeaseStore, readStore } from "../leases/store.js";
 import { readOptions } from "../options.js";
 import type { MachineId, MachineIdOptions, Sidecar } from "../sidecar/types.js";
 import type { InvalidVerdict, ValidateOptions, Verdict } from "../types.js";
@@ -11,6 +11,8 @@ import { createFileLeases, type SafeStorage } from "./lease-file.js";
 import { MainValidator, type MainValidatorSettings } from "./main-validator.js";
 import { netFetch } from "./net-fetch.js";
 import { isListed, type Origins, readOrigins } from "./origins.js";
+import { useStore } from "./page-store.js";
+import { QuitGuard } from "./quit-guard.js";
 import { isUnsandboxed, refusal, watchWindows } from "./sender.js";
 import { readModule, readModuleFile } from "./wasm-file.js";
 
@@ -59,7 +61,7 @@ export interface LicenseHost {
 
 /** What is used of Electron. */
 export interface Electron {
-  app: Pick<App, "getAppPath" | "getPath" | "isReady" | "on" | "once" | "off">;
+  app: Pick<App, "getAppPath" | "getPath" | "isReady" | "on" | "off" | "quit">;
   ipcMain: Pick<IpcMain, "handle" | "removeHandler">;
   safeStorage: SafeStorage;
   net?: Pick<Net, "fetch">;
@@ -80,9 +82,6 @@ const OPTIONS = [
 
 // An app checks one license at a time. This bounds what a page that repeats itself can use up.
 const MAX_IN_FLIGHT = 200;
-
-// The names that whop-license gives to what it keeps.
-const STORE_NAME = /^whop-license[-:][\w.:-]{1,200}$/;
 
 type Handler = (event: IpcMainInvokeEvent, ...given: unknown[]) => unknown;
 
@@ -147,6 +146,7 @@ class Host {
   /** The windows that were opened by pages. */
   readonly #opened: WeakSet<WebContents>;
   readonly #sidecar: Sidecar;
+  readonly #guard: QuitGuard;
   readonly #readModule: () => Promise<Uint8Array>;
   readonly #validator: MainValidator | undefined;
   /** The pages that have asked for a verdict, and so hear of a refusal in the background. */
@@ -167,13 +167,14 @@ class Host {
     this.#settings = settings;
     this.#opened = opened;
     this.#sidecar = packaged.createSidecar();
+    this.#guard = new QuitGuard(electron.app, settings.store, () => this.dispose());
     this.#readModule = readModule(settings.wasm, packaged.wasm);
     this.#validator =
       settings.validator &&
       new MainValidator(settings.validator, {
         wasm: this.#readModule,
         machineId: () => this.#machineId(),
-        store: settings.store,
+        store: this.#guard.store,
         fetch: netFetch(electron.net),
         tell: (verdict) => this.#tell(verdict),
         tellLater: (verdict) => this.#tellLater(verdict),
@@ -184,7 +185,7 @@ class Host {
     "whop-license:machine-id": () => this.#forDecidingPage(() => this.#machineId()),
     "whop-license:wasm": () => this.#forDecidingPage(() => this.#readModule()),
     "whop-license:store": (_event, ...asked) =>
-      this.#forDecidingPage(() => useStore(this.#settings.store, asked)),
+      this.#forDecidingPage(() => useStore(this.#guard.store, asked)),
     "whop-license:validate": (event, ...asked) => this.#validateForPage(event, asked),
     "whop-license:abort": ({ sender }, check) =>
       this.#checks.get(checkId(sender.id, check))?.abort(),
@@ -192,31 +193,31 @@ class Host {
 
   /** Begins to answer pages. */
   register(): void {
-    const { app, ipcMain } = this.#electron;
+    const { ipcMain } = this.#electron;
     try {
       for (const channel of this.#channels) {
         ipcMain.handle(channel, (event, ...given) => this.#answer(channel, event, given));
       }
     } catch (cause) {
       this.#sidecar.close();
+      this.#guard.release();
       throw new LicenseError(
         "invalid_argument",
         "registerLicenseHost: there is a license host already; dispose of it first.",
         { cause },
       );
     }
-    app.once("will-quit", this.dispose);
   }
 
-  readonly dispose = (): void => {
+  dispose(): void {
     if (this.#disposed) return; // The handlers may be those of the next host by now.
     this.#disposed = true;
-    const { app, ipcMain } = this.#electron;
-    app.off("will-quit", this.dispose);
+    const { ipcMain } = this.#electron;
     for (const channel of this.#channels) ipcMain.removeHandler(channel);
     for (const controller of this.#checks.values()) controller.abort();
+    this.#guard.release();
     this.#sidecar.close();
-  };
+  }
 
   /** Checks a license key for the main process itself. */
   async validateLicense(licenseKey: string, asked: unknown): Promise<Verdict> {
@@ -338,26 +339,6 @@ function readCallback(onVerdict: unknown): LicenseHostOptions["onVerdict"] {
 function readLeases(leases: unknown): LeaseStore | undefined {
   if (typeof leases !== "string") return readStore(leases);
   throw invalid("leases", "must be an object with get, set and remove");
-}
-
-async function useStore(store: LeaseStore, [operation, name, text]: unknown[]): Promise<unknown> {
-  if (typeof name !== "string" || !STORE_NAME.test(name)) {
-    throw invalid("name", "is not one that whop-license uses");
-  }
-  switch (operation) {
-    case "get":
-      return (await store.get(name)) ?? undefined;
-    case "set":
-      if (typeof text !== "string" || text.length > MAX_TEXT_LENGTH) {
-        throw invalid("text", `must be a string of at most ${MAX_TEXT_LENGTH} characters`);
-      }
-      await store.set(name, text);
-      return undefined;
-    case "remove":
-      await store.remove(name);
-      return undefined;
-  }
-  throw invalid("operation", "must be get, set or remove");
 }
 
 /** A verdict without what a page must not know: the lease, and the metadata, which holds the machine id. */

@@ -3,7 +3,8 @@ import { aborted, MAX_TIMER_MS, readSignal, untilAborted } from "../abort.js";
 import { CHECKSUMS } from "../checksums.js";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
 import { readOptions } from "../options.js";
-import { RpcError, SidecarProcess, type SidecarProgram, sidecarPlatform } from "./process.js";
+import { RpcError, SidecarProcess } from "./process.js";
+import { type SidecarProgram, sidecarPlatform } from "./program.js";
 import type { MachineId, MachineIdOptions, Sidecar, SidecarOptions } from "./types.js";
 
 const DEFAULT_TIMEOUT_MS = 5_000;
@@ -46,11 +47,11 @@ function locate(path: string | undefined, resolve: Resolve): SidecarProgram {
 
 function packaged(resolve: Resolve): SidecarProgram {
   const platform = sidecarPlatform();
-  const otherwise =
-    "or give the path of one that you built in the `path` option or in WHOP_LICENSE_SIDECAR.";
+  const own =
+    "give the path of one that you built in the `path` option or in WHOP_LICENSE_SIDECAR.";
   if (!PLATFORMS.test(platform)) {
     throw loadFailed(
-      `There is no sidecar for ${platform}. Use linux, darwin or win32 on x64 or arm64, ${otherwise}`,
+      `There is no sidecar for ${platform}. Use linux, darwin or win32 on x64 or arm64, or ${own}`,
     );
   }
   const name = `@whop-license/sidecar-${platform}`;
@@ -60,20 +61,34 @@ function packaged(resolve: Resolve): SidecarProgram {
     return { path: join(folder, "bin", file), digest: CHECKSUMS.programs[platform] ?? "" };
   } catch (cause) {
     if (cause instanceof LicenseError) throw cause; // It says more.
-    if ((cause as NodeJS.ErrnoException | undefined)?.code !== "MODULE_NOT_FOUND") {
+    if (isBundled(resolve)) {
       throw loadFailed(
-        "The sidecar can't be located here, as happens in a bundle. Keep whop-license out of the bundle, " +
-          otherwise,
+        "The sidecar can't be located here, as happens in a bundle. Keep whop-license out of the bundle " +
+          '(esbuild, Rollup, Vite: external; webpack: externals; Next: serverExternalPackages: ["whop-license"]). ' +
+          "Where all is one file, as with `bun build --compile` and Node's single executable applications, ship the " +
+          `program ${file} of the package ${name} beside it, and give its path in the \`path\` option of ` +
+          "createSidecar or in WHOP_LICENSE_SIDECAR.",
         { cause },
       );
     }
     throw loadFailed(
       `The package ${name} is not installed. It comes with whop-license as an optional dependency: install it ` +
         "again without leaving those out (--omit=optional, --no-optional), on this platform or for it (npm's --os " +
-        "and --cpu, supportedArchitectures of pnpm and Yarn), and not by copying node_modules from another; " +
-        otherwise,
+        "and --cpu, supportedArchitectures of pnpm and Yarn), and not by copying node_modules from another. If the " +
+        "lock file doesn't list it, as npm may write on another platform, delete the lock file and node_modules, " +
+        `and install again. Or ${own}`,
       { cause },
     );
+  }
+}
+
+/** Whether the code runs elsewhere than in its package. */
+function isBundled(resolve: Resolve): boolean {
+  try {
+    resolve("whop-license/package.json");
+    return false;
+  } catch {
+    return true;
   }
 }
 

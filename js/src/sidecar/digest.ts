@@ -1,10 +1,14 @@
 import { createHash } from "node:crypto";
 
 /**
- * SHA-256 of a program without what a code signature adds to it, in lowercase
- * hexadecimal digits. A seller who signs an app signs its programs too, and they
- * must still be recognized.
+ * SHA-256 of a program without what a code signature adds to it, and without
+ * what `strip` changes in it, in lowercase hexadecimal digits. A seller who signs
+ * an app signs its programs too, and `rpmbuild` strips them; they must still be
+ * recognized.
  *
+ * - ELF (Linux, 64 bits, little-endian): what is loaded, without the table of
+ *   sections, which stands behind it, and without where that is. The last segment
+ *   ends with its last byte that is not zero (*System V ABI*, chapters 4 and 5).
  * - PE (Windows): as Authenticode does it, without the checksum, the entry of
  *   the certificate table, and the table itself, padded with zeros to 8 bytes
  *   (*Windows Authenticode Portable Executable Signature Format*, Microsoft).
@@ -18,14 +22,15 @@ import { createHash } from "node:crypto";
 export function programDigest(bytes: Uint8Array): string {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const hash = createHash("sha256");
-  for (const part of unsignedParts(file) ?? [file]) hash.update(part);
+  for (const part of countedParts(file) ?? [file]) hash.update(part);
   return hash.digest("hex");
 }
 
-function unsignedParts(file: Buffer): Buffer[] | undefined {
+function countedParts(file: Buffer): Buffer[] | undefined {
   try {
     if (file.toString("latin1", 0, 2) === "MZ") return peParts(file);
     if (file.readUInt32LE(0) === MACH_O_64) return machOParts(file);
+    if (file.readUInt32LE(0) === ELF) return elfParts(file);
   } catch {
     // It ends before its headers do.
   }
@@ -86,4 +91,59 @@ function machOParts(file: Buffer): Buffer[] | undefined {
 
 function isLast(segment: Buffer): boolean {
   return segment.toString("latin1", 8, 24) === "__LINKEDIT".padEnd(16, "\0");
+}
+
+const ELF = 0x464c457f;
+const LITTLE_64 = 0x0102; // the class and the order of bytes
+const SECTION_TABLE = 0x28; // e_shoff, which needs eight bytes
+const SECTION_SIZES = 0x3a; // e_shentsize, e_shnum, e_shstrndx, of two bytes each
+const LOAD = 1;
+const EXECUTABLE = 1;
+
+/**
+ * The program as if it ended with what is loaded. The system fills the rest of the
+ * last segment with zeros, so where that ends in the file makes no difference.
+ * All that stands in front is counted, also between the segments, as whole pages
+ * are loaded. A program that is not laid out so is hashed as a whole.
+ */
+function elfParts(file: Buffer): Buffer[] | undefined {
+  if (file.readUInt16LE(4) !== LITTLE_64) return undefined;
+  const last = lastElfSegment(file);
+  const table = Number(file.readBigUInt64LE(SECTION_TABLE));
+  const size = file.readUInt16LE(SECTION_SIZES) * file.readUInt16LE(SECTION_SIZES + 2);
+  if (!last?.isFilledUp || table < last.end || table + size !== file.length) return undefined;
+  let end = last.end;
+  while (end > last.start && file[end - 1] === 0) end--;
+  const loaded = Buffer.from(file.subarray(0, end));
+  loaded.fill(0, SECTION_TABLE, SECTION_TABLE + 8);
+  loaded.fill(0, SECTION_SIZES, SECTION_SIZES + 6);
+  loaded.writeBigUInt64LE(BigInt(end - last.start), last.sizeAt);
+  return [loaded];
+}
+
+interface ElfSegment {
+  start: number;
+  end: number;
+  /** Where the file says how much of it is in the file. */
+  sizeAt: number;
+  /** Whether it is data that the system fills up with zeros, to the end of the page. */
+  isFilledUp: boolean;
+}
+
+/** Finds the segment that ends last in the file. */
+function lastElfSegment(file: Buffer): ElfSegment | undefined {
+  let last: ElfSegment | undefined;
+  let at = Number(file.readBigUInt64LE(0x20));
+  for (let count = file.readUInt16LE(0x38); count > 0; count--) {
+    const start = Number(file.readBigUInt64LE(at + 8));
+    const size = Number(file.readBigUInt64LE(at + 32));
+    const end = start + size;
+    if (file.readUInt32LE(at) === LOAD && end > (last?.end ?? 0)) {
+      const isData = (file.readUInt32LE(at + 4) & EXECUTABLE) === 0;
+      const isFilledUp = isData && size < Number(file.readBigUInt64LE(at + 40));
+      last = { start, end, sizeAt: at + 32, isFilledUp };
+    }
+    at += file.readUInt16LE(0x36);
+  }
+  return last;
 }

@@ -1,31 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import type { Socket } from "node:net";
-import { resolve } from "node:path";
 import { LicenseError, loadFailed, textOf } from "../errors.js";
 import { VERSION } from "../version.js";
 import { programDigest } from "./digest.js";
 import { encodeFrame, frameReader } from "./frames.js";
+import { mayStartLater, notStarted, type SidecarProgram } from "./program.js";
 
 const NAME = "whop-license-sidecar";
 const PROTOCOL = 1;
 
-const MAX_WINDOWS_PATH = 259; // Windows' MAX_PATH, without the NUL at its end
-
 const MAX_PROGRAM_SIZE = 64 * 1024 * 1024; // the program and any signature are a few
-
-/** A program to start. */
-export interface SidecarProgram {
-  path: string;
-  /** What {@link programDigest} must return for it; undefined for a program of the seller's own. */
-  digest?: string;
-}
-
-/** The platform of the program to start, in Node's names. A 32-bit app on Windows starts the 64-bit program. */
-export function sidecarPlatform(): string {
-  const { platform, arch } = process;
-  return `${platform}-${platform === "win32" && arch === "ia32" ? "x64" : arch}`;
-}
 
 /** An error that the sidecar answered with. */
 export class RpcError extends Error {
@@ -58,7 +43,8 @@ export class SidecarProcess {
   #ended: LicenseError | undefined;
 
   /** Starts the program. `onEnd` is called once, when it can't answer any more. */
-  constructor({ path, digest }: SidecarProgram, onEnd: () => void) {
+  constructor(program: SidecarProgram, onEnd: () => void) {
+    const { path, digest } = program;
     this.#path = path;
     this.#onEnd = onEnd;
     let file: number | undefined;
@@ -68,13 +54,13 @@ export class SidecarProcess {
       this.#child = spawn(path, [], { stdio: ["pipe", "pipe", "inherit"], windowsHide: true });
     } catch (cause) {
       if (file !== undefined) closeSync(file);
-      throw notStarted(path, cause);
+      throw notStarted(program, cause);
     }
     const { stdin, stdout } = this.#child;
     this.#child.unref();
     for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
     // Compared while the program starts, which takes as long. Nothing that it says counts until then.
-    const compared = file === undefined ? Promise.resolve() : compare(file, path, digest);
+    const compared = file === undefined ? Promise.resolve() : compare(file, program);
     // That it is the wrong program says more than how it failed.
     const failed = (reason: LicenseError) => {
       compared.then(
@@ -82,9 +68,10 @@ export class SidecarProcess {
         (other) => this.stop(other),
       );
     };
-    this.#child.on("error", (cause) => failed(notStarted(path, cause)));
+    this.#child.on("error", (cause) => failed(notStarted(program, cause)));
     this.#child.on("close", (code, signal) => {
-      failed(this.#broken(`ended before it answered (${signal ?? `exit code ${code}`})`));
+      const how = `ended before it answered (${signal ?? `exit code ${code}`})`;
+      failed(this.#broken(how, undefined, mayStartLater(signal)));
     });
     // A pipe that breaks is followed by "close", which says more.
     stdin?.on("error", () => {});
@@ -124,10 +111,10 @@ export class SidecarProcess {
     this.#waiting.clear();
   }
 
-  /** A program that has not greeted is no sidecar; one that has may work when it is started again. */
-  #broken(how: string, cause?: unknown): LicenseError {
+  /** A program that has not greeted is no sidecar, unless it was interrupted; one that has may work when it is started again. */
+  #broken(how: string, cause?: unknown, wasInterrupted = false): LicenseError {
     const message = `The sidecar ${this.#path} ${how}.`;
-    if (!this.#greeted) return loadFailed(message, { cause });
+    if (!this.#greeted) return loadFailed(message, { cause, retryable: wasInterrupted });
     return new LicenseError("no_machine_id", message, { cause, retryable: true });
   }
 
@@ -171,14 +158,15 @@ export class SidecarProcess {
   }
 }
 
-async function compare(file: number, path: string, digest: string | undefined): Promise<void> {
+async function compare(file: number, program: SidecarProgram): Promise<void> {
+  const { path, digest } = program;
   let found: string | undefined;
   try {
     // Read synchronously: in pieces, on Node's thread pool, it takes longer than the program's start.
     const stat = fstatSync(file);
     if (stat.isFile() && stat.size <= MAX_PROGRAM_SIZE) found = programDigest(readFileSync(file));
   } catch (cause) {
-    throw notStarted(path, cause);
+    throw notStarted(program, cause);
   } finally {
     closeSync(file);
   }
@@ -187,26 +175,4 @@ async function compare(file: number, path: string, digest: string | undefined): 
     `The sidecar ${path} is not the program that this package was published with. Install the package again; ` +
       "a program of your own goes into the `path` option or into WHOP_LICENSE_SIDECAR.",
   );
-}
-
-function notStarted(path: string, cause: unknown): LicenseError {
-  const where = `for ${sidecarPlatform()} at ${path}`;
-  const advice =
-    "Give its path in the `path` option or in WHOP_LICENSE_SIDECAR; in an Electron app, unpack `@whop-license/sidecar-*` (asarUnpack).";
-  if (process.platform === "win32" && resolve(path).length > MAX_WINDOWS_PATH) {
-    return loadFailed(
-      `The sidecar ${where} can't be started, as Windows starts no program whose path is longer than ` +
-        `${MAX_WINDOWS_PATH} characters. Install the app in a folder with a shorter path.`,
-      { cause },
-    );
-  }
-  switch ((cause as NodeJS.ErrnoException | undefined)?.code) {
-    case "ENOENT":
-      return loadFailed(`There is no sidecar ${where}. ${advice}`, { cause });
-    case "EACCES":
-      return loadFailed(`The sidecar ${where} may not be run. Make it executable.`, { cause });
-  }
-  return loadFailed(`The sidecar ${where} can't be started: ${textOf(cause)}. ${advice}`, {
-    cause,
-  });
 }

@@ -42,8 +42,14 @@ class App extends EventEmitter {
   getPath = (name: string): string => (name === "userData" ? userData : join(userData, name));
   enableSandbox = (): void => {};
   quit = (): void => {
-    this.emit("before-quit", {});
-    this.emit("will-quit", {});
+    for (const step of ["before-quit", "will-quit"]) {
+      let goesOn = true;
+      const preventDefault = () => {
+        goesOn = false;
+      };
+      this.emit(step, { preventDefault });
+      if (!goesOn) return;
+    }
     this.emit("quit", {}, 0);
     process.exit(0);
   };

@@ -5,6 +5,8 @@ import type { Page } from "playwright-core";
 export async function enter(page: Page, key: string): Promise<void> {
   const another = page.getByRole("button", { name: "Check another license" });
   if (await another.isVisible()) await another.click();
+  const other = page.getByRole("button", { name: "Use another key" });
+  if (await other.isVisible()) await other.click();
   await page.getByRole("textbox", { name: "License key" }).fill(key);
   await page.keyboard.press("Enter");
 }

@@ -107,7 +107,12 @@ export class GatePage {
     );
   }
 
+  get otherKey() {
+    return this.gate.getByRole("button", { name: "Use another key" });
+  }
+
   async submit(licenseKey = key): Promise<void> {
+    if (await this.otherKey.isVisible()) await this.otherKey.click();
     await this.input.fill(licenseKey);
     await this.input.press("Enter");
   }

@@ -18,6 +18,7 @@ export type Plan =
       message?: string;
       retryAfterMs?: number;
       argument?: string;
+      retryable?: boolean;
       cause?: unknown;
     }
   /** The name of something odd to throw. */

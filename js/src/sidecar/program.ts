@@ -1,0 +1,88 @@
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { type LicenseError, loadFailed, textOf } from "../errors.js";
+
+const MAX_WINDOWS_PATH = 259; // Windows' MAX_PATH, without the NUL at its end
+
+/** A program to start. */
+export interface SidecarProgram {
+  path: string;
+  /** What `programDigest` must return for it; undefined for a program of the seller's own. */
+  digest?: string;
+}
+
+/** What the system says when it has too little of something, or the file is being written, which passes. */
+const PASSES = /^(EMFILE|ENFILE|EAGAIN|ENOMEM|ETXTBSY|EBUSY|EINTR)$/;
+
+/** How a process is ended from outside. */
+const INTERRUPTS = /^SIG(KILL|TERM|INT|HUP)$/;
+
+/** The platform of the program to start, in Node's names. A 32-bit app on Windows starts the 64-bit program. */
+export function sidecarPlatform(): string {
+  const { platform, arch } = process;
+  return `${platform}-${platform === "win32" && arch === "ia32" ? "x64" : arch}`;
+}
+
+/** Whether a program that ended by a signal may run when it is started again. */
+export function mayStartLater(signal: NodeJS.Signals | null): boolean {
+  // macOS kills a program whose signature is broken.
+  return INTERRUPTS.test(signal ?? "") && !(process.platform === "darwin" && signal === "SIGKILL");
+}
+
+/** Why a program could not be started, and what to do. */
+export function notStarted(program: SidecarProgram, cause: unknown): LicenseError {
+  const { path } = program;
+  const what = `The sidecar for ${sidecarPlatform()} at ${path}`;
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
+  if (process.platform === "win32" && resolve(path).length > MAX_WINDOWS_PATH) {
+    return loadFailed(
+      `${what} can't be started, as Windows starts no program whose path is longer than ` +
+        `${MAX_WINDOWS_PATH} characters. Install the app in a folder with a shorter path.`,
+      { cause },
+    );
+  }
+  if (code === "ENOENT") return loadFailed(absent(program), { cause });
+  if (code === "EACCES" || code === "EPERM") {
+    return loadFailed(`${what} may not be run. ${howToAllow(path)}`, { cause });
+  }
+  if (PASSES.test(code)) {
+    return loadFailed(`${what} can't be started just now (${code}). Try again.`, {
+      cause,
+      retryable: true,
+    });
+  }
+  return loadFailed(`${what} can't be started: ${textOf(cause)}. ${OWN_PATH}; ${UNPACK}`, {
+    cause,
+  });
+}
+
+const OWN_PATH = "Give its path in the `path` option or in WHOP_LICENSE_SIDECAR";
+const UNPACK = "in an Electron app, unpack `@whop-license/sidecar-*` (asarUnpack).";
+
+function absent({ path, digest }: SidecarProgram): string {
+  const there = `There is no sidecar for ${sidecarPlatform()} at ${path}.`;
+  if (digest === undefined) return `${there} ${OWN_PATH}; ${UNPACK}`;
+  // Its package is there, or else it would not have been found.
+  return (
+    `${there} It was installed, so antivirus software may have removed it: restore it from there, allow it, and ` +
+    `install the app again (in development: delete node_modules/@whop-license, and install). Or it was not packed: ${UNPACK}`
+  );
+}
+
+function howToAllow(path: string): string {
+  if (process.platform === "win32") {
+    return "Antivirus software or a policy of this computer blocks it: allow it there.";
+  }
+  let mode = 0;
+  try {
+    const stat = statSync(path);
+    if (stat.isFile()) mode = stat.mode;
+  } catch {
+    // A folder above it may not be searched.
+  }
+  if ((mode & 0o111) === 0) return "Make it executable.";
+  return (
+    "It is executable, so its file system is mounted `noexec`, or a policy (SELinux, AppArmor) forbids it: " +
+    "install the app in another folder, or give the path of a copy elsewhere in the `path` option or in WHOP_LICENSE_SIDECAR."
+  );
+}
