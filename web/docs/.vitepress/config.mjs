@@ -26,6 +26,8 @@ export default defineConfig({
           page("Pages, workers and Node", "/javascript"),
           page("The gate", "/element"),
           page("Electron", "/electron"),
+          page("electron-vite", "/electron-vite"),
+          page("Electron Forge", "/electron-forge"),
           page("The sidecar", "/sidecar"),
           page("The sidecar's packages", "/packaging"),
           page("Verdicts and errors", "/errors"),
