@@ -50,6 +50,9 @@ func (s *settings) load(getenv func(string) string) (*loaded, error) {
 		l.redis, err = parseRedis(s.RedisURL)
 		note(err)
 	}
+	if s.AuditLog != "" {
+		note(checkAudit(s.AuditLog))
+	}
 	l.trusted, err = parseNetworks(s.TrustedProxies)
 	note(err)
 	if s.TLSCert != "" && s.TLSKey != "" {

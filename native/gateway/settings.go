@@ -42,6 +42,7 @@ type settings struct {
 	Issuer          string        `env:"WHOP_LICENSE_ISSUER" default:"whop-license-gateway" placeholder:"NAME" help:"The leases' issuer; apps may ask for a certain one. Default: ${default}."`
 	TrustedProxies  []string      `env:"WHOP_LICENSE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed; repeatable."`
 	MetricsListen   string        `env:"WHOP_LICENSE_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Address for /metrics. Without it there are none."`
+	AuditLog        string        `env:"WHOP_LICENSE_AUDIT_LOG" type:"path" placeholder:"FILE" help:"File that gets a line of JSON for each binding, reset and release. Without it there is none."`
 	TLSCert         string        `env:"WHOP_LICENSE_TLS_CERT" name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. Read again when it changes."`
 	TLSKey          string        `env:"WHOP_LICENSE_TLS_KEY" name:"tls-key" type:"path" placeholder:"FILE" help:"Its private key in PEM."`
 	LogLevel        slog.Level    `env:"WHOP_LICENSE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error. Default: ${default}."`
@@ -58,7 +59,10 @@ const description = `Answers Whop's retired validate_license call (API v2) from 
 
 Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with the name of a file that holds it; WHOP_WEBHOOK_SECRET or WHOP_WEBHOOK_SECRET_FILE to take webhooks.
 
-A signing key for leases is made by: whop-license-gateway keygen FILE`
+Other commands (--help after each says more):
+  keygen [FILE]                make a signing key for leases
+  license show|reset|release   show a license, and free its places
+  healthcheck                  ask whether the gateway on this machine is ready`
 
 // refuser notes what is wrong with a setting.
 type refuser func(format string, args ...any)

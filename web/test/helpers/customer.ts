@@ -1,5 +1,5 @@
 // What a customer does in the launcher page, and what they are shown.
-import type { Page } from "playwright-core";
+import type { Page } from "../engines/engine.js";
 
 /** Enters a license key and has it checked; after a valid one, another. */
 export async function enter(page: Page, key: string): Promise<void> {

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, type TestContext } from "node:test";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import type { LocalServer } from "../../static-server.js";
+import type { Browser, ContextOptions, Page } from "../engines/engine.js";
+import { launchEngine } from "../engines/launch.js";
 import type { GateOptions, Plan } from "../pages/element.js";
-import { launchBrowser } from "./browser.js";
 import { complaints, servePages, strictPolicy } from "./page.js";
 
 type Harness = typeof import("../pages/element.js");
@@ -41,7 +41,7 @@ export const refusal = (code: string, message = "No."): Plan => ({
   },
 });
 
-export interface OpenOptions extends BrowserContextOptions {
+export interface OpenOptions extends ContextOptions {
   gate?: GateOptions | false;
   dir?: "rtl";
   /** Replaces the page's clock, so that the test makes the time. */
@@ -224,7 +224,7 @@ export function gateSuite(): (t: TestContext, options?: OpenOptions) => Promise<
   let browser: Browser;
   let pages: LocalServer;
   before(async () => {
-    browser = await launchBrowser();
+    browser = await launchEngine();
     pages = await servePages(strictPolicy("http://127.0.0.1:*"));
   });
   after(async () => {

@@ -45,6 +45,7 @@ type Config struct {
 	Refusals  Refusals
 	Notices   Notices
 	Metrics   Metrics
+	Audit     Audit
 	Tags      tag.Tagger
 	Log       *slog.Logger
 }
@@ -67,6 +68,7 @@ type Checker struct {
 	refusals  Refusals
 	notices   Notices
 	metrics   Metrics
+	audit     Audit
 	tags      tag.Tagger
 	log       *slog.Logger
 
@@ -96,6 +98,7 @@ func New(c Config) *Checker {
 		refusals:        c.Refusals,
 		notices:         c.Notices,
 		metrics:         c.Metrics,
+		audit:           c.Audit,
 		tags:            c.Tags,
 		log:             c.Log,
 		cache:           newCache(),
@@ -173,6 +176,9 @@ func (c *Checker) fromWhop(ctx context.Context, q *Query) (Verdict, error) {
 		c.adviseNames(v.Membership, q.Sent)
 	}
 	c.tellRefusal(ctx, q, l, v.Outcome)
+	if l.membership != nil {
+		c.refusals.NoteRefusal(context.WithoutCancel(ctx), l.tag, v.Outcome)
+	}
 	if v.Outcome == Mismatch && c.refusals.MarkRefused(ctx, c.machineTag(l.tag, q.Sent)) == nil {
 		c.cache.refuse(l)
 	}
