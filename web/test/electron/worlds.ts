@@ -150,8 +150,27 @@ function preloadWorld(
       },
     },
   };
+  // What bundlers' development code uses of it.
+  class Emitter {
+    static readonly EventEmitter = Emitter;
+    readonly #listeners: [string, (...args: unknown[]) => void][] = [];
+    on(type: string, listener: (...args: unknown[]) => void): this {
+      this.#listeners.push([type, listener]);
+      return this;
+    }
+    emit(type: string, ...args: unknown[]): void {
+      for (const [own, listener] of this.#listeners) if (own === type) listener(...args);
+    }
+  }
+  // All that a sandboxed preload can load.
+  const loadable: Record<string, unknown> = {
+    electron,
+    events: Emitter,
+    timers: { setTimeout, setInterval, clearTimeout, clearInterval },
+    url: { URL, URLSearchParams },
+  };
   const require = (name: string): unknown => {
-    if (name === "electron") return electron;
+    if (Object.hasOwn(loadable, name)) return loadable[name];
     throw new Error(`module not found: ${name}`);
   };
   const process = { ...settings, isMainFrame, type: "renderer", platform: "linux", versions: {} };
