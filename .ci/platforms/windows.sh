@@ -27,9 +27,9 @@ MINGW* | MSYS*)
 	# A machine of its own, set to Windows 10. UTF-8 lets it use paths in any script.
 	export WINEPREFIX=$folder/wine WINEDEBUG=-all LC_ALL=C.UTF-8
 	unset DISPLAY
-	"${wine[@]}" wineboot --init >/dev/null 2>&1 || true
 	# It would end with the last program, and a program that starts meanwhile would fail.
-	"$wineserver" --persistent
+	mkdir -p "$WINEPREFIX" && "$wineserver" --persistent
+	"${wine[@]}" wineboot --init >/dev/null 2>&1 || true
 	"${wine[@]}" winecfg /v win10 >/dev/null 2>&1
 	node "$here/bcryptprimitives.mjs" "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll"
 	windows_path() { echo "Z:$1"; }
