@@ -46,6 +46,8 @@ export default defineConfig({
           page("The gate", "/element"),
           page("Frameworks", "/frameworks"),
           page("Electron", "/electron"),
+          page("electron-vite", "/electron-vite"),
+          page("Electron Forge", "/electron-forge"),
           page("The sidecar", "/sidecar"),
           page("The sidecar's packages", "/packaging"),
           page("The browser helper", "/helper"),

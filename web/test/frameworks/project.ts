@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { applyBlock, type Block, complaint, type Effort } from "./recipe.js";
 
 const web = join(import.meta.dirname, "../../..");
-const locks = join(web, "test/frameworks/locks");
+export const locks = join(web, "test/frameworks/locks");
 const packed = join(web, "../js/pack");
 const execute = promisify(execFile);
 
