@@ -12,20 +12,23 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/binding"
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 	"github.com/whop-license/whop-license/native/gateway/internal/cluster"
+	"github.com/whop-license/whop-license/native/gateway/internal/conns"
 	"github.com/whop-license/whop-license/native/gateway/internal/notice"
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
 const (
-	// maxConnections is how many connections are held at once; more wait.
+	// maxConnections is how many connections are held at once, where the limit of
+	// open files allows it.
 	maxConnections = 20_000
+	// otherFiles is how many files are kept for all else: Whop (at most 256
+	// connections), Redis, metrics and health, certificates.
+	otherFiles = 512
 	// drainTime is how long a gateway that was told to stop goes on answering
 	// what it was asked.
 	drainTime = 30 * time.Second
@@ -39,6 +42,7 @@ type gateway struct {
 	checker  *check.Checker
 	api      *api.API
 	metrics  *metrics
+	notices  *notice.Notices
 	log      *slog.Logger
 }
 
@@ -128,7 +132,7 @@ func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, 
 		Notices: notices, Metrics: m, Tags: tags, Log: log,
 	})
 	return &gateway{
-		settings: s, loaded: l, shared: with, checker: checker, metrics: m, log: log,
+		settings: s, loaded: l, shared: with, checker: checker, metrics: m, notices: notices, log: log,
 		api: api.New(api.Config{
 			Checker: checker, Rules: rules, Proofs: l.proofs,
 			AllowedOrigins: s.AllowedOrigin, TrustedProxies: l.trusted,
@@ -141,12 +145,13 @@ func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, 
 // run serves until the context ends, then finishes what is under way. The first
 // line that it writes to out is the URL it listens on.
 func (g *gateway) run(ctx context.Context, out io.Writer) error {
-	listener, err := net.Listen("tcp", g.settings.Listen)
+	listener, err := g.listen()
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	scheme := "http"
 	server := g.server(g.api)
+	server.ConnState = listener.StateChanged
 	if g.settings.TLSCert != "" {
 		certificate, err := newCertificate(g.settings.TLSCert, g.settings.TLSKey, g.log)
 		if err != nil {
@@ -166,13 +171,13 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 
 	url := scheme + "://" + reachable(listener.Addr())
 	fmt.Fprintln(out, url)
-	g.log.Info("listening", "url", url, "upstream", g.loaded.upstream.String(), "redis", g.loaded.redis != nil)
+	g.log.Info("listening", "url", url, "upstream", g.loaded.upstream.String(), "redis", g.loaded.redis != nil, "max_connections", capacity(openFiles()))
 	for _, warning := range g.settings.warnings(g.loaded) {
 		g.log.Warn(warning)
 	}
 
 	failed := make(chan error, 1)
-	go func() { failed <- serve(server, netutil.LimitListener(listener, maxConnections)) }()
+	go func() { failed <- serve(server, listener) }()
 	select {
 	case err := <-failed:
 		return err
@@ -181,7 +186,24 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	return g.stop(server, stopBackground)
 }
 
-// serveMetrics serves metrics on their own address, where there is one.
+// listen returns the listener for apps.
+func (g *gateway) listen() (*conns.Listener, error) {
+	listener, err := net.Listen("tcp", g.settings.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return conns.Limit(listener, conns.Config{
+		Max: capacity(openFiles()), Trusted: g.loaded.trusted, Notices: g.notices, Metrics: g.metrics,
+	}), nil
+}
+
+// capacity returns how many connections are held at once where so many files may
+// be open.
+func capacity(files int) int {
+	return min(maxConnections, max(files-otherFiles, files/2))
+}
+
+// serveMetrics serves metrics and health on their own address, where there is one.
 func (g *gateway) serveMetrics() (stop func(), err error) {
 	if g.settings.MetricsListen == "" {
 		return func() {}, nil
@@ -190,7 +212,7 @@ func (g *gateway) serveMetrics() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("--metrics-listen: %w", err)
 	}
-	server := g.server(g.metrics.handler())
+	server := g.server(g.metrics.handler(g.api))
 	go func() { _ = server.Serve(listener) }()
 	return func() { _ = server.Close() }, nil
 }
@@ -226,6 +248,8 @@ func (g *gateway) server(h http.Handler) *http.Server {
 		WriteTimeout:      check.LongestCheck(g.settings.UpstreamTimeout),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		// What HTTP/2 would hold of bodies that nobody has read yet.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 50, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
 		// It would log clients' broken connections, with their addresses.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}

@@ -22,6 +22,11 @@ import (
 
 const (
 	maxBody = 64 << 10
+	// smallBody is what a body may take without a share of bodiesAtOnce. What apps
+	// send to name a machine is smaller.
+	smallBody = 4 << 10
+	// bodiesAtOnce is how much memory all larger bodies may take at once.
+	bodiesAtOnce = 16 << 20
 	// maxInFlight is how many validations may wait for an answer at once.
 	maxInFlight = 1 << 14
 
@@ -47,6 +52,8 @@ type Metrics interface {
 	// WebhookTaken counts a webhook by what came of it: "applied", "ignored",
 	// "repeated", "refused" or "failed".
 	WebhookTaken(result string)
+	// Limited counts a validation that was answered 429, by the limit.
+	Limited(limit string)
 }
 
 // Notices are messages to the seller, each of them logged once in a while.
@@ -85,6 +92,7 @@ type API struct {
 	validate http.Handler // with CORS
 	ready    atomic.Bool
 	inFlight atomic.Int64
+	bodies   *bodies
 	proxied  sync.Once // what a proxy in front is warned of
 	metrics  Metrics
 	log      *slog.Logger
@@ -92,13 +100,15 @@ type API struct {
 
 // New returns an API that is not ready yet.
 func New(c Config) *API {
+	shared := newBodies()
 	a := &API{
 		checker:  c.Checker,
+		bodies:   shared,
 		rules:    c.Rules,
 		proofs:   c.Proofs,
 		trusted:  c.TrustedProxies,
 		origins:  c.AllowedOrigins,
-		webhooks: newWebhooks(c),
+		webhooks: newWebhooks(c, shared),
 		metrics:  c.Metrics,
 		log:      c.Log,
 	}

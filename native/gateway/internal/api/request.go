@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -26,6 +25,7 @@ import (
 type request struct {
 	check.Query
 	nonce string // to be signed with the answer; empty where the app sent none
+	done  func() // gives back the room that the body takes
 }
 
 // read takes a query from a request, or returns what is wrong with it.
@@ -36,8 +36,11 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 		return errors.New("content-type: must be application/json; and a page whose origin is not in --allowed-origin is not answered")
 	}
 	q.readKey(r.URL.EscapedPath())
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if errors.As(err, new(*http.MaxBytesError)) {
+	body, done, err := a.bodies.read(w, r, maxBody)
+	q.done = done
+	if errors.Is(err, errNoRoom) {
+		return err
+	} else if errors.As(err, new(*http.MaxBytesError)) {
 		return errors.New("body: is over 64 KiB")
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

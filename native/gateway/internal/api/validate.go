@@ -22,9 +22,14 @@ func (a *API) serveValidate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.inFlight.Add(-1)
-	q := &request{}
+	q := &request{done: func() {}}
 	q.Arrived = time.Now()
-	if err := a.read(w, r, q); errors.Is(err, os.ErrDeadlineExceeded) {
+	err := a.read(w, r, q)
+	defer func() { q.done() }()
+	if errors.Is(err, errNoRoom) {
+		a.fail(w, q, q.Arrived, unavailable(time.Second), nil)
+		return
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		a.fail(w, q, q.Arrived, errorAnswer{Status: http.StatusRequestTimeout, Code: "request_timeout", Message: "The request did not arrive in time; send it again"}, nil)
 		return
 	} else if err != nil {
