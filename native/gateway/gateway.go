@@ -10,6 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
@@ -29,9 +32,9 @@ const (
 	// otherFiles is how many files are kept for all else: Whop (at most 256
 	// connections), Redis, metrics and health, certificates.
 	otherFiles = 512
-	// drainTime is how long a gateway that was told to stop goes on answering
+	// finishTime is how long a gateway that takes no more requests goes on answering
 	// what it was asked.
-	drainTime = 30 * time.Second
+	finishTime = 30 * time.Second
 )
 
 // gateway is a running whop-license-gateway.
@@ -149,7 +152,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	scheme := "http"
+	scheme, reload := "http", func() {}
 	server := g.server(g.api)
 	server.ConnState = listener.StateChanged
 	if g.settings.TLSCert != "" {
@@ -157,9 +160,11 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		reload = certificate.readAgain
 		scheme = "https"
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
 	}
+	defer onHangup(reload)()
 	stopMetrics, err := g.serveMetrics()
 	if err != nil {
 		return err
@@ -167,7 +172,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	defer stopMetrics()
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
-	g.shared.begin(background, g.checker, func() { g.api.SetReady(true) })
+	g.shared.begin(background, g.checker, g.api.SetReady)
 
 	url := scheme + "://" + reachable(listener.Addr())
 	fmt.Fprintln(out, url)
@@ -183,6 +188,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
+	g.drain()
 	return g.stop(server, stopBackground)
 }
 
@@ -217,6 +223,21 @@ func (g *gateway) serveMetrics() (stop func(), err error) {
 	return func() { _ = server.Close() }, nil
 }
 
+// onHangup calls reload at each SIGHUP, which would end the program otherwise.
+func onHangup(reload func()) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			reload()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+	}
+}
+
 func serve(server *http.Server, listener net.Listener) error {
 	if server.TLSConfig != nil {
 		return server.ServeTLS(listener, "", "")
@@ -224,13 +245,20 @@ func serve(server *http.Server, listener net.Listener) error {
 	return server.Serve(listener)
 }
 
+// drain answers requests until load balancers know that no more should be sent
+// here.
+func (g *gateway) drain() {
+	g.log.Info("stopping; requests are answered until load balancers have noticed", "for", g.settings.Drain.String())
+	g.api.Drain()
+	time.Sleep(g.settings.Drain)
+}
+
 // stop finishes what is under way.
 func (g *gateway) stop(server *http.Server, stopBackground func()) error {
-	g.api.SetReady(false)
-	g.log.Info("stopping; finishing what is under way")
-	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	g.log.Info("taking no more requests; finishing what is under way")
+	finish, cancel := context.WithTimeout(context.Background(), finishTime)
 	defer cancel()
-	err := server.Shutdown(drain)
+	err := server.Shutdown(finish)
 	stopBackground()
 	g.shared.end()
 	g.log.Info("stopped")

@@ -250,6 +250,14 @@ func TestTLS(t *testing.T) {
 	assert.Equal(t, "first", resp.TLS.PeerCertificates[0].Subject.CommonName)
 }
 
+// certificateName is whose certificate a gateway shows.
+func certificateName(t *testing.T, url string) string {
+	c, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), &tls.Config{InsecureSkipVerify: true})
+	require.NoError(t, err)
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
+
 func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	dir := t.TempDir()
 	var logs gatewaytest.Buffer

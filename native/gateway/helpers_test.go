@@ -266,7 +266,7 @@ type gw struct {
 }
 
 func gatewayArgs(sim *simulator, args []string) []string {
-	return append([]string{"--listen", "127.0.0.1:0", "--upstream-url", sim.url, "--product", testProduct}, args...)
+	return append([]string{"--listen", "127.0.0.1:0", "--upstream-url", sim.url, "--product", testProduct, "--drain", "0"}, args...)
 }
 
 // startGateway runs the gateway in this process.

@@ -91,6 +91,7 @@ type API struct {
 	webhooks http.Handler
 	validate http.Handler // with CORS
 	ready    atomic.Bool
+	draining atomic.Bool
 	inFlight atomic.Int64
 	bodies   *bodies
 	proxied  sync.Once // what a proxy in front is warned of
@@ -123,9 +124,14 @@ func New(c Config) *API {
 	return a
 }
 
-// SetReady sets whether /readyz says that requests should be sent here. All
-// requests are served either way.
-func (a *API) SetReady(ready bool) { a.ready.Store(ready) }
+// SetReady lets /readyz say that requests should be sent here. All requests are
+// served either way.
+func (a *API) SetReady() { a.ready.Store(true) }
+
+// Drain lets /readyz say from now on that no more requests should be sent here.
+// They are still served, but each connection ends with its next answer, so that
+// none is idle, and about to be used again, when the server closes it.
+func (a *API) Drain() { a.draining.Store(true) }
 
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -135,6 +141,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeError(w, errorAnswer{Status: http.StatusInternalServerError, Code: "internal", Message: "The license server failed"})
 		}
 	}()
+	if a.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	path := r.URL.EscapedPath()
 	_, validate := licenseSegment(path)
 	switch {
@@ -187,7 +196,7 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 
 func (a *API) serveReady(w http.ResponseWriter) {
 	status, text := http.StatusOK, "ready"
-	if !a.ready.Load() {
+	if !a.ready.Load() || a.draining.Load() {
 		status, text = http.StatusServiceUnavailable, "not ready"
 	}
 	writeJSON(w, status, map[string]string{"status": text})
