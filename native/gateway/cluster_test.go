@@ -279,13 +279,17 @@ func TestResetIsSeenAtOnceByEveryGateway(t *testing.T) {
 
 func TestGatewaysShareTheQuota(t *testing.T) {
 	r := gatewaytest.StartRedis(t)
-	sim := startSim(t, nil)
+	var licenses []fields
+	for n := range 15 {
+		licenses = append(licenses, boundTo(testKey(fmt.Sprint("k", n)), 1))
+	}
+	sim := startSim(t, licenses)
 	args := []string{"--redis-url", r.URL(), "--upstream-budget", "30", "--client-limit", "0"}
 	a, b := startGateway(t, sim, args...), startGateway(t, sim, args...)
 	served := 0
 	for n := range 15 {
 		for _, g := range []*gw{a, b} {
-			if g.validate(testKey(fmt.Sprint("k", n)), machine(1)).status == 404 {
+			if g.validate(testKey(fmt.Sprint("k", n)), machine(1)).status == 201 {
 				served++
 			}
 		}

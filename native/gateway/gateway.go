@@ -54,28 +54,35 @@ type shared struct {
 	exclusion check.Exclusion
 	peers     check.Peers
 	refusals  check.Refusals
-	budget    whop.Budget
+	budget    budget
 	// begin starts what runs beside requests, until the context ends, and calls
 	// ready once the gateway may get requests.
 	begin func(ctx context.Context, c *check.Checker, ready func())
 	end   func()
 }
 
+// budget is the quota for calls to Whop, and the part of it for unknown license
+// keys.
+type budget interface {
+	whop.Budget
+	check.Strangers
+}
+
 func newGateway(s *settings, l *loaded, log *slog.Logger) *gateway {
 	m, tags := newMetrics(), tag.NewTagger(l.apiKey)
 	if l.redis == nil {
-		return assemble(s, l, alone(s), m, tags, log)
+		return assemble(s, l, alone(s, m), m, tags, log)
 	}
 	return assemble(s, l, together(s, l, m, tags, log), m, tags, log)
 }
 
 // alone returns the parts of a single gateway.
-func alone(s *settings) shared {
+func alone(s *settings, m *metrics) shared {
 	return shared{
 		exclusion: check.Alone{},
 		peers:     check.Alone{},
 		refusals:  check.NewLocalRefusals(),
-		budget:    localBudget(s),
+		budget:    localBudget(s, m),
 		begin:     func(_ context.Context, _ *check.Checker, ready func()) { ready() },
 		end:       func() {},
 	}
@@ -87,16 +94,11 @@ func alone(s *settings) shared {
 func together(s *settings, l *loaded, m *metrics, tags tag.Tagger, log *slog.Logger) shared {
 	store := cluster.NewStore(l.redis, tags, log)
 	locks := cluster.NewLocks(store, check.LockTime(s.UpstreamTimeout))
-	budget := localBudget(s)
-	if s.UpstreamBudget > 0 {
-		b := whop.NewBucket(s.UpstreamBudget)
-		budget = cluster.NewBudget(store, b.Burst, b.Refill, whop.BudgetPatience, budget)
-	}
 	return shared{
 		exclusion: locks,
 		peers:     store,
 		refusals:  store,
-		budget:    budget,
+		budget:    sharedBudget(s, store, m),
 		begin: func(ctx context.Context, c *check.Checker, ready func()) {
 			go store.Follow(ctx, c)
 			if err := locks.Begin(ctx); err != nil {
@@ -109,11 +111,27 @@ func together(s *settings, l *loaded, m *metrics, tags tag.Tagger, log *slog.Log
 }
 
 // localBudget is the quota as one gateway counts it.
-func localBudget(s *settings) whop.Budget {
+func localBudget(s *settings, m *metrics) budget {
 	if s.UpstreamBudget == 0 {
 		return whop.Unlimited{}
 	}
-	return whop.NewLocalBudget(whop.NewBucket(s.UpstreamBudget))
+	local := whop.NewLocalBudget(s.UpstreamBudget)
+	m.showQuota(whop.Counts, local.Left)
+	return local
+}
+
+// sharedBudget is the quota as several gateways count it together.
+func sharedBudget(s *settings, store *cluster.Store, m *metrics) budget {
+	if s.UpstreamBudget == 0 {
+		return whop.Unlimited{}
+	}
+	limits := map[string]cluster.Limit{}
+	for _, count := range whop.Counts {
+		limits[count] = cluster.Limit(whop.BucketOf(count, s.UpstreamBudget))
+	}
+	shared := cluster.NewBudget(store, limits, whop.Strangers, whop.BudgetPatience, whop.NewLocalBudget(s.UpstreamBudget))
+	m.showQuota(whop.Counts, shared.Left)
+	return shared
 }
 
 // assemble makes a gateway of its parts.
@@ -131,7 +149,7 @@ func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, 
 		Rules: rules, Products: s.Product, Entitled: s.EntitledStatus, Documented: whop.Statuses,
 		CacheTTL: s.CacheTTL, StaleIfError: s.StaleIfError, UpstreamTimeout: s.UpstreamTimeout,
 		ClientLimit: s.ClientLimit, LicenseLimit: s.LicenseLimit,
-		Whop: client, Exclusion: with.exclusion, Peers: with.peers, Refusals: with.refusals,
+		Whop: client, Strangers: with.budget, Exclusion: with.exclusion, Peers: with.peers, Refusals: with.refusals,
 		Notices: notices, Metrics: m, Tags: tags, Log: log,
 	})
 	return &gateway{

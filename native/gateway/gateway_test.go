@@ -216,9 +216,10 @@ func newTestGateway(t *testing.T, change func(*shared), args ...string) *gateway
 	require.NoError(t, err)
 	l, err := s.load(func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] })
 	require.NoError(t, err)
-	with := alone(&s)
+	m := newMetrics()
+	with := alone(&s, m)
 	change(&with)
-	return assemble(&s, l, with, newMetrics(), tag.NewTagger(testAPIKey), gatewaytest.DiscardLog())
+	return assemble(&s, l, with, m, tag.NewTagger(testAPIKey), gatewaytest.DiscardLog())
 }
 
 func writeCertificate(t *testing.T, dir, name string) {

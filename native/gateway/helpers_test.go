@@ -452,7 +452,7 @@ func metric(t testing.TB, addr, series string) string {
 			return strings.TrimSpace(value)
 		}
 	}
-	t.Fatalf("there is no %s in:\n%s", series, b)
+	t.Fatalf("there is no %s", series)
 	return ""
 }
 

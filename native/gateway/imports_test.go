@@ -14,7 +14,7 @@ import (
 var directions = map[string][]string{
 	"api":     {"binding", "check", "logtext"},
 	"binding": {"logtext"},
-	"check":   {"binding", "logtext", "tag"},
+	"check":   {"binding", "logtext", "network", "tag"},
 	"cluster": {"check", "tag"},
 	"conns":   {"network"},
 	"logtext": {},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -70,6 +71,16 @@ func (m *metrics) handler(health http.Handler) http.Handler {
 	mux.Handle("GET /healthz", health)
 	mux.Handle("GET /readyz", health)
 	return mux
+}
+
+// showQuota shows what is left of the quota for calls to Whop, by what it counts.
+func (m *metrics) showQuota(counts []string, left func(ctx context.Context, count string) float64) {
+	for _, count := range counts {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "whop_license", Name: "quota_left", ConstLabels: prometheus.Labels{"operation": count},
+			Help: "Calls to Whop that may be made at once, by operation; look_up_unknown is what is left for license keys that were never seen good.",
+		}, func() float64 { return left(context.Background(), count) }))
+	}
 }
 
 // Validated counts a validation by its outcome.

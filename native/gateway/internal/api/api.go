@@ -94,9 +94,11 @@ type API struct {
 	draining atomic.Bool
 	inFlight atomic.Int64
 	bodies   *bodies
-	proxied  sync.Once // what a proxy in front is warned of
+	notices  Notices
 	metrics  Metrics
 	log      *slog.Logger
+
+	untrusted, unnamed sync.Once // what the seller was told of a proxy in front
 }
 
 // New returns an API that is not ready yet.
@@ -110,6 +112,7 @@ func New(c Config) *API {
 		trusted:  c.TrustedProxies,
 		origins:  c.AllowedOrigins,
 		webhooks: newWebhooks(c, shared),
+		notices:  c.Notices,
 		metrics:  c.Metrics,
 		log:      c.Log,
 	}

@@ -64,13 +64,25 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 		return err
 	}
 	q.Sent, q.nonce, q.KeepsLease = sent.Metadata, sent.Nonce, sent.Nonce != ""
-	if !isTrusted(parseAddr(r.RemoteAddr), a.trusted) && r.Header.Get("X-Forwarded-For") != "" {
-		a.proxied.Do(func() {
+	a.adviseProxies(r)
+	q.Client = clientAddr(r, a.trusted)
+	return nil
+}
+
+// adviseProxies tells the seller of a proxy in front behind which all clients are
+// limited as if they were one.
+func (a *API) adviseProxies(r *http.Request) {
+	trusted, forwarded := isTrusted(parseAddr(r.RemoteAddr), a.trusted), r.Header.Get("X-Forwarded-For") != ""
+	if !trusted && forwarded {
+		a.untrusted.Do(func() {
 			a.log.Warn("a request names an address that it was forwarded for, and came from no trusted proxy; if a proxy of yours sent it, name it with --trusted-proxies: now all its clients are limited as if they were one")
 		})
 	}
-	q.Client = networkOf(clientAddr(r, a.trusted))
-	return nil
+	if trusted && !forwarded {
+		a.unnamed.Do(func() {
+			a.log.Warn("a trusted proxy sent a request without X-Forwarded-For; let it send that header: now all its clients are limited as if they were one")
+		})
+	}
 }
 
 // readKey takes the license key from a path. It also keeps a text that can't be a

@@ -11,13 +11,13 @@ type Network struct {
 }
 
 // Of returns the networks of an address, the narrowest first: the address itself
-// for IPv4; the /64, the /56 and the /48 for IPv6. It returns none for an address
-// that is not known.
+// for IPv4; the /64, the /56 and the /48 for IPv6. All addresses that are not known
+// count as one.
 func Of(addr netip.Addr) []Network {
 	addr = addr.Unmap().WithZone("")
 	switch {
 	case !addr.IsValid():
-		return nil
+		return []Network{{Share: 1}}
 	case addr.Is4():
 		return []Network{{netip.PrefixFrom(addr, 32), 1}}
 	}
