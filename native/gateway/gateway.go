@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -32,6 +33,8 @@ const (
 	// otherFiles is how many files are kept for all else: Whop (at most 256
 	// connections), Redis, metrics and health, certificates.
 	otherFiles = 512
+	// tryAgain is how often an API key that Whop refuses is tried.
+	tryAgain = 5 * time.Second
 	// finishTime is how long a gateway that takes no more requests goes on answering
 	// what it was asked.
 	finishTime = 30 * time.Second
@@ -42,6 +45,7 @@ type gateway struct {
 	settings *settings
 	loaded   *loaded
 	shared   shared
+	whop     *whop.Client
 	checker  *check.Checker
 	api      *api.API
 	metrics  *metrics
@@ -153,7 +157,7 @@ func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, 
 		Notices: notices, Metrics: m, Tags: tags, Log: log,
 	})
 	return &gateway{
-		settings: s, loaded: l, shared: with, checker: checker, metrics: m, notices: notices, log: log,
+		settings: s, loaded: l, shared: with, whop: client, checker: checker, metrics: m, notices: notices, log: log,
 		api: api.New(api.Config{
 			Checker: checker, Rules: rules, Proofs: l.proofs,
 			AllowedOrigins: s.AllowedOrigin, TrustedProxies: l.trusted,
@@ -190,7 +194,15 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	defer stopMetrics()
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
-	g.shared.begin(background, g.checker, g.api.SetReady)
+	var missing atomic.Int32
+	missing.Store(2)
+	works := func() {
+		if missing.Add(-1) == 0 {
+			g.api.SetReady()
+		}
+	}
+	g.shared.begin(background, g.checker, works)
+	g.tryAPIKey(background, works)
 
 	url := scheme + "://" + reachable(listener.Addr())
 	fmt.Fprintln(out, url)
@@ -208,6 +220,37 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	}
 	g.drain()
 	return g.stop(server, stopBackground)
+}
+
+// madeUpKey is a license key that doesn't exist.
+const madeUpKey = "WHOP-LICENSE-GATEWAY-START"
+
+// tryAPIKey looks up a license key that doesn't exist, at once and, while Whop
+// refuses the API key, again and again. It calls accepted once Whop doesn't: a
+// gateway with a wrong key must not take the place of one that works. A Whop that
+// is down is no reason to be away as well.
+func (g *gateway) tryAPIKey(ctx context.Context, accepted func()) {
+	refused := func() bool {
+		ctx, cancel := context.WithTimeout(ctx, g.settings.UpstreamTimeout)
+		defer cancel()
+		_, err := g.whop.LookUp(ctx, madeUpKey)
+		var failure *whop.Failure
+		return errors.As(err, &failure) && failure.Refused()
+	}
+	if !refused() {
+		accepted()
+		return
+	}
+	g.log.Error("the gateway is not ready until Whop accepts its API key and its requests; the line before says why it doesn't")
+	go func() {
+		for check.Sleep(ctx, tryAgain) == nil {
+			if !refused() {
+				g.log.Info("Whop accepts the API key")
+				accepted()
+				return
+			}
+		}
+	}()
 }
 
 // listen returns the listener for apps.

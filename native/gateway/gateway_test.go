@@ -311,3 +311,23 @@ func FuzzRequest(f *testing.F) {
 	})
 	assert.Zero(f, sim.calls("unknown"), "no license key leads to another of Whop's routes")
 }
+
+// A gateway whose API key Whop refuses does not take the place of one that works.
+func TestRefusedAPIKeyKeepsAGatewayFromBeingReady(t *testing.T) {
+	sim := startSim(t, nil)
+	sim.outage("401")
+	g := startGateway(t, sim)
+	assert.Equal(t, 503, g.get("/readyz").status)
+	assert.True(t, g.logged("Whop refuses the API key"))
+	assert.True(t, g.logged("not ready until Whop accepts"))
+	sim.outage("")
+	eventually(t, "it is ready", func() bool { return g.get("/readyz").status == 200 })
+}
+
+func TestAnOutageDoesNotKeepAGatewayFromBeingReady(t *testing.T) {
+	for _, kind := range []string{"reset", "500", "html-404", "429"} {
+		sim := startSim(t, nil)
+		sim.outage(kind)
+		assert.Equal(t, 200, startGateway(t, sim).get("/readyz").status, kind)
+	}
+}

@@ -73,7 +73,7 @@ func TestUpstreamBudget(t *testing.T) {
 			assertRefused(t, a, 503, "unavailable")
 		}
 	}
-	assert.GreaterOrEqual(t, counts[201], 10)
+	assert.GreaterOrEqual(t, counts[201], 9, "one was taken at the start")
 	assert.Positive(t, counts[503])
 	assert.Equal(t, counts[201], sim.calls("v1.get"))
 	assert.Equal(t, 1, g.count("the quota for calls to Whop (--upstream-budget) is used up"))
