@@ -154,7 +154,7 @@ func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, 
 		CacheTTL: s.CacheTTL, StaleIfError: s.StaleIfError, UpstreamTimeout: s.UpstreamTimeout,
 		ClientLimit: s.ClientLimit, LicenseLimit: s.LicenseLimit,
 		Whop: client, Strangers: with.budget, Exclusion: with.exclusion, Peers: with.peers, Refusals: with.refusals,
-		Notices: notices, Metrics: m, Tags: tags, Log: log,
+		Notices: notices, Metrics: m, Audit: newAudit(s.AuditLog, log), Tags: tags, Log: log,
 	})
 	return &gateway{
 		settings: s, loaded: l, shared: with, whop: client, checker: checker, metrics: m, notices: notices, log: log,

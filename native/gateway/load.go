@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +25,7 @@ type loaded struct {
 	upstream      *url.URL
 	redis         *redis.Options // nil: a single gateway
 	trusted       []netip.Prefix
+	certificate   *x509.Certificate // nil: no HTTPS
 }
 
 // load checks the settings and reads what they name. Its error names everything
@@ -48,11 +50,16 @@ func (s *settings) load(getenv func(string) string) (*loaded, error) {
 		l.redis, err = parseRedis(s.RedisURL)
 		note(err)
 	}
+	if s.AuditLog != "" {
+		note(checkAudit(s.AuditLog))
+	}
 	l.trusted, err = parseNetworks(s.TrustedProxies)
 	note(err)
 	if s.TLSCert != "" && s.TLSKey != "" {
-		if _, err := newCertificate(s.TLSCert, s.TLSKey, slog.New(slog.DiscardHandler)); err != nil {
+		if c, err := newCertificate(s.TLSCert, s.TLSKey, slog.New(slog.DiscardHandler)); err != nil {
 			note(fmt.Errorf("--tls-cert and --tls-key: %w", err))
+		} else {
+			l.certificate = c.current.Leaf
 		}
 	}
 	return l, errors.Join(errs...)
@@ -78,6 +85,9 @@ func secret(getenv func(string) string, name string) (string, error) {
 		if c <= ' ' || c > '~' {
 			return "", fmt.Errorf("%s: holds white space or a character that can't be in a secret of Whop's", name)
 		}
+	}
+	if strings.ContainsAny(value[:min(1, len(value))], `"'`) || strings.HasSuffix(value, `"`) || strings.HasSuffix(value, "'") {
+		return "", fmt.Errorf("%s: begins or ends with a quotation mark; write it without quotation marks", name)
 	}
 	return value, nil
 }

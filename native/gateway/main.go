@@ -42,31 +42,16 @@ func main() {
 // run is the program: it returns the exit code, 0 for an orderly end, 1 for a
 // failure, 2 for settings that it can't work with.
 func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
-	if len(args) > 0 && args[0] == "keygen" {
-		return runKeygen(args[1:], out, errOut)
+	if len(args) > 0 {
+		if command, ok := commands[args[0]]; ok {
+			return command(ctx, args[1:], getenv, out, errOut)
+		}
 	}
 	var s settings
-	exit := -1
-	parser, err := kong.New(&s,
-		kong.Name("whop-license-gateway"),
-		kong.Description(description),
-		kong.Vars{"version": "whop-license-gateway " + version.Version},
-		kong.Writers(out, errOut),
-		kong.Exit(func(code int) { exit = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
-	if err != nil {
-		fmt.Fprintln(errOut, err)
-		return 1
-	}
-	_, err = parser.Parse(args)
-	if exit >= 0 { // --help or --version
+	if _, exit := parse(&s, "", description, args, out, errOut); exit >= 0 {
 		return exit
 	}
-	var l *loaded
-	if err == nil {
-		l, err = s.load(getenv)
-	}
+	l, err := s.load(getenv)
 	if err != nil {
 		fmt.Fprintf(errOut, "whop-license-gateway: %v\n", err)
 		return 2
@@ -87,8 +72,43 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	return 0
 }
 
+// commands are what the program does besides serving, by its first argument.
+var commands = map[string]func(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int{
+	"keygen":      runKeygen,
+	"license":     runLicense,
+	"healthcheck": runHealthcheck,
+}
+
+// parse reads flags and the environment into a command's grammar, and returns
+// which of its own commands is meant. The exit code is negative unless the program
+// ends here.
+func parse(grammar any, command, description string, args []string, out, errOut io.Writer) (chosen string, exit int) {
+	exit = -1
+	parser, err := kong.New(grammar,
+		kong.Name(strings.TrimSpace("whop-license-gateway "+command)),
+		kong.Description(description),
+		kong.Vars{"version": "whop-license-gateway " + version.Version},
+		kong.Writers(out, errOut),
+		kong.Exit(func(code int) { exit = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(errOut, err)
+		return "", 1
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case exit >= 0: // --help or --version
+		return "", exit
+	case err != nil:
+		fmt.Fprintf(errOut, "whop-license-gateway: %v\n", err)
+		return "", 2
+	}
+	return parsed.Command(), exit
+}
+
 // runKeygen makes a signing key: keygen [FILE].
-func runKeygen(args []string, out, errOut io.Writer) int {
+func runKeygen(_ context.Context, args []string, _ func(string) string, out, errOut io.Writer) int {
 	if len(args) > 1 || len(args) == 1 && strings.HasPrefix(args[0], "-") {
 		fmt.Fprintln(errOut, "usage: whop-license-gateway keygen [FILE]\nWrites a new signing key to FILE, which must not exist, and prints its public half; without FILE, prints the key itself.")
 		return 2

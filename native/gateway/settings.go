@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 	"github.com/whop-license/whop-license/shared/lease"
 )
@@ -43,6 +43,7 @@ type settings struct {
 	TrustedProxies  []string      `env:"WHOP_LICENSE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed; repeatable."`
 	MetricsListen   string        `env:"WHOP_LICENSE_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Address for /metrics. Without it there are none."`
 	Drain           time.Duration `env:"WHOP_LICENSE_DRAIN" default:"5s" placeholder:"DURATION" help:"How long after SIGTERM, when /readyz says no already, new requests are still answered, at most 1m. Default: ${default}."`
+	AuditLog        string        `env:"WHOP_LICENSE_AUDIT_LOG" type:"path" placeholder:"FILE" help:"File that gets a line of JSON for each binding, reset and release. Without it there is none."`
 	TLSCert         string        `env:"WHOP_LICENSE_TLS_CERT" name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. Read again when it changes."`
 	TLSKey          string        `env:"WHOP_LICENSE_TLS_KEY" name:"tls-key" type:"path" placeholder:"FILE" help:"Its private key in PEM."`
 	LogLevel        slog.Level    `env:"WHOP_LICENSE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error. Default: ${default}."`
@@ -59,7 +60,10 @@ const description = `Answers Whop's retired validate_license call (API v2) from 
 
 Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with the name of a file that holds it; WHOP_WEBHOOK_SECRET or WHOP_WEBHOOK_SECRET_FILE to take webhooks.
 
-A signing key for leases is made by: whop-license-gateway keygen FILE`
+Other commands (--help after each says more):
+  keygen [FILE]                make a signing key for leases
+  license show|reset|release   show a license, and free its places
+  healthcheck                  ask whether the gateway on this machine is ready`
 
 // refuser notes what is wrong with a setting.
 type refuser func(format string, args ...any)
@@ -83,7 +87,7 @@ func (s *settings) checkAddresses(refuse refuser) {
 		checkAddress(refuse, "--metrics-listen", s.MetricsListen)
 	}
 	for _, o := range s.AllowedOrigin {
-		if !isOrigin(o) {
+		if !api.IsOrigin(o) {
 			refuse("--allowed-origin: %q is not an origin as browsers send it, such as https://app.example.com (lower case, no path, no default port); name each origin, as there is no wildcard", o)
 		}
 	}
@@ -164,24 +168,4 @@ func checkAddress(refuse refuser, flag, text string) {
 	if err != nil {
 		refuse("%s: %q is not HOST:PORT", flag, text)
 	}
-}
-
-// noOrigin is what browsers send for a page without an origin: one from a file,
-// and one in a sandboxed frame.
-const noOrigin = "null"
-
-// isOrigin reports whether text is what a browser sends as Origin, letter by
-// letter: anything else would never match.
-func isOrigin(text string) bool {
-	if text == noOrigin || text == "file://" { // the latter by Electron
-		return true
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" || u.Host == "" || text != u.Scheme+"://"+u.Host {
-		return false
-	}
-	defaultPort := u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"
-	return !defaultPort && !strings.ContainsFunc(text, func(c rune) bool {
-		return c <= ' ' || c > '~' || c >= 'A' && c <= 'Z' || c == '*' || c == ','
-	})
 }

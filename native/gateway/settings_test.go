@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,13 +36,15 @@ func TestConfigCheck(t *testing.T) {
 	}{
 		{"the least", key, ok(), 0, ""},
 		{"a key file", map[string]string{"WHOP_API_KEY_FILE": file}, ok(), 0, ""},
-		{"everything", key, ok("--product", "prod_2", "--allowed-origin", "https://a.example.com", "--allowed-origin", "app://x", "--max-machines", "3", "--redis-url", "redis://127.0.0.1:6379/1", "--cache-ttl", "0", "--trusted-proxies", "10.0.0.0/8,::1", "--listen", ":0", "--metrics-listen", "127.0.0.1:0", "--api-version-date", "2026-03-01"), 0, ""},
+		{"everything", key, ok("--product", "prod_2", "--allowed-origin", "https://a.example.com", "--allowed-origin", "app://x", "--max-machines", "3", "--redis-url", "redis://127.0.0.1:6379/1", "--cache-ttl", "0", "--trusted-proxies", "10.0.0.0/8,::1", "--listen", ":0", "--metrics-listen", "127.0.0.1:0", "--api-version-date", "2026-07-20"), 0, ""},
 		{"a version with a counter", key, ok("--api-version-date", "2026-08-05-1"), 0, ""},
 		{"a product as v2 named it", key, []string{"--product", "pass_1"}, 0, ""},
 		{"upstream on loopback", key, ok("--upstream-url", "http://[::1]:1"), 0, ""},
 		{"no API key", nil, ok(), 2, "WHOP_API_KEY: set it"},
 		{"a blank API key", map[string]string{"WHOP_API_KEY": "  "}, ok(), 2, "WHOP_API_KEY: set it"},
 		{"an API key with a line break", map[string]string{"WHOP_API_KEY": testAPIKey + "\nX: y"}, ok(), 2, "WHOP_API_KEY: holds white space"},
+		{"an API key in quotation marks", map[string]string{"WHOP_API_KEY": `"` + testAPIKey + `"`}, ok(), 2, "WHOP_API_KEY: begins or ends with a quotation mark"},
+		{"half an API key's quotation marks", map[string]string{"WHOP_API_KEY": testAPIKey + "'"}, ok(), 2, "without quotation marks"},
 		{"two API keys", map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_API_KEY_FILE": file}, ok(), 2, "give only one"},
 		{"an empty key file", map[string]string{"WHOP_API_KEY_FILE": empty}, ok(), 2, "the file is empty"},
 		{"no key file", map[string]string{"WHOP_API_KEY_FILE": file + "x"}, ok(), 2, "WHOP_API_KEY_FILE"},
@@ -124,6 +127,11 @@ func TestWarnings(t *testing.T) {
 		{[]string{"--seller-metadata", "HWID"}, "what apps usually send"},
 		{[]string{"--product", "x_1"}, "begins with prod_"},
 		{[]string{"--upstream-url", "https://api.whop.com/api/v2"}, "does not end in /api/v1"},
+		{[]string{"--api-version-date", "2026-03-01"}, "2026-03-01 is none of the versions"},
+		{[]string{"--metrics-listen", "0.0.0.0:9090"}, "whoever reaches the port"},
+		{[]string{"--metrics-listen", ":9090"}, "whoever reaches the port"},
+		{[]string{"--metrics-listen", "[::]:9090"}, "whoever reaches the port"},
+		{[]string{"--metrics-listen", "127.0.0.1:9090"}, ""},
 		{[]string{"--entitled-status", "active,drafted", "--trusted-proxies", "10.0.0.0/8", "--allowed-origin", "app://my-app,file://"}, ""},
 	} {
 		code, out, errOut := tryConfig(key, append([]string{"--product", "prod_1"}, c.args...)...)
@@ -142,6 +150,28 @@ func TestWarningsOfAWebhookSecret(t *testing.T) {
 		_, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": secret}, "--product", "prod_1")
 		assert.Equal(t, wrong, strings.Contains(errOut, "base64 does not follow"), errOut)
 		assert.NotContains(t, errOut, "PRIVATE")
+	}
+}
+
+func TestWarningsOfUnknownVariables(t *testing.T) {
+	t.Setenv("WHOP_LICENSE_PRODUCTS", "PRIVATE")
+	t.Setenv("WHOP_LICENSE_SOMETHING_ELSE", "PRIVATE")
+	t.Setenv("WHOP_LICENSE_CACHE_TTL", "1m")
+	_, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey}, "--product", "prod_1")
+	assert.Contains(t, errOut, "WHOP_LICENSE_PRODUCTS: there is no such setting; did you mean WHOP_LICENSE_PRODUCT?\n")
+	assert.Contains(t, errOut, "WHOP_LICENSE_SOMETHING_ELSE: there is no such setting; whop-license-gateway --help lists all\n")
+	assert.Equal(t, 2, strings.Count(errOut, "\n"), errOut)
+	assert.NotContains(t, errOut, "PRIVATE")
+}
+
+func TestWarningsOfACertificate(t *testing.T) {
+	for notAfter, says := range map[time.Duration]string{time.Hour: "", -time.Minute: "the certificate expired on"} {
+		dir := t.TempDir()
+		writeCertificateUntil(t, dir, "license.example.com", time.Now().Add(notAfter))
+		code, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey}, "--product", "prod_1", "--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"))
+		assert.Zero(t, code)
+		assert.Equal(t, says == "", errOut == "", errOut)
+		assert.Contains(t, errOut, says)
 	}
 }
 

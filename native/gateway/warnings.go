@@ -1,10 +1,17 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/agnivade/levenshtein"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
@@ -17,7 +24,7 @@ func (s *settings) warnings(l *loaded) (list []string) {
 			list = append(list, fmt.Sprintf("--entitled-status: Whop documents no status %q, only %s", status, strings.Join(whop.Statuses, ", ")))
 		}
 	}
-	if slices.Contains(s.AllowedOrigin, noOrigin) {
+	if slices.Contains(s.AllowedOrigin, api.NoOrigin) {
 		list = append(list, "--allowed-origin: null lets pages from files call the gateway, and with them any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead")
 	}
 	if slices.Contains(s.SellerMetadata, "HWID") {
@@ -36,6 +43,65 @@ func (s *settings) warnings(l *loaded) (list []string) {
 	}
 	if slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
 		list = append(list, "--trusted-proxies: every address is trusted, so that a client can choose under which one it is limited")
+	}
+	if !slices.Contains(whop.Versions, s.APIVersionDate) {
+		list = append(list, fmt.Sprintf("--api-version-date: %s is none of the versions of Whop's API that this gateway was tested with (%s); whop-license-gateway doctor asks whether Whop has it", s.APIVersionDate, strings.Join(whop.Versions, ", ")))
+	}
+	if everywhere(s.MetricsListen) {
+		list = append(list, "--metrics-listen: listens on every address of this machine, so that whoever reaches the port can read the metrics; give the address on which they are collected, such as 127.0.0.1:9090")
+	}
+	if l.certificate != nil {
+		if wrong := outOfDate(l.certificate, time.Now()); wrong != "" {
+			list = append(list, "--tls-cert: "+wrong)
+		}
+	}
+	return append(list, unknownVariables(os.Environ())...)
+}
+
+// everywhere reports whether an address to listen on, or none, is that of all of
+// a machine's networks.
+func everywhere(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, _ := netip.ParseAddr(host)
+	return err == nil && (host == "" || ip.IsUnspecified())
+}
+
+// outOfDate says why no client takes a certificate at a time, or returns "".
+func outOfDate(leaf *x509.Certificate, now time.Time) string {
+	switch {
+	case now.After(leaf.NotAfter):
+		return fmt.Sprintf("the certificate expired on %s, so that no app can connect; renew it", leaf.NotAfter.UTC().Format(time.DateTime))
+	case now.Before(leaf.NotBefore):
+		return fmt.Sprintf("the certificate is not good before %s; check this machine's clock", leaf.NotBefore.UTC().Format(time.DateTime))
+	}
+	return ""
+}
+
+// variablePrefix is what the environment variables of all settings begin with.
+const variablePrefix = "WHOP_LICENSE_"
+
+// unknownVariables warns of variables that look like settings, and that nothing
+// reads. Their values may be secrets and are not shown.
+func unknownVariables(environment []string) (list []string) {
+	known := []string{"WHOP_LICENSE_SIDECAR"} // the npm package reads it
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[settings]()) {
+		if name := field.Tag.Get("env"); name != "" {
+			known = append(known, name)
+		}
+	}
+	for _, variable := range environment {
+		name, _, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
+			continue
+		}
+		nearest := slices.MinFunc(known, func(a, b string) int {
+			return levenshtein.ComputeDistance(a, name) - levenshtein.ComputeDistance(b, name)
+		})
+		advice := "whop-license-gateway --help lists all"
+		if levenshtein.ComputeDistance(nearest, name) <= 4 {
+			advice = "did you mean " + nearest + "?"
+		}
+		list = append(list, fmt.Sprintf("%s: there is no such setting; %s", name, advice))
 	}
 	return list
 }

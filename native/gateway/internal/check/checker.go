@@ -47,6 +47,7 @@ type Config struct {
 	Refusals  Refusals
 	Notices   Notices
 	Metrics   Metrics
+	Audit     Audit
 	Tags      tag.Tagger
 	Log       *slog.Logger
 }
@@ -69,6 +70,7 @@ type Checker struct {
 	refusals  Refusals
 	notices   Notices
 	metrics   Metrics
+	audit     Audit
 	tags      tag.Tagger
 	log       *slog.Logger
 
@@ -105,6 +107,7 @@ func New(c Config) *Checker {
 		refusals:        c.Refusals,
 		notices:         c.Notices,
 		metrics:         c.Metrics,
+		audit:           c.Audit,
 		tags:            c.Tags,
 		log:             c.Log,
 		cache:           newCache(),
@@ -186,6 +189,9 @@ func (c *Checker) fromWhop(ctx context.Context, q *Query) (Verdict, error) {
 		c.adviseNames(v.Membership, q.Sent)
 	}
 	c.tellRefusal(ctx, q, l, v.Outcome)
+	if l.membership != nil {
+		c.refusals.NoteRefusal(context.WithoutCancel(ctx), l.tag, v.Outcome)
+	}
 	if v.Outcome == Mismatch && c.refusals.MarkRefused(ctx, c.machineTag(l.tag, q.Sent)) == nil {
 		c.cache.refuse(l)
 	}

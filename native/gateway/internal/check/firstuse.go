@@ -192,6 +192,7 @@ func (u *firstUse) settle(now lookUp, whole binding.Metadata) (v Verdict, settle
 	u.remember(now)
 	if o == Valid {
 		u.metrics.Bound("bound")
+		u.audit.Bound(u.query.Key, u.seen.membership.ID, u.rules.PlaceOf(now.membership.Metadata, u.query.Sent), u.query.Sent)
 		u.log.Info("bound a license to a machine", "key", license.ShortenKey(u.query.Key), "membership", license.ShortenKey(u.seen.membership.ID))
 	}
 	return Verdict{o, now.membership, FromBound}, true

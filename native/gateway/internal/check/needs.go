@@ -47,6 +47,11 @@ type Refusals interface {
 	// WasRefused reports whether a machine was refused. In doubt it was, so that
 	// Whop is asked.
 	WasRefused(ctx context.Context, machine tag.Tag) bool
+	// NoteRefusal remembers for the seller that a membership was refused now, and
+	// how. Where that fails, nothing is remembered.
+	NoteRefusal(ctx context.Context, member tag.Tag, outcome Outcome)
+	// LastRefusal returns what was noted last, or nothing.
+	LastRefusal(ctx context.Context, member tag.Tag) Refusal
 }
 
 // Peers are the other gateways of the same seller. What they tell, the
@@ -79,6 +84,23 @@ type Notices interface {
 	// the given span of time for each subject.
 	General(level slog.Level, every time.Duration, subject, msg string, args ...any)
 }
+
+// Audit records who may use a license on which machine.
+type Audit interface {
+	// Bound records that a membership was bound to a machine, in a place from 1.
+	Bound(licenseKey, membershipID string, place int, machine binding.Metadata)
+	// Freed records that a place of a membership was freed, or [binding.AllPlaces].
+	Freed(membershipID string, place int)
+}
+
+// NoAudit is the [Audit] that records nothing.
+type NoAudit struct{}
+
+// Bound does nothing.
+func (NoAudit) Bound(string, string, int, binding.Metadata) {}
+
+// Freed does nothing.
+func (NoAudit) Freed(string, int) {}
 
 // Metrics count what a [Checker] does.
 type Metrics interface {
@@ -137,6 +159,13 @@ func (r LocalRefusals) MarkRefused(_ context.Context, machine tag.Tag) error {
 func (r LocalRefusals) WasRefused(_ context.Context, machine tag.Tag) bool {
 	return r.machines.Contains(machine)
 }
+
+// NoteRefusal does nothing: what one gateway holds in memory, the seller's
+// commands can't see.
+func (LocalRefusals) NoteRefusal(context.Context, tag.Tag, Outcome) {}
+
+// LastRefusal returns nothing.
+func (LocalRefusals) LastRefusal(context.Context, tag.Tag) Refusal { return Refusal{} }
 
 // Sleep waits for d, or until the context ends, whose error it then returns.
 func Sleep(ctx context.Context, d time.Duration) error {

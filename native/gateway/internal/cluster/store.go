@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
 
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
@@ -179,4 +181,37 @@ func (s *Store) WasRefused(ctx context.Context, machine tag.Tag) bool {
 		return err
 	})
 	return err != nil || n > 0
+}
+
+const (
+	// noteFor is how long the last refusal of a membership is remembered.
+	noteFor = 30 * 24 * time.Hour
+	// noteTime is how long an answer waits for that.
+	noteTime = 200 * time.Millisecond
+)
+
+// NoteRefusal remembers for the seller that a membership was refused now, and how.
+func (s *Store) NoteRefusal(ctx context.Context, member tag.Tag, outcome check.Outcome) {
+	ctx, cancel := context.WithTimeout(ctx, noteTime)
+	defer cancel()
+	_ = s.do(ctx, func(ctx context.Context) error {
+		return s.rdb.Set(ctx, s.prefix+"last:"+member.String(), fmt.Sprintf("%d %s", time.Now().Unix(), outcome), noteFor).Err()
+	})
+}
+
+// LastRefusal returns what was noted last, or nothing.
+func (s *Store) LastRefusal(ctx context.Context, member tag.Tag) (last check.Refusal) {
+	var text string
+	err := s.do(ctx, func(ctx context.Context) (err error) {
+		text, err = s.rdb.Get(ctx, s.prefix+"last:"+member.String()).Result()
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
+		return err
+	})
+	at, outcome, _ := strings.Cut(text, " ")
+	if seconds, bad := strconv.ParseInt(at, 10, 64); err == nil && bad == nil {
+		last = check.Refusal{At: time.Unix(seconds, 0), Outcome: outcome}
+	}
+	return last
 }

@@ -14,6 +14,11 @@ import (
 // Statuses are what Whop calls the states of a membership. It may add others.
 var Statuses = []string{"trialing", "active", "past_due", "completed", "canceling", "canceled", "expired", "unresolved", "drafted"}
 
+// Versions are the versions of the Current API that have been seen at Whop, oldest
+// first. It may have others, and lists all where it is asked for one that it does
+// not have.
+var Versions = []string{"2025-01-01", "2026-06-08", "2026-06-09", "2026-07-01", "2026-07-20", "2026-07-23", "2026-08-05-1", "2026-09-15", "2026-09-25", "2026-09-29", "2026-11-17"}
+
 // oddity is a member that could not be read, and was left out because no verdict
 // depends on it.
 type oddity struct{ member, kind string }

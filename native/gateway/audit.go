@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/shared/license"
+)
+
+// auditLog appends a line of JSON to a file for each binding, reset and release.
+// It opens the file for each line, so that the file can be moved away at any time.
+type auditLog struct {
+	file string
+	log  *slog.Logger // for what can't be written
+}
+
+func newAudit(file string, log *slog.Logger) check.Audit {
+	if file == "" {
+		return check.NoAudit{}
+	}
+	return auditLog{file, log}
+}
+
+// openAudit opens a file to append to. Only its owner may read a new one.
+func openAudit(file string) (*os.File, error) {
+	return os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+}
+
+func checkAudit(file string) error {
+	f, err := openAudit(file)
+	if err != nil {
+		return fmt.Errorf("--audit-log: %w", err)
+	}
+	return f.Close()
+}
+
+// Bound records that a license was bound to a machine.
+func (a auditLog) Bound(key, membership string, place int, machine binding.Metadata) {
+	a.write("bound", "key", license.ShortenKey(key), "membership", membership, "place", place, "machine", machine.Shortened(license.ShortenKey))
+}
+
+// Freed records that the seller freed one place of a license, or all.
+func (a auditLog) Freed(membership string, place int) {
+	if place == binding.AllPlaces {
+		a.write("reset", "membership", membership)
+		return
+	}
+	a.write("released", "membership", membership, "place", place)
+}
+
+func (a auditLog) write(event string, args ...any) {
+	f, err := openAudit(a.file)
+	if err == nil {
+		line := &onceWriter{f: f}
+		shape := slog.HandlerOptions{ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
+			switch attr.Key {
+			case slog.LevelKey:
+				return slog.Attr{}
+			case slog.MessageKey:
+				attr.Key = "event"
+			}
+			return attr
+		}}
+		slog.New(slog.NewJSONHandler(line, &shape)).Info(event, args...)
+		err = errors.Join(line.err, f.Close())
+	}
+	if err != nil {
+		a.log.Error("a line could not be written to --audit-log", append([]any{"event", event, "error", err.Error()}, args...)...)
+	}
+}
+
+// onceWriter keeps the error of a write, which [slog.Logger] drops.
+type onceWriter struct {
+	f   *os.File
+	err error
+}
+
+func (w *onceWriter) Write(b []byte) (int, error) {
+	n, err := w.f.Write(b)
+	w.err = err
+	return n, err
+}
