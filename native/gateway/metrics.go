@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -25,6 +26,9 @@ type metrics struct {
 	stale       prometheus.Counter
 	circuit     prometheus.Gauge
 	redis       prometheus.Gauge
+	connections prometheus.Gauge
+	connsClosed *prometheus.CounterVec
+	limited     *prometheus.CounterVec
 
 	// The series of the common cases, so that they are found without a search.
 	valid, hit, miss prometheus.Counter
@@ -47,19 +51,36 @@ func newMetrics() *metrics {
 		stale:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Name: "stale_total", Help: "Validations answered from older knowledge because Whop could not be asked."}),
 		circuit:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "circuit_open", Help: "1 while Whop is not asked because it was failing."}),
 		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis answers; absent a Redis, 0."}),
+		connections: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "connections", Help: "Open connections of clients and proxies."}),
+		connsClosed: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "connections_closed_total", Help: "Connections that were closed to make room or not taken: because one client holds its share (client), or because the gateway holds no more (all)."}, []string{"limit"}),
+		limited:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "rate_limited_total", Help: "Validations that were answered 429, by the limit: of a client, of a client's unknown license keys (unknown_keys), of a license."}, []string{"limit"}),
 	}
 	m.valid = m.validations.WithLabelValues(check.Valid.String())
 	m.hit, m.miss = m.cacheUse.WithLabelValues("hit"), m.cacheUse.WithLabelValues("miss")
 	m.lookUpOK = m.upstreamAsk.WithLabelValues(lookUp, "ok")
-	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.stale, m.circuit, m.redis,
+	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.stale, m.circuit, m.redis, m.connections, m.connsClosed, m.limited,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-func (m *metrics) handler() http.Handler {
+// handler serves the metrics, and beside them what tells of the gateway's health,
+// which can be asked here however many connections strangers hold.
+func (m *metrics) handler(health http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /healthz", health)
+	mux.Handle("GET /readyz", health)
 	return mux
+}
+
+// showQuota shows what is left of the quota for calls to Whop, by what it counts.
+func (m *metrics) showQuota(counts []string, left func(ctx context.Context, count string) float64) {
+	for _, count := range counts {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "whop_license", Name: "quota_left", ConstLabels: prometheus.Labels{"operation": count},
+			Help: "Calls to Whop that may be made at once, by operation; look_up_unknown is what is left for license keys that were never seen good.",
+		}, func() float64 { return left(context.Background(), count) }))
+	}
 }
 
 // Validated counts a validation by its outcome.
@@ -98,6 +119,15 @@ func (m *metrics) WebhookTaken(result string) { m.webhooks.WithLabelValues(resul
 
 // AnsweredStale counts a validation that was answered from an older look-up.
 func (m *metrics) AnsweredStale() { m.stale.Inc() }
+
+// ConnectionsOpen tells how many connections are open.
+func (m *metrics) ConnectionsOpen(n int) { m.connections.Set(float64(n)) }
+
+// ConnectionClosed counts a connection that was closed to make room, or not taken.
+func (m *metrics) ConnectionClosed(limit string) { m.connsClosed.WithLabelValues(limit).Inc() }
+
+// Limited counts a validation that was answered 429.
+func (m *metrics) Limited(limit string) { m.limited.WithLabelValues(limit).Inc() }
 
 // CircuitOpen tells whether Whop is left alone because it was failing.
 func (m *metrics) CircuitOpen(open bool) { set(m.circuit, open) }

@@ -225,6 +225,7 @@ func (w *Client) takeShare(ctx context.Context, op operation) error {
 	case err != nil:
 		return newFailure(timeout, err)
 	case wait > 0:
+		w.notices.General(slog.LevelWarn, generalNotice, string(op), "the quota for calls to Whop (--upstream-budget) is used up, so some checks are answered 503 for now", "operation", op)
 		return &Failure{Kind: overBudget, after: wait, err: errors.New("the quota for calls to Whop is used up")}
 	default:
 		return nil

@@ -96,6 +96,10 @@ func (e *Failure) Passing() bool { return (e.Kind.outage() || e.Kind == badAnswe
 // acted.
 func (e *Failure) SellersFault() bool { return e.Kind.sellersFault() }
 
+// Refused reports whether Whop refuses every call until the seller has acted: the
+// API key is wrong, lacks a permission, or its version of the API is not known.
+func (e *Failure) Refused() bool { return e.Kind.sellersFault() || e.Kind == badVersion }
+
 // RetryAfter is how long to leave Whop alone, or 0 where that is not known.
 func (e *Failure) RetryAfter() time.Duration { return e.after }
 
