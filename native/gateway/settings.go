@@ -62,6 +62,7 @@ Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with 
 Other commands (--help after each says more):
   keygen [FILE]                make a signing key for leases
   license show|reset|release   show a license, and free its places
+  doctor                       try everything that a license check needs
   healthcheck                  ask whether the gateway on this machine is ready`
 
 // refuser notes what is wrong with a setting.
