@@ -7,7 +7,7 @@ import type { Browser, Page } from "playwright-core";
 import { launcherPage } from "./launcher-page.js";
 import { makeSigningKey, sampleKeys, startServers } from "./servers.js";
 import { type LocalServer, listen } from "./static-server.js";
-import { launchBrowser } from "./test/helpers/browser.js";
+import { browsers, launchBrowser } from "./test/helpers/browser.js";
 import { enter, outcome } from "./test/helpers/customer.js";
 
 const out = join(import.meta.dirname, "../docs/public");
@@ -30,9 +30,9 @@ const gatePage = (endpoint: string, publicKey: string): string => `<!doctype htm
   <title>The gate</title>
   <style>
     body { margin: 0; }
-    whop-license-gate { --whop-gate-shadow: none; --whop-gate-width: none; }
+    whop-license-gate { --whop-gate-shadow: none; --whop-gate-width: none; --whop-gate-height: auto; }
   </style>
-  <whop-license-gate buy-url="https://whop.com" support-url="mailto:you@example.com"></whop-license-gate>
+  <whop-license-gate product-name="Acme" buy-url="https://whop.com" support-url="mailto:you@example.com"></whop-license-gate>
   <script type="module">
     import { loadValidator } from "/whop-license/index.js";
     import "/whop-license/element/index.js";
@@ -128,7 +128,7 @@ server.handle((request, response) => {
     response.end(gatePage(servers.endpoint, signing.publicKey));
   } else launcher(request, response);
 });
-const browser = await launchBrowser();
+const browser = await launchBrowser([], browsers);
 try {
   mkdirSync(out, { recursive: true });
   for (const picture of pictures) await take(browser, server, picture);

@@ -34,12 +34,14 @@ export interface Running {
 
 /**
  * Starts a program whose first line of output is the URL it listens on. It ends
- * with this process. Fails with what it wrote to stderr if it ends without one.
+ * with this process. Fails with what it wrote to stderr if it ends without one;
+ * `log` gets that as it is written.
  */
 export async function start(
   name: string,
   args: string[],
   env: Record<string, string> = {},
+  log?: NodeJS.WritableStream,
 ): Promise<Running> {
   const child = spawn(program(name), args, {
     env: { ...process.env, ...env },
@@ -48,13 +50,14 @@ export async function start(
   });
   const kill = (): boolean => child.kill("SIGKILL");
   process.once("exit", kill);
-  let log = "";
+  let lastWords = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    log = (log + text).slice(-4000);
+    lastWords = (lastWords + text).slice(-4000);
+    log?.write(text);
   });
   const ended = new Promise<string>((done) => {
     child.once("error", (error) => done(error.message));
-    child.once("close", (code, signal) => done(`ended with ${signal ?? code}\n${log}`));
+    child.once("close", (code, signal) => done(`ended with ${signal ?? code}\n${lastWords}`));
   });
   void ended.then(() => process.off("exit", kill));
   const lines = createInterface(child.stdout);
@@ -90,10 +93,16 @@ export interface SigningKey {
 export async function makeSigningKey(): Promise<SigningKey> {
   const folder = await mkdtemp(join(tmpdir(), "whop-license-"));
   const file = join(folder, "signing-key.json");
+  const publicKey = await keygen(file);
+  return { file, publicKey, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** Writes a new signing key to a file, and returns its public half. */
+export async function keygen(file: string): Promise<string> {
   const { stdout } = await promisify(execFile)(program("whop-license-gateway"), ["keygen", file]);
   const publicKey = /^public key +(\S+)$/m.exec(stdout)?.[1];
   if (publicKey === undefined) throw new Error(`keygen printed no public key: ${stdout}`);
-  return { file, publicKey, remove: () => rm(folder, { recursive: true, force: true }) };
+  return publicKey;
 }
 
 export interface Servers {
@@ -104,13 +113,10 @@ export interface Servers {
   stop(): Promise<void>;
 }
 
-export interface ServersOptions {
-  /** The origins whose pages may call the endpoint. */
-  origins?: string[];
+export interface ServersOptions extends Omit<GatewayOptions, "simulator" | "apiKey"> {
   memberships?: string;
-  /** Further flags of the simulator and of the gateway. */
+  /** Further flags of the simulator; `gatewayArgs` are the gateway's. */
   simulatorArgs?: string[];
-  gatewayArgs?: string[];
 }
 
 export interface GatewayOptions {
@@ -118,8 +124,13 @@ export interface GatewayOptions {
   simulator: string;
   apiKey: string;
   product?: string;
+  /** The gateway's port; default: a free one. */
+  port?: number;
+  /** The origins whose pages may call the endpoint. */
   origins?: string[];
   gatewayArgs?: string[];
+  /** Gets the gateway's log as it is written. */
+  log?: NodeJS.WritableStream;
 }
 
 /** Starts the gateway in front of a simulator, on a free loopback port. */
@@ -127,13 +138,14 @@ export function startGateway(options: GatewayOptions): Promise<Running> {
   return start(
     "whop-license-gateway",
     [
-      "--listen=127.0.0.1:0",
+      `--listen=127.0.0.1:${options.port ?? 0}`,
       `--upstream-url=${options.simulator}/api/v1`,
       `--product=${options.product ?? sampleProduct}`,
       ...(options.origins ?? []).map((origin) => `--allowed-origin=${origin}`),
       ...(options.gatewayArgs ?? []),
     ],
     { WHOP_API_KEY: options.apiKey },
+    options.log,
   );
 }
 

@@ -7,7 +7,9 @@ export ENGINE=$1
 node=node screen=()
 case $ENGINE in
 firefox)
-	need firefox-esr firefox-esr
+	FIREFOX=${FIREFOX:-$(command -v firefox-esr || command -v firefox || echo firefox-esr)}
+	export FIREFOX
+	need "$FIREFOX" firefox-esr
 	# The tests speak with it over the WebSocket that Node has from 22 on.
 	node -e 'process.exit(typeof WebSocket === "function" ? 0 : 1)' || node=$runtimes/node-24/bin/node
 	need "$node" node-24
@@ -21,8 +23,8 @@ esac
 
 temporary_folder
 code=0
-"${screen[@]}" "$node" --test-timeout=120000 --test-reporter=spec --test-reporter-destination=stdout \
+"${screen[@]}" "$node" --test-timeout=300000 --test-reporter=spec --test-reporter-destination=stdout \
 	--test-reporter=tap --test-reporter-destination="$folder/tap" \
-	"$root/web/dist/test/engines/engines.test.js" || code=$?
+	"$root/web/dist/test/engines/all.js" || code=$?
 summary "$folder/tap"
 exit $code

@@ -2,8 +2,10 @@
 
 // Holder keeps a file open on Windows, as a virus scanner or a backup does:
 // holder FILE SHARE. SHARE is the share mode: 7 lets others read, write and
-// replace the file, 3 doesn't let them replace it. It says "held", and ends
-// with its input.
+// replace the file, 3 doesn't let them replace it, 1 lets them read only. It says
+// "held", and ends with its input.
+//
+// holder processes names each process that runs.
 package main
 
 import (
@@ -12,9 +14,14 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"unsafe"
 )
 
 func main() {
+	if os.Args[1] == "processes" {
+		processes()
+		return
+	}
 	name, err := syscall.UTF16PtrFromString(os.Args[1])
 	if err != nil {
 		panic(err)
@@ -30,4 +37,16 @@ func main() {
 	}
 	fmt.Println("held")
 	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+func processes() {
+	snapshot, err := syscall.CreateToolhelp32Snapshot(syscall.TH32CS_SNAPPROCESS, 0)
+	if err != nil {
+		panic(err)
+	}
+	entry := syscall.ProcessEntry32{}
+	entry.Size = uint32(unsafe.Sizeof(entry))
+	for err = syscall.Process32First(snapshot, &entry); err == nil; err = syscall.Process32Next(snapshot, &entry) {
+		fmt.Println(syscall.UTF16ToString(entry.ExeFile[:]))
+	}
 }

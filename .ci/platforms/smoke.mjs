@@ -115,10 +115,14 @@ test("the sidecar tells this machine's id from a shell", async () => {
 });
 
 test("the sidecar answers a hundred questions at once, and ends with its client", async () => {
-  const path = join(folder, "sidecar.sh");
-  const quoted = line("whop-license-sidecar", []).map((word) => `'${word}'`);
-  writeFileSync(path, `#!/bin/sh\ncd '${folder}' && exec ${quoted.join(" ")}\n`);
-  chmodSync(path, 0o755);
+  const [program, ...rest] = line("whop-license-sidecar", []);
+  let path = join(folder, program);
+  if (process.platform !== "win32") {
+    path = join(folder, "sidecar.sh");
+    const quoted = [program, ...rest].map((word) => `'${word}'`);
+    writeFileSync(path, `#!/bin/sh\ncd '${folder}' && exec ${quoted.join(" ")}\n`);
+    chmodSync(path, 0o755);
+  }
   const sidecar = createSidecar({ path });
   const ids = await Promise.all(Array.from({ length: 100 }, () => sidecar.machineId()));
   for (const { id } of ids) assert.equal(id, machineId);

@@ -4,7 +4,14 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -57,6 +64,20 @@ for (const share of [7, 3]) {
   });
 }
 
+// Share mode 1 lets others read the file only: it can't be replaced nor emptied.
+test("a removal that fails is given to nobody, and made up for", async () => {
+  const path = join(folder, "unremoved", "leases");
+  const store = createFileLeases({ path });
+  await store.set("a", "1");
+  await whileHeld(path, 1, async () => {
+    await assert.rejects(store.remove("a"), { code: "EPERM" });
+    assert.equal(await store.get("a"), undefined);
+  });
+  await store.set("b", "2");
+  const next = createFileLeases({ path });
+  assert.deepEqual([await next.get("a"), await next.get("b")], [undefined, "2"]);
+});
+
 test("four stores on one file", async () => {
   const path = join(folder, "four", "leases");
   const stores = Array.from({ length: 4 }, () => createFileLeases({ path }));
@@ -76,9 +97,9 @@ const program = join(
   dirname(require.resolve("@whop-license/sidecar-win32-x64/package.json")),
   "bin/whop-license-sidecar.exe",
 );
-for (const name of ["with blanks", "ä ☂ 日本", "a & b", "100%", "%TEMP%", "a^b", "wow!", "it's"]) {
-  test(`a sidecar and leases in a folder that is called ${name}`, async () => {
-    const home = join(folder, "names", name);
+const names = ["with blanks", "ä ☂ 日本", "a & b", "100%", "%TEMP%", "a^b", "wow!", "it's"];
+for (const home of [...names.map((name) => join(folder, "names", name)), process.env.UNC]) {
+  test(`a sidecar and leases in ${home}`, async () => {
     mkdirSync(home, { recursive: true });
     const path = join(home, "whop-license-sidecar.exe");
     copyFileSync(program, path);
@@ -92,10 +113,33 @@ for (const name of ["with blanks", "ä ☂ 日本", "a & b", "100%", "%TEMP%", "
   });
 }
 
-/** Sets MachineGuid by reg's arguments, and tells what each of the two makes of it. */
-async function guid(...args) {
-  const key = ["HKLM\\Software\\Microsoft\\Cryptography", "/v", "MachineGuid", "/f"];
-  execFileSync("reg", [args.length ? "add" : "delete", ...key, ...args], { stdio: "ignore" });
+/** How many sidecars run, by the names of all processes. */
+const running = () =>
+  execFileSync(process.env.HOLDER, ["processes"], { encoding: "utf8" })
+    .split("\n")
+    .filter((name) => name.trim() === "whop-license-sidecar.exe").length;
+
+test("no sidecar is left behind", async () => {
+  const before = running();
+  const kept = createSidecar();
+  await kept.machineId();
+  assert.equal(running(), before + 1);
+  // One whose caller has no patience, one that is aborted at once, and one that is closed.
+  const hasty = createSidecar({ timeoutMs: 1 });
+  await hasty.machineId().catch(() => {});
+  const aborted = createSidecar();
+  await assert.rejects(aborted.machineId({ signal: AbortSignal.abort() }));
+  for (const sidecar of [kept, hasty, aborted]) sidecar.close();
+  while (running() > before) await new Promise((resolve) => setTimeout(resolve, 20));
+});
+
+const key = "HKLM\\Software\\Microsoft\\Cryptography";
+const value = ["/v", "MachineGuid"];
+const reg = (...args) => execFileSync("reg", args, { stdio: "ignore" });
+
+/** Changes MachineGuid, and tells what each of the two makes of it. */
+async function guid(change) {
+  change();
   const sidecar = createSidecar();
   const ask = (options) =>
     sidecar.machineId(options).then(
@@ -113,21 +157,52 @@ async function guid(...args) {
   return { ours, scoped, original };
 }
 
-// Last, as it changes the machine's id. An empty value and none have no id.
-for (const [name, args, none] of [
-  ["upper case", ["/d", "A84207C0-F19F-4695-90AE-75B29B764349"]],
-  ["braces", ["/d", "{a84207c0-f19f-4695-90ae-75b29b764349}"]],
-  ["blanks", ["/d", " a84207c0-f19f-4695-90ae-75b29b764349 "]],
-  ["a text to be expanded", ["/t", "REG_EXPAND_SZ", "/d", "a84207c0-f19f-4695-90ae-75b29b764349"], true],
-  ["a number", ["/t", "REG_DWORD", "/d", "7"], true],
-  ["nothing", ["/d", ""], true],
-  ["missing", [], true],
+const add = (...args) => () => reg("add", key, ...value, "/f", ...args);
+const remove = (...args) => reg("delete", key, ...value, "/f", ...args);
+
+/** Sets its bytes, by a file of the registry's own form. */
+const bytes = (kind, text) => () => {
+  const hex = [...Buffer.from(text, "utf16le")].map((byte) => byte.toString(16).padStart(2, "0"));
+  const file = join(folder, "guid.reg");
+  const path = key.replace("HKLM", "HKEY_LOCAL_MACHINE");
+  writeFileSync(
+    file,
+    `REGEDIT4\r\n\r\n[${path}]\r\n"MachineGuid"=hex(${kind}):${hex.join(",")}\r\n`,
+  );
+  reg("import", file);
+};
+
+const some = "a84207c0-f19f-4695-90ae-75b29b764349";
+// Last, as it changes the machine's id. node-machine-id hashes an empty value, and
+// we find none in it.
+for (const [name, change, none] of [
+  ["upper case", add("/d", some.toUpperCase())],
+  ["braces", add("/d", `{${some}}`)],
+  ["blanks", add("/d", ` ${some} `)],
+  ["an embedded NUL", bytes(1, `${some}\0more\0`)],
+  ["without a NUL at its end", bytes(1, some)],
+  ["nothing", add("/d", ""), "empty"],
+  ["a text to be expanded", add("/t", "REG_EXPAND_SZ", "/d", some), "for node-machine-id"],
+  ["several texts", add("/t", "REG_MULTI_SZ", "/d", some), "none"],
+  ["a number", add("/t", "REG_DWORD", "/d", "7"), "none"],
+  ["a long number", bytes("b", "1234"), "none"],
+  ["bytes", bytes(3, some), "none"],
+  [
+    "in the 32-bit view only",
+    () => {
+      reg("add", key, ...value, "/f", "/d", some, "/reg:32");
+      remove("/reg:64");
+    },
+    "none",
+  ],
+  ["missing", () => remove("/reg:32"), "none"],
 ]) {
-  test(`a MachineGuid in another form: ${name}`, async () => {
-    const { ours, scoped, original } = await guid(...args);
-    if (none) assert.equal(ours, "no_machine_id");
-    else assert.equal(ours, original);
+  const skip = !process.env.MAY_CHANGE_MACHINE_ID && "MAY_CHANGE_MACHINE_ID is not set";
+  test(`a MachineGuid in another form: ${name}`, { skip }, async () => {
+    const { ours, scoped, original } = await guid(change);
+    assert.equal(ours, none ? "no_machine_id" : original);
+    if (none && none !== "empty") assert.equal(original, "no_machine_id");
     // machineid, whose id app-scoped is, takes a text to be expanded as it stands.
-    assert.equal(scoped !== "no_machine_id", !none || args.includes("REG_EXPAND_SZ"));
+    assert.equal(scoped !== "no_machine_id", !none || none === "for node-machine-id");
   });
 }

@@ -43,6 +43,10 @@ const site = await serve((request, response) => {
       response.writeHead(200, { "content-length": bytes.length });
       response.write(bytes.subarray(0, 1000), () => response.destroy());
       return;
+    case "/broken-typed.wasm":
+      response.writeHead(200, { "content-type": "application/wasm" });
+      response.write(bytes.subarray(0, 1000), () => response.destroy());
+      return;
     case "/flaky.wasm":
       return hits.get(url) === 1
         ? send("text/plain", "busy", 503)
@@ -142,6 +146,19 @@ test("a failed load is forgotten", async () => {
   }
   await loadValidator({ endpoint, wasm });
   assert.equal(hits.get("/flaky.wasm"), 2);
+});
+
+test("a load that the network has failed can be tried again", async () => {
+  for (const wasm of [
+    `${site}/broken.wasm`,
+    `${site}/broken-typed.wasm`,
+    "http://127.0.0.1:9/x.wasm",
+  ]) {
+    const error = await rejects(loadValidator({ endpoint, wasm }), "load_failed", /be fetched/);
+    assert.equal(error.retryable, true, error.message);
+  }
+  const wasm = `${site}/fallback-typed.wasm`;
+  assert.equal((await rejects(loadValidator({ endpoint, wasm }), "load_failed")).retryable, false);
 });
 
 test("one caller's abort is its own", async () => {

@@ -66,6 +66,25 @@ test("from an ES module and from CommonJS", () => {
   }
 });
 
+test("what is for pages, on a server without a bundler", () => {
+  const body = `
+    element.defineLicenseGate();
+    console.log(element.WhopLicenseGate === react.WhopLicenseGate);
+    renderer.loadMainValidator().catch((error) => console.log(error.code));
+  `;
+  const entries = ["element", "element/react", "electron/renderer"];
+  for (const [file, load] of [
+    ["server.mjs", "await import"],
+    ["server.cjs", "require"],
+  ] as const) {
+    const loads = entries.map((entry) => {
+      return `const ${entry.split("/").at(-1)} = ${load}("whop-license/${entry}");\n`;
+    });
+    writeFileSync(join(project, file), loads.join("") + body);
+    assert.equal(run(process.execPath, [file], project), "true\nload_failed\n", file);
+  }
+});
+
 test("the files that tools ask for by name", async () => {
   const script = `
     import { createRequire } from "node:module";
@@ -270,6 +289,22 @@ export async function check(options: ElectronLoadOptions): Promise<Verdict | str
 }
 `;
 
+const GATE = `
+import { type GateTextsInput, LicenseError, type Verdict, WhopLicenseGate } from "whop-license/element";
+
+export function gate(texts: GateTextsInput): Verdict | undefined {
+  const gate: WhopLicenseGate = document.createElement("whop-license-gate");
+  gate.texts = texts;
+  gate.validator = { validateLicense: () => Promise.reject(new LicenseError("aborted", "")) };
+  // @ts-expect-error: a validator is an object, a promise or a function
+  gate.validator = "https://license.example.com";
+  gate.addEventListener("whop-license-valid", ({ detail }) => detail.membership.id);
+  // @ts-expect-error: a refusal has no membership
+  gate.addEventListener("whop-license-refused", ({ detail }) => detail.membership);
+  return gate.verdict;
+}
+`;
+
 function linkElectron(): void {
   const link = join(project, "node_modules/electron");
   if (!existsSync(link))
@@ -285,6 +320,9 @@ const electron = ["--lib", "es2022,dom", "--types", "node"];
 for (const [name, file, text, options] of [
   ["Electron's pages, bundled", "renderer.ts", RENDERER, page],
   ["Electron's pages by nodenext", "renderer.mts", RENDERER, ["--module", "nodenext", ...electron]],
+  ["Electron's pages, CommonJS", "renderer.cts", RENDERER, ["--module", "node16", ...electron]],
+  ["the gate, an ES module", "gate.mts", GATE, ["--module", "nodenext", ...electron]],
+  ["the gate, CommonJS", "gate.cts", GATE, ["--module", "node16", ...electron]],
   ["a bundled preload", "preload.ts", PRELOAD, page],
   ["a preload in CommonJS", "preload.cts", PRELOAD, ["--module", "node16", ...electron]],
   ["Electron, an ES module", "electron.mts", ELECTRON_MAIN, ["--module", "nodenext", ...electron]],

@@ -152,6 +152,73 @@ func TestCORS(t *testing.T) {
 	assert.Empty(t, a.header.Get("Access-Control-Allow-Origin"))
 }
 
+// A page that can't read an answer can't tell a wrong endpoint from a lost connection.
+func TestCORSOnEveryPath(t *testing.T) {
+	const page = "https://app.example.com"
+	g := startGateway(t, startSim(t, nil), "--allowed-origin", page)
+	ask := func(method, path, origin string, header ...string) (int, http.Header) {
+		req, err := http.NewRequest(method, g.url+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("Origin", origin)
+		for i := 0; i < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/.well-known/jwks.json", "/", "/v1" + validatePath("x"), "/webhooks/whop"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			_, h := ask(method, path, page)
+			assert.Equal(t, page, h.Get("Access-Control-Allow-Origin"), "%s %s", method, path)
+			_, h = ask(method, path, "https://evil.example.com")
+			assert.Empty(t, h.Get("Access-Control-Allow-Origin"), "%s %s", method, path)
+		}
+	}
+	// What tracing libraries add to a page's requests.
+	const traced = "baggage,content-type,sentry-trace,traceparent,x-datadog-trace-id"
+	status, h := ask(http.MethodOptions, "/v1"+validatePath("x"), page, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", traced)
+	assert.Equal(t, 204, status)
+	assert.Equal(t, traced, h.Get("Access-Control-Allow-Headers"))
+	assert.Equal(t, "600", h.Get("Access-Control-Max-Age"))
+	long := strings.Repeat("x-header,", 1000)
+	status, h = ask(http.MethodOptions, validatePath("x"), page, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", long)
+	assert.Equal(t, 204, status)
+	assert.Empty(t, h.Get("Access-Control-Allow-Headers"), "a list without end is not repeated")
+}
+
+func TestRefusedOriginIsLoggedOnce(t *testing.T) {
+	g := startGateway(t, startSim(t, nil), "--allowed-origin", "https://app.example.com")
+	preflight := func(origin string) {
+		req, err := http.NewRequest(http.MethodOptions, g.url+validatePath("x"), nil)
+		require.NoError(t, err)
+		req.Header.Set("Origin", origin)
+		req.Header.Set("Access-Control-Request-Method", "POST")
+		resp, err := client.Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+	}
+	warnings := func() int { return strings.Count(g.logs.String(), "a page") }
+	preflight("https://app.example.com")
+	for _, junk := range []string{"nonsense", "https://a.example;x", "https://$(x).example", "https://A.example.com", "https://" + strings.Repeat("a", 400) + ".example"} {
+		preflight(junk)
+	}
+	assert.Zero(t, warnings(), "no browser sends these, and nobody should paste them")
+	for range 3 {
+		preflight("http://localhost:5173")
+		preflight("null")
+	}
+	assert.True(t, g.logged(`"level":"WARN"`, `"flag":"--allowed-origin=http://localhost:5173"`), g.logs.String())
+	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"null"`, "scheme of its own"))
+	assert.False(t, g.logged("--allowed-origin=null"))
+	assert.Equal(t, 2, warnings(), g.logs.String())
+	for i := range 100 {
+		preflight(fmt.Sprintf("https://page-%d.example", i))
+	}
+	assert.LessOrEqual(t, warnings(), 11, "strangers can't fill the log")
+}
+
 // Browsers send a page's form or plain text anywhere without asking first.
 func TestPageOfAnotherOriginCannotBind(t *testing.T) {
 	key := testKey("simple")

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 	"github.com/whop-license/whop-license/shared/lease"
 )
@@ -87,7 +87,7 @@ func (s *settings) checkAddresses(refuse refuser) {
 		checkAddress(refuse, "--metrics-listen", s.MetricsListen)
 	}
 	for _, o := range s.AllowedOrigin {
-		if !isOrigin(o) {
+		if !api.IsOrigin(o) {
 			refuse("--allowed-origin: %q is not an origin as browsers send it, such as https://app.example.com (lower case, no path, no default port); name each origin, as there is no wildcard", o)
 		}
 	}
@@ -165,24 +165,4 @@ func checkAddress(refuse refuser, flag, text string) {
 	if err != nil {
 		refuse("%s: %q is not HOST:PORT", flag, text)
 	}
-}
-
-// noOrigin is what browsers send for a page without an origin: one from a file,
-// and one in a sandboxed frame.
-const noOrigin = "null"
-
-// isOrigin reports whether text is what a browser sends as Origin, letter by
-// letter: anything else would never match.
-func isOrigin(text string) bool {
-	if text == noOrigin || text == "file://" { // the latter by Electron
-		return true
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme == "" || u.Host == "" || text != u.Scheme+"://"+u.Host {
-		return false
-	}
-	defaultPort := u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"
-	return !defaultPort && !strings.ContainsFunc(text, func(c rune) bool {
-		return c <= ' ' || c > '~' || c >= 'A' && c <= 'Z' || c == '*' || c == ','
-	})
 }

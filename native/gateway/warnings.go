@@ -24,7 +24,7 @@ func (s *settings) warnings(l *loaded) (list []string) {
 			list = append(list, fmt.Sprintf("--entitled-status: Whop documents no status %q, only %s", status, strings.Join(whop.Statuses, ", ")))
 		}
 	}
-	if slices.Contains(s.AllowedOrigin, noOrigin) {
+	if slices.Contains(s.AllowedOrigin, api.NoOrigin) {
 		list = append(list, "--allowed-origin: null lets pages from files call the gateway, and with them any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead")
 	}
 	if slices.Contains(s.SellerMetadata, "HWID") {

@@ -207,3 +207,19 @@ func TestInvalidQueryIsNotSent(t *testing.T) {
 	assertError(t, &wantError{Code: InvalidArgument, Argument: "licenseKey"}, err)
 	assert.Empty(t, s.sent)
 }
+
+// A 404 is mostly what a base URL with a path too much gets.
+func TestEndpointWithAPathTooMuch(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"https://license.example.com":           "check the endpoint.",
+		"https://license.example.com/":          "check the endpoint.",
+		"https://license.example.com/api/v2":    "check the endpoint: its path /api/v2 may be too much.",
+		"http://127.0.0.1:8080/api/memberships": "check the endpoint: its path /api/memberships may be too much.",
+	} {
+		_, err := ReadResponse(Query{Endpoint: endpoint}, &Response{Status: 404, Body: []byte("There is nothing here.")}, 0)
+		assertError(t, &wantError{Code: BadResponse, Retryable: true, Status: 404}, err)
+		assert.Contains(t, err.Error(), want)
+		_, err = ReadResponse(Query{Endpoint: endpoint}, &Response{Status: 302}, 0)
+		assert.NotContains(t, err.Error(), "path")
+	}
+}

@@ -1,5 +1,7 @@
 package license
 
+import "strings"
+
 // MaxBody is the greatest length of a response's body, in bytes.
 const MaxBody = 64 << 10
 
@@ -33,9 +35,9 @@ func ReadResponse(q Query, r *Response, now Milliseconds) (*Verdict, error) {
 	case status == 408 || status >= 500 && status <= 599:
 		return nil, tryLater(Unavailable, r, now, "The license server is failing. Try again later; this says nothing about the license.")
 	case status == 0 || status >= 300 && status <= 399:
-		return nil, badResponse(status, errRedirect)
+		return nil, badResponse(q, status, errRedirect)
 	default:
-		return nil, badResponse(status, errUnknownStatus)
+		return nil, badResponse(q, status, errUnknownStatus)
 	}
 }
 
@@ -44,7 +46,7 @@ func readYes(q Query, r *Response, now Milliseconds) (*Verdict, error) {
 	s, err := readSuccess(r.Body)
 	switch {
 	case err != nil:
-		return nil, badResponse(r.Status, err)
+		return nil, badResponse(q, r.Status, err)
 	case s.valid:
 		verdict := &Verdict{Code: Valid, CheckedAt: now, Membership: s.membership}
 		if q.Trust != nil {
@@ -63,7 +65,7 @@ func readYes(q Query, r *Response, now Milliseconds) (*Verdict, error) {
 func readNo(q Query, r *Response, now Milliseconds) (*Verdict, error) {
 	problem, err := readProblem(r.Body)
 	if err != nil {
-		return nil, badResponse(r.Status, err)
+		return nil, badResponse(q, r.Status, err)
 	}
 	message := cleanMessage(problem.message, q)
 	code := VerdictCode("")
@@ -86,7 +88,7 @@ func readNo(q Query, r *Response, now Milliseconds) (*Verdict, error) {
 		code = NotFound
 	}
 	if code == "" {
-		return nil, badResponse(r.Status, errNotItsOwn)
+		return nil, badResponse(q, r.Status, errNotItsOwn)
 	}
 	if q.Trust != nil {
 		if err := q.verifyRefusal(problem, r.Status); err != nil {
@@ -102,10 +104,19 @@ func tryLater(code ErrorCode, r *Response, now Milliseconds, message string) *Er
 	return err
 }
 
-func badResponse(status int, cause error) *Error {
-	err := newError(BadResponse, status, "Something on the network answered in the license server's place: its answer "+cause.Error()+". Try again, perhaps on another network; this says nothing about the license. If it keeps happening, check the endpoint.")
+func badResponse(q Query, status int, cause error) *Error {
+	err := newError(BadResponse, status, "Something on the network answered in the license server's place: its answer "+cause.Error()+". Try again, perhaps on another network; this says nothing about the license. If it keeps happening, check the endpoint"+pathOf(q.Endpoint, status)+".")
 	err.Cause = cause
 	return err
+}
+
+// pathOf names the path of an endpoint, which is often what a 404 is about.
+func pathOf(endpoint string, status int) string {
+	_, rest, _ := strings.Cut(endpoint, "://")
+	if _, path, ok := strings.Cut(rest, "/"); ok && path != "" && status == 404 {
+		return ": its path /" + path + " may be too much"
+	}
+	return ""
 }
 
 func untrusted(status int, reason string, cause error) *Error {

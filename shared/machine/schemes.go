@@ -79,15 +79,21 @@ func (c *Captured) nodeDarwin() (Raw, error) {
 	if err := c.IOReg.whole(nameIOReg, nextDarwin); err != nil {
 		return Raw{}, err
 	}
-	_, rest, _ := bytes.Cut(c.IOReg.Bytes, []byte("IOPlatformUUID"))
-	rest, _, _ = bytes.Cut(rest, []byte("IOPlatformUUID"))
-	rest, _, _ = bytes.Cut(rest, []byte("\n"))
-	// Decode first, so that a character stays broken if a quote splits it.
-	value := clean(strings.NewReplacer("=", "", `"`, "").Replace(decode(rest)))
+	value := lower(c.platformUUID())
 	if value == "" {
 		return Raw{}, noMachineID(nextDarwin, c.IOReg.tried(nameIOReg))
 	}
 	return Raw{Value: value, Source: IOReg}, nil
+}
+
+// platformUUID returns what follows the first IOPlatformUUID on its line, without
+// blanks, quotes and equal signs, or nothing.
+func (c *Captured) platformUUID() string {
+	_, rest, _ := bytes.Cut(c.IOReg.Bytes, []byte("IOPlatformUUID"))
+	rest, _, _ = bytes.Cut(rest, []byte("IOPlatformUUID"))
+	rest, _, _ = bytes.Cut(rest, []byte("\n"))
+	// Decode first, so that a character stays broken if a quote splits it.
+	return stripSpace(strings.NewReplacer("=", "", `"`, "").Replace(decode(rest)))
 }
 
 // nodeWindows repeats, on the output of REG.exe,
@@ -171,6 +177,9 @@ func (c *Captured) machineIDLinux() (Raw, error) {
 	return Raw{}, noMachineID(nextLinux, tried...)
 }
 
+// machineIDDarwin reads the spelling that the original reads, which is the one that
+// ioreg prints today, and any other as the default scheme does. The original would
+// return an error for most of those, and keep the quote before a carriage return.
 func (c *Captured) machineIDDarwin() (Raw, error) {
 	if err := c.IOReg.whole(nameIOReg, nextDarwin); err != nil {
 		return Raw{}, err
@@ -179,7 +188,7 @@ func (c *Captured) machineIDDarwin() (Raw, error) {
 		if !strings.Contains(line, "IOPlatformUUID") {
 			continue
 		}
-		parts := strings.SplitAfter(line, `" = "`)
+		parts := strings.SplitAfter(strings.TrimSuffix(line, "\r"), `" = "`)
 		if len(parts) != 2 {
 			continue
 		}
@@ -187,6 +196,9 @@ func (c *Captured) machineIDDarwin() (Raw, error) {
 			return Raw{Value: value, Source: IOReg}, nil
 		}
 		break
+	}
+	if value := c.platformUUID(); value != "" {
+		return Raw{Value: value, Source: IOReg}, nil
 	}
 	return Raw{}, noMachineID(nextDarwin, c.IOReg.tried(nameIOReg))
 }

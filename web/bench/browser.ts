@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { startServers } from "../servers.js";
 import { listen, staticFiles } from "../static-server.js";
-import { launchBrowser } from "../test/helpers/browser.js";
+import { browsers, launchBrowser } from "../test/helpers/browser.js";
 import { verifying } from "./leases.js";
 import { inTurns, median, milliseconds, type Row } from "./measure.js";
 import { openBench, startModule } from "./page.js";
@@ -45,7 +45,7 @@ export async function inBrowser(): Promise<Row[]> {
       response.writeHead(201, { "Content-Type": "application/json" }).end(membership);
     });
   });
-  const browser = await launchBrowser();
+  const browser = await launchBrowser([], browsers);
   try {
     return [
       await starting(browser, server.origin),

@@ -1,9 +1,9 @@
 // Every answer that the simulator can give, through the package in a page.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import type { Browser, Page } from "playwright-core";
 import type { LocalServer } from "../static-server.js";
-import { launchBrowser } from "./helpers/browser.js";
+import type { Browser, Page } from "./engines/engine.js";
+import { launchEngine, noOffline } from "./engines/launch.js";
 import {
   ask,
   askAll,
@@ -92,7 +92,7 @@ suite("answers in a page", () => {
   let options: Record<string, unknown>;
 
   before(async () => {
-    browser = await launchBrowser();
+    browser = await launchEngine();
     simulator = await startSimulator();
     pages = await servePages(strictPolicy("http://127.0.0.1:*"));
     options = { apiKey: simulator.apiKey, dangerouslyAllowBrowser: true };
@@ -238,7 +238,7 @@ suite("answers in a page", () => {
     assert.deepEqual(times.slice(2), [3, 1]);
   });
 
-  test("offline is unavailable, and online again is an answer", async () => {
+  test("offline is unavailable, and online again is an answer", { skip: noOffline }, async () => {
     await simulator.add({ license_key: "OFFLINE" });
     const context = page.context();
     const question = { key: "OFFLINE", hwid: "one", options: { ...options, maxAttempts: 1 } };

@@ -1,7 +1,15 @@
 // <whop-license-gate>: every answer that a validator can give, and every one that it must not.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { gateSuite, harness, key, type Plan, refusal, valid } from "./helpers/gate.js";
+import {
+  type GatePage,
+  gateSuite,
+  harness,
+  key,
+  type Plan,
+  refusal,
+  valid,
+} from "./helpers/gate.js";
 import { startSimulator } from "./helpers/simulator.js";
 
 type Harness = typeof import("./pages/element.js");
@@ -225,6 +233,136 @@ suite("the answers that a license gate gets", () => {
     assert.equal(await p.focused(), "key");
   });
 
+  /** The one button that stands out, and whether the form is there. */
+  const shown = async (p: GatePage) => ({
+    primary: await p.gate
+      .locator("[part~=primary]")
+      .evaluateAll((buttons) =>
+        (buttons as HTMLElement[])
+          .filter((button) => button.checkVisibility())
+          .map((button) => button.innerText.split("\n")[0]),
+      ),
+    form: await p.input.isVisible(),
+  });
+
+  test("what stands out is what helps, and the form comes only where typing again can help", async (t) => {
+    const p = await open(t, { gate: false });
+    const attributes = { "support-url": "mailto:seller@example.com" };
+    const cases: [Plan, string[], boolean][] = [
+      [refusal("metadata_mismatch"), ["Open Whop"], false],
+      [refusal("inactive"), ["Open Whop"], false],
+      [refusal("not_found"), ["Check license"], true],
+      [{ error: "aborted" }, ["Check license"], true],
+      [{ error: "unavailable" }, ["Try again"], false],
+      [{ error: "bad_response" }, ["Try again"], false],
+      [{ error: "invalid_argument" }, ["Contact support"], false],
+      [{ error: "load_failed" }, ["Try again"], false],
+    ];
+    for (const [plan, primary, form] of cases) {
+      await p.clear();
+      await p.add({ attributes });
+      assert.deepEqual(await shown(p), { primary: ["Check license"], form: true });
+      await p.check(plan);
+      assert.deepEqual(await shown(p), { primary, form }, JSON.stringify(plan));
+      const title = form ? "Enter your license key" : "Your license";
+      assert.equal(await p.page.getByRole("heading", { level: 2 }).innerText(), title);
+      assert.equal(await p.otherKey.isVisible(), !form);
+      if (form) continue;
+      await p.otherKey.click();
+      assert.deepEqual(await shown(p), { primary: ["Check license"], form: true });
+      assert.equal(await p.gate.locator("[part=result]").isVisible(), false);
+      assert.equal(await p.state(), "idle");
+      assert.equal(await p.focused(), "key");
+      assert.equal(await p.input.inputValue(), key);
+    }
+  });
+
+  test("a check without the form shows that it runs, and can be canceled", async (t) => {
+    const p = await open(t);
+    await p.check({ error: "unavailable" });
+    await p.retry.click();
+    assert.equal(await p.state(), "checking");
+    assert.equal(await p.input.isVisible(), false);
+    assert.equal(await p.gate.locator("[part=progress]").innerText(), "Checking your license…");
+    assert.match(await p.focused(), /cancel/);
+    await p.page.keyboard.press("Escape");
+    assert.equal(await p.input.isVisible(), true, "the key may have been the reason");
+  });
+
+  test("fields of the page keep the form, as they may be what is wrong", async (t) => {
+    const p = await open(t);
+    await p.gate.evaluate((gate) => {
+      const field = document.createElement("input");
+      field.slot = "fields";
+      gate.append(field);
+    });
+    await p.check({ error: "no_machine_id" });
+    assert.equal(await p.input.isVisible(), true);
+    assert.equal(await p.otherKey.isVisible(), false);
+  });
+
+  test("the error's own message is shown where nothing else says what to do", async (t) => {
+    const p = await open(t);
+    const result = p.gate.locator("[part=message]");
+    const message = `Set \`sandbox: true\` in its webPreferences, not ${key}.`;
+    for (const error of ["load_failed", "invalid_argument", "no_machine_id"] as const) {
+      await p.check({ error, message });
+      assert.equal(await result.innerText(), message.replace(key, "•••"), error);
+    }
+    for (const error of ["unavailable", "bad_response", "timeout"] as const) {
+      await p.check({ error, message });
+      assert.equal(await result.isVisible(), false, error);
+    }
+    await p.check({ error: "load_failed", message, retryable: true });
+    assert.equal(await result.isVisible(), false, "trying again helps");
+  });
+
+  test("the name of the product", async (t) => {
+    const p = await open(t, { gate: { attributes: { "product-name": " Acme <b>Pro</b> " } } });
+    const title = p.page.getByRole("heading", { level: 2 });
+    assert.equal(await title.innerText(), "Enter your Acme <b>Pro</b> license key");
+    await p.check(refusal("metadata_mismatch"));
+    assert.equal(await title.innerText(), "Your Acme <b>Pro</b> license");
+    await p.gate.evaluate((gate) => gate.removeAttribute("product-name"));
+    assert.equal(await title.innerText(), "Your license");
+  });
+
+  test("a desktop app gives no advice about browsers", async (t) => {
+    const inElectron = (): void => {
+      const userAgent = "Mozilla/5.0 Chrome/138.0.0.0 Electron/45.4.1 Safari/537.36";
+      Object.defineProperty(navigator, "userAgent", { get: () => userAgent });
+    };
+    for (const [before, advice] of [
+      [inElectron, /Restart the app/],
+      [() => {}, /Reload the page.*browser extensions/s],
+    ] as const) {
+      const p = await open(t, { before });
+      await p.check({ error: "load_failed" });
+      const next = await p.gate.locator("[part=next]").innerText();
+      assert.match(next, advice);
+      assert.equal(/browser/.test(next), before !== inElectron, next);
+    }
+  });
+
+  test("it is in the middle of the window, whatever the page's own style", async (t) => {
+    for (const height of [500, 900]) {
+      const p = await open(t, { viewport: { width: 700, height }, gate: false });
+      await p.page.evaluate(() => {
+        for (const element of document.querySelectorAll("h1, p")) element.remove();
+      });
+      await p.add({});
+      const off = await p.gate.locator("[part=panel]").evaluate((panel) => {
+        const { x, y, width, height } = panel.getBoundingClientRect();
+        return { x: x + width / 2 - innerWidth / 2, y: y + height / 2 - innerHeight / 2 };
+      });
+      assert.ok(Math.abs(off.x) <= 8 && Math.abs(off.y) <= 40, JSON.stringify(off));
+      const scrolls = await p.page.evaluate(
+        () => document.documentElement.scrollHeight > document.documentElement.clientHeight,
+      );
+      assert.equal(scrolls, false);
+    }
+  });
+
   const throws = [
     ...["undefined", "null", "string", "symbol", "an error", "an object without a prototype"],
     ...[
@@ -335,7 +473,7 @@ suite("the answers that a license gate gets", () => {
       };
     });
     assert.equal(await p.gate.locator("[part=wait]").innerText(), "42 seconds (42)");
-    await p.page.getByRole("heading", { name: "Enter your license key" }).waitFor();
+    await p.page.getByRole("heading", { name: "Your license" }).waitFor();
   });
 
   test("addresses that would run something are no links", async (t) => {

@@ -1,6 +1,7 @@
 // <whop-license-gate>: what becomes of a check and of a verdict in time.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { noOffline } from "./engines/launch.js";
 import { gateSuite, harness, key, type Plan, refusal, valid } from "./helpers/gate.js";
 
 type Gate = HTMLElementTagNameMap["whop-license-gate"];
@@ -73,14 +74,29 @@ suite("a license gate in time", () => {
     assert.equal(await p.content.isVisible(), true);
   });
 
+  test("removed during the check of a remembered key, it comes back with its form", async (t) => {
+    const p = await open(t, { gate: { store: "filled" } });
+    assert.equal(await p.state(), "checking");
+    assert.equal(await p.input.isVisible(), false);
+    await p.gate.evaluate(async (gate) => {
+      gate.remove();
+      await Promise.resolve();
+      Object.assign(gate, { store: "none" });
+      document.body.append(gate);
+    });
+    assert.equal(await p.state(), "idle");
+    assert.equal(await p.input.isVisible(), true);
+  });
+
   test("trying again with a key that has been changed", async (t) => {
     const p = await open(t);
     await p.check({ error: "unavailable" });
+    await p.otherKey.click();
     await p.input.fill("ANOTHER-KEY");
     // Not by itself, as it may be half a key.
     await p.page.evaluate(() => dispatchEvent(new Event("online")));
     assert.equal((await p.calls()).length, 1);
-    await p.retry.click();
+    await p.input.press("Enter");
     assert.deepEqual(
       (await p.calls()).map(({ key }) => key),
       [key, "ANOTHER-KEY"],
@@ -91,21 +107,42 @@ suite("a license gate in time", () => {
     const p = await open(t);
     const goOnline = () => p.page.evaluate(() => dispatchEvent(new Event("online")));
     for (const error of [
-      ...(["unavailable", "timeout"] as const),
+      ...(["unavailable", "timeout", "load_failed"] as const),
       ...(["bad_response", "untrusted_response", "unauthorized"] as const),
     ]) {
-      await p.check({ error });
+      await p.check({ error, retryable: true });
       const before = (await p.calls()).length;
       await goOnline();
       assert.equal((await p.calls()).length, before + 1, error);
       await p.answer(refusal("inactive"));
     }
-    for (const plan of [refusal("not_found"), { error: "no_machine_id" } as const]) {
+    for (const plan of [
+      refusal("not_found"),
+      { error: "no_machine_id" } as const,
+      { error: "load_failed" } as const, // for another reason
+    ]) {
       await p.check(plan);
       const before = (await p.calls()).length;
       await goOnline();
       assert.equal((await p.calls()).length, before);
     }
+  });
+
+  test("what couldn't be loaded offline is loaded again once there is a network", {
+    skip: noOffline,
+  }, async (t) => {
+    const p = await open(t);
+    await p.page.context().setOffline(true);
+    await p.check({ throws: "an error" });
+    const [event] = await p.events();
+    assert.deepEqual([event?.detail.code, event?.detail.retryable], ["load_failed", true]);
+    const said = await p.gate.locator("[part=result]").innerText();
+    assert.match(said, /seem to be offline.*Check your internet connection/s);
+    assert.doesNotMatch(said, /extensions/);
+    await p.page.context().setOffline(false);
+    await p.page.locator("whop-license-gate[state=checking]").waitFor();
+    await p.answer(valid());
+    assert.equal(await p.content.isVisible(), true);
   });
 
   test("a countdown to the next try", async (t) => {
@@ -203,7 +240,7 @@ suite("a license gate in time", () => {
     const leaseExpiresAt = new Date(now + hour).toISOString();
     await p.check(valid({ source: "lease", leaseExpiresAt }));
     await p.page.clock.setSystemTime(now - 30 * day);
-    await p.page.clock.runFor(hour);
+    await p.page.clock.runFor(hour + 1000);
     assert.equal((await p.calls()).length, 2);
     await p.answer({ error: "unavailable" });
     assert.equal(await p.state(), "error");
@@ -306,13 +343,13 @@ suite("a license gate in time", () => {
     );
   });
 
-  test("the network comes back", async (t) => {
+  test("the network comes back", { skip: noOffline }, async (t) => {
     const p = await open(t);
     await p.page.context().setOffline(true);
     await p.check({ error: "unavailable" });
     assert.equal(await p.page.getByText("You seem to be offline.").isVisible(), true);
     await p.page.context().setOffline(false);
-    await p.page.getByRole("button", { name: "Checking…" }).waitFor();
+    await p.gate.getByRole("button", { name: "Cancel" }).waitFor();
     await p.answer(refusal("inactive"));
     await p.page.context().setOffline(true);
     await p.page.context().setOffline(false);

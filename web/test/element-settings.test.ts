@@ -198,7 +198,7 @@ suite("what a license gate is given", () => {
         },
       };
       const store = { get: () => "EARLY-KEY", set() {}, remove() {} };
-      Object.assign(early, { validator, store, texts: { title: "Early" } });
+      Object.assign(early, { validator, store, texts: { license: "Early" } });
       document.body.append(early);
       const path = "/launcher/whop-license/element/index.js";
       const one = await import(path);

@@ -1,7 +1,6 @@
 // Signed leases in a browser: two tabs that share localStorage, and the real gateway.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import type { Browser, BrowserContext, Page } from "playwright-core";
 import {
   makeSigningKey,
   type Servers,
@@ -10,7 +9,8 @@ import {
   startServers,
 } from "../servers.js";
 import { type LocalServer, listen } from "../static-server.js";
-import { launchBrowser } from "./helpers/browser.js";
+import type { Browser, Context, Page } from "./engines/engine.js";
+import { launchEngine, noOffline } from "./engines/launch.js";
 import { blankPage, complaints, servePages, strictPolicy } from "./helpers/page.js";
 import type { Answer } from "./pages/harness.js";
 
@@ -27,7 +27,7 @@ suite("leases in a browser", () => {
   const said: string[] = [];
 
   before(async () => {
-    browser = await launchBrowser();
+    browser = await launchEngine();
     pages = await servePages(strictPolicy("http://127.0.0.1:*"));
     forger = await listen();
     key = await makeSigningKey();
@@ -49,7 +49,7 @@ suite("leases in a browser", () => {
     assert.ok(response.ok, await response.text());
   };
 
-  async function openTab(context: BrowserContext): Promise<Page> {
+  async function openTab(context: Context): Promise<Page> {
     const tab = await context.newPage();
     const list = complaints(tab);
     tab.on("close", () => said.push(...list));
@@ -72,7 +72,9 @@ suite("leases in a browser", () => {
 
   const kept = (tab: Page): Promise<number> => tab.evaluate(() => localStorage.length);
 
-  test("what one tab was told holds offline in another, until the server takes it back", async () => {
+  test("what one tab was told holds offline in another, until the server takes it back", {
+    skip: noOffline,
+  }, async () => {
     await control("memberships", { license_key: "L-TABS", ...membership });
     const context = await browser.newContext();
     const [one, two] = [await openTab(context), await openTab(context)];
@@ -103,7 +105,7 @@ suite("leases in a browser", () => {
     await context.close();
   });
 
-  test("both tabs at once", async () => {
+  test("both tabs at once", { skip: noOffline }, async () => {
     await control("memberships", { license_key: "L-BOTH", ...membership });
     const context = await browser.newContext();
     const tabs = [await openTab(context), await openTab(context)];

@@ -1,4 +1,4 @@
-// `make demo` and `make launcher` as programs, and the static server under them.
+// `make demo`, `make launcher` and `make gateway` as programs, and the static server under them.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { suite, test } from "node:test";
+import { loadValidator } from "whop-license";
 import { listen, staticFiles } from "../static-server.js";
 
 const dist = join(import.meta.dirname, "..");
@@ -66,6 +67,43 @@ suite("programs", () => {
       for (const gone of [url ?? "", endpoint]) await assert.rejects(fetch(gone));
     });
   }
+
+  test("the gateway for one's own page serves that page, until it is interrupted", async () => {
+    const origin = "http://localhost:5173";
+    const gateway = run("dev-gateway.js", { ORIGIN: origin, PORT: "0" });
+    assert.ok(gateway.stdout);
+    while (!gateway.output().includes("Ctrl-C")) await once(gateway.stdout, "data");
+    const said = gateway.output();
+    const [endpoint = ""] = /^http:\/\/127\.0\.0\.1:\d+$/m.exec(said) ?? [];
+    const [publicKey] = /(?<=publicKey: ")[\w-]{43}/.exec(said) ?? [];
+    assert.ok(publicKey, said);
+    assert.equal(
+      said.split(`endpoint: "${endpoint}",\n      publicKey: "${publicKey}",`).length,
+      3,
+    );
+    assert.ok(said.includes(`connect-src 'self' ${endpoint}\n`));
+    const jwks = await fetch(`${endpoint}/.well-known/jwks.json`, { headers: { Origin: origin } });
+    assert.equal(jwks.headers.get("access-control-allow-origin"), origin);
+    assert.equal(((await jwks.json()) as { keys: { x: string }[] }).keys[0]?.x, publicKey);
+
+    // What is printed to be tried, as a program pastes it.
+    const { validateLicense } = await loadValidator({ endpoint, publicKey });
+    const keys = said.match(/^ {2}BETA-\S+/gm)?.map((key) => key.trim()) ?? [];
+    const codes = [];
+    for (const key of [...keys, "BETA-NONE"]) codes.push((await validateLicense(key, "m1")).code);
+    assert.deepEqual(codes, ["valid", "metadata_mismatch", "inactive", "not_found"]);
+    gateway.kill("SIGINT");
+    const [status] = await once(gateway, "close");
+    assert.equal(status, 0, gateway.output());
+    await assert.rejects(fetch(endpoint));
+  });
+
+  test("a wrong origin of one's own page is named", async () => {
+    const gateway = run("dev-gateway.js", { ORIGIN: "localhost:5173", PORT: "0" });
+    const [status] = await once(gateway, "close");
+    assert.equal(status, 1);
+    assert.match(gateway.output(), /--allowed-origin: "localhost:5173" is not an origin/);
+  });
 
   test("the static server stays in its folder and serves right types", async () => {
     const server = await listen();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeSigningKey, sampleKeys, startServers } from "../servers.js";
 import { listen, staticFiles } from "../static-server.js";
-import { launchBrowser } from "./helpers/browser.js";
+import { launchEngine } from "./engines/launch.js";
 import { complaints } from "./helpers/page.js";
 import { makeProject } from "./helpers/project.js";
 
@@ -24,7 +24,7 @@ test("the plain page asks, remembers, opens without a connection, and forgets", 
   await project.set("app.js", /YOUR-GATEWAY-PUBLIC-KEY/, signing.publicKey);
   server.handle(staticFiles(project.folder));
 
-  const browser = await launchBrowser();
+  const browser = await launchEngine();
   t.after(() => browser.close());
   const page = await browser.newPage();
   const said = complaints(page);
@@ -35,6 +35,7 @@ test("the plain page asks, remembers, opens without a connection, and forgets", 
   await key.press("Enter");
   await page.getByRole("heading", { name: "in use on another machine" }).waitFor();
   assert.equal(await content.isVisible(), false);
+  await page.getByRole("button", { name: "Use another key" }).click();
   await key.fill(sampleKeys.good);
   await key.press("Enter");
   await content.waitFor();

@@ -10,6 +10,10 @@ export type Answer = Verdict | LicenseError;
 /** How an outcome is shown, beside its texts. */
 export interface Manner {
   tone: "good" | "warn" | "bad" | "neutral";
+  /** With the form, as typing the key again may help. */
+  form?: true;
+  /** With the error's own message, as nothing else says what to do. */
+  message?: true;
   manage?: true;
   buy?: true;
   support?: true;
@@ -19,21 +23,21 @@ export interface Manner {
 const verdicts = {
   valid: { tone: "good" },
   metadata_mismatch: { tone: "warn", manage: true, retry: true },
-  not_found: { tone: "bad", manage: true, buy: true },
+  not_found: { tone: "bad", form: true, manage: true, buy: true },
   inactive: { tone: "bad", manage: true, buy: true, retry: true },
 } as const;
 
 const errors = {
-  invalid_argument: { tone: "warn", support: true },
+  invalid_argument: { tone: "warn", message: true, support: true },
   unauthorized: { tone: "warn", support: true, retry: true },
   rate_limited: { tone: "warn", retry: true },
   unavailable: { tone: "warn", retry: true },
   timeout: { tone: "warn", retry: true },
-  aborted: { tone: "neutral", retry: true },
+  aborted: { tone: "neutral", form: true, retry: true },
   bad_response: { tone: "warn", support: true, retry: true },
   untrusted_response: { tone: "warn", support: true, retry: true },
-  no_machine_id: { tone: "warn", support: true, retry: true },
-  load_failed: { tone: "warn", support: true, retry: true },
+  no_machine_id: { tone: "warn", message: true, support: true, retry: true },
+  load_failed: { tone: "warn", message: true, support: true, retry: true },
 } as const;
 
 export const manners: Readonly<Record<OutcomeCode, Manner>> = {
@@ -46,6 +50,42 @@ export const manners: Readonly<Record<OutcomeCode, Manner>> = {
 export function outcomeOf(answer: Answer): OutcomeCode {
   return answer instanceof LicenseError && blamesClock(answer) ? "clock" : answer.code;
 }
+
+/** Whether typing the license key again may help. */
+export function asksForKey(answer: Answer): boolean {
+  return blamesKey(answer) || manners[outcomeOf(answer)].form === true;
+}
+
+/** The errors that another network, or being online again, may resolve. */
+const NETWORK = /^(unavailable|timeout|bad_response|untrusted_response|unauthorized)$/;
+
+/** Whether being online again may change an answer. */
+export function mayChangeOnline(answer: Answer | undefined): boolean {
+  if (!(answer instanceof LicenseError)) return false;
+  return NETWORK.test(answer.code) || (answer.code === "load_failed" && answer.retryable);
+}
+
+/** What the customer is told about an answer. */
+export interface Advice {
+  title: string;
+  text: string;
+  /** The error's own message, or "". */
+  message: string;
+  next: readonly string[];
+}
+
+export function adviceOn(answer: Answer, texts: GateTexts, online: boolean): Advice {
+  const outcome = outcomeOf(answer);
+  const { title, text, next } = texts.outcomes[outcome];
+  const offline = !online && (outcome === "unavailable" || outcome === "load_failed");
+  if (offline) {
+    return { title, text: texts.offline, message: "", next: texts.outcomes.unavailable.next };
+  }
+  const tells = manners[outcome].message && answer instanceof LicenseError && !answer.retryable;
+  return { title, text, message: tells ? answer.message.slice(0, MAX_MESSAGE) : "", next };
+}
+
+const MAX_MESSAGE = 500;
 
 /**
  * Reads a verdict, and takes the license key out of it; undefined where the
@@ -96,7 +136,9 @@ export function readError(thrown: unknown, licenseKey = ""): LicenseError {
         });
       }
     }
-    return new LicenseError("load_failed", redact(textOf(thrown), licenseKey));
+    // A page's own code that wasn't loaded for lack of a network may be later.
+    const retryable = navigator.onLine === false;
+    return new LicenseError("load_failed", redact(textOf(thrown), licenseKey), { retryable });
   } catch {
     return new LicenseError("load_failed", "The validator threw something that can't be read.");
   }
@@ -142,7 +184,7 @@ export function leaseEnd(answer: Answer): number | undefined {
 
 /** What a seller needs to find a problem, without license key and machine id. */
 export function reportOf(answer: Answer): string {
-  const message = "message" in answer ? answer.message.slice(0, 500) : undefined;
+  const message = "message" in answer ? answer.message.slice(0, MAX_MESSAGE) : undefined;
   const lines = [
     ["Outcome", answer.code],
     ["Message", message],

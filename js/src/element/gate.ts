@@ -2,10 +2,11 @@ import { invalid, LicenseError } from "../errors.js";
 import type { Verdict } from "../types.js";
 import {
   type Answer,
+  asksForKey,
   blamesKey,
   eventOf,
   leaseNotice,
-  outcomeOf,
+  mayChangeOnline,
   readVerdict,
   reportOf,
 } from "./answer.js";
@@ -21,16 +22,10 @@ import { focusedBeside, mayTakeFocus, noteFocus } from "./focus.js";
 import { LeaseWatch } from "./lease-watch.js";
 import { type GateStore, type KeyStore, readStore, recall, remember } from "./store.js";
 import { type GateTexts, type GateTextsInput, mergeTexts, waitText } from "./texts.js";
-import { View } from "./view.js";
+import { upgrade } from "./upgrade.js";
+import { type GateState, phaseOf, SHOWN_ATTRIBUTES, View } from "./view.js";
 
-/**
- * - `idle`: waits for a license key.
- * - `checking`: a check is running and the content is hidden.
- * - `open`: the license is valid and the content is shown.
- * - `refused`: the server said no.
- * - `error`: the server could not be asked.
- */
-export type GateState = "idle" | "checking" | "open" | "refused" | "error";
+export type { GateState };
 
 interface Run {
   /** What it was started by; `store` is a remembered key. */
@@ -40,8 +35,6 @@ interface Run {
 }
 
 const MAX_WAIT = 24 * 3_600_000;
-/** The errors that another network, or being online again, may resolve. */
-const NETWORK = /^(unavailable|timeout|bad_response|untrusted_response|unauthorized)$/;
 const PROPERTIES = ["texts", "store", "machineId", "validator"] as const;
 
 // Without a DOM, as on a server, the module can still be imported.
@@ -59,7 +52,7 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * tools. Code that matters has to ask the validator itself.
  */
 export class WhopLicenseGate extends Base {
-  static readonly observedAttributes = ["reset-url", "buy-url", "support-url", "store"];
+  static readonly observedAttributes = ["store", ...SHOWN_ATTRIBUTES];
 
   #validator: GateValidatorSource | undefined;
   #machineId: GateMachineId | undefined;
@@ -72,6 +65,8 @@ export class WhopLicenseGate extends Base {
   #licenseKey: string | undefined;
   #answer: Answer | undefined;
   #report = "";
+  /** Whether the form is shown, unless the gate is open. */
+  #form = true;
   #fieldError: "keyMissing" | "keyInvalid" | undefined;
   readonly #countdown = new Countdown((seconds, said) => {
     const wait = waitText(seconds, this.#texts);
@@ -91,6 +86,7 @@ export class WhopLicenseGate extends Base {
       submit: () => this.#submit(),
       cancel: () => this.#cancel(),
       edit: () => this.#blame(undefined),
+      useOtherKey: () => this.#useOtherKey(),
     });
     this.#render();
   }
@@ -181,17 +177,18 @@ export class WhopLicenseGate extends Base {
     this.#lease.take(undefined);
     this.#licenseKey = this.#answer = this.#fieldError = undefined;
     this.#view.input.value = "";
+    this.#form = true;
     const hidFocus = this.#enter("idle");
     this.#view.announce();
     if (hidFocus) this.focus();
     await this.#storing;
   }
 
-  /** Focuses the field for the license key, or the content of an open gate. */
+  /** Focuses the field for the license key, the outcome that stands in its place, or the content of an open gate. */
   override focus(options?: FocusOptions): void {
-    const { input, cancel, content } = this.#view;
+    const { input, cancel, content, resultTitle } = this.#view;
     if (this.#state === "checking") cancel.focus(options);
-    else if (this.#state !== "open") input.focus(options);
+    else if (this.#state !== "open") (this.#form ? input : resultTitle).focus(options);
     else {
       const wanted = this.querySelector<HTMLElement>("[autofocus]");
       wanted?.focus(options);
@@ -202,13 +199,7 @@ export class WhopLicenseGate extends Base {
   }
 
   connectedCallback(): void {
-    // Properties set before the element was defined hide the accessors.
-    for (const name of PROPERTIES) {
-      if (!Object.hasOwn(this, name)) continue;
-      const value: unknown = this[name];
-      Reflect.deleteProperty(this, name);
-      Reflect.set(this, name, value);
-    }
+    upgrade(this, PROPERTIES);
     addEventListener("online", this.#online);
     // A clone has that of its original. Where there is none yet, a framework that
     // takes over the markup of a server expects none.
@@ -227,7 +218,9 @@ export class WhopLicenseGate extends Base {
       this.#lease.stop();
       this.#recalled = undefined;
       this.#stop();
-      if (this.#state === "checking") this.#enter("idle");
+      if (this.#state !== "checking") return;
+      this.#form = true;
+      this.#enter("idle");
     });
   }
 
@@ -238,10 +231,9 @@ export class WhopLicenseGate extends Base {
 
   readonly #online = (): void => {
     const leased = this.#state === "open" && this.verdict?.source === "lease";
-    const lost = NETWORK.test(this.#answer?.code ?? "");
     // Not while the customer is changing the key.
     const same = this.#view.input.value.trim() === this.#licenseKey;
-    if (leased || (lost && same)) void this.recheck();
+    if (leased || (same && mayChangeOnline(this.#answer))) void this.recheck();
   };
 
   /** Checks a remembered key, once everything that belongs to it has been set. */
@@ -258,6 +250,7 @@ export class WhopLicenseGate extends Base {
       if (input.value.trim() !== "" && input.value !== licenseKey) return;
       input.value = licenseKey;
       this.#licenseKey = licenseKey;
+      this.#form = false;
       void this.#ask("store");
     });
   }
@@ -266,12 +259,22 @@ export class WhopLicenseGate extends Base {
     if (this.#run) return;
     const licenseKey = this.#view.input.value.trim();
     if (licenseKey === "") {
+      if (!this.#form) this.#useOtherKey();
       this.#blame("keyMissing");
       this.#view.input.focus();
       return;
     }
     this.#licenseKey = licenseKey;
     void this.#ask("customer");
+  }
+
+  #useOtherKey(): void {
+    this.#countdown.stop();
+    this.#answer = undefined;
+    this.#form = true;
+    this.#enter("idle");
+    this.#view.input.focus();
+    this.#view.input.select();
   }
 
   #cancel(): void {
@@ -331,6 +334,9 @@ export class WhopLicenseGate extends Base {
     const wasOpen = this.#state === "open";
     const error = answer instanceof LicenseError ? answer : undefined;
     this.#answer = answer;
+    // What the customer didn't ask for takes no form away.
+    const keeps = by === "app" && !wasOpen && this.#form;
+    this.#form = keeps || asksForKey(answer) || this.#view.hasFields;
     this.#lease.take(answer);
     this.#report = reportOf(answer);
     this.#fieldError = blamesKey(answer) ? "keyInvalid" : undefined;
@@ -354,7 +360,7 @@ export class WhopLicenseGate extends Base {
       resultTitle.focus();
       this.#view.announce();
     } else {
-      this.#view.announceOutcome(this.#texts, outcomeOf(answer), navigator.onLine);
+      this.#view.announceOutcome(this.#texts, answer, navigator.onLine);
     }
   }
 
@@ -379,21 +385,16 @@ export class WhopLicenseGate extends Base {
     const state = this.#state;
     // Before anything that could fail, as it may be what closes the gate.
     this.#view.content.hidden = state !== "open";
-    const checking = this.#run?.by === "store" ? "starting" : "checking";
     this.#view.render({
       texts,
-      phase: state === "open" ? "open" : state === "checking" ? checking : "form",
+      attribute: (name) => this.getAttribute(name)?.trim() ?? "",
+      phase: phaseOf(state, this.#form),
       fieldError: this.#fieldError ? texts[this.#fieldError] : "",
       answer: this.#answer,
       report: this.#report,
       online: navigator.onLine,
       wait: waitText(this.#countdown.seconds, texts),
       notice: leaseNotice(this.#answer, texts),
-      links: {
-        manage: this.getAttribute("reset-url"),
-        buy: this.getAttribute("buy-url"),
-        support: this.getAttribute("support-url"),
-      },
     });
   }
 }

@@ -1,7 +1,6 @@
 /** `<whop-license-gate>`, a custom element. Importing this module defines it. */
-import type { LicenseError } from "../errors.js";
-import type { InvalidVerdict, ValidVerdict } from "../types.js";
 import { WhopLicenseGate } from "./gate.js";
+import type { GateEventMap } from "./props.js";
 
 export { LicenseError, type LicenseErrorCode } from "../errors.js";
 export type { InvalidVerdict, ValidVerdict, Verdict } from "../types.js";
@@ -30,9 +29,5 @@ declare global {
     "whop-license-gate": WhopLicenseGate;
   }
   // For every target, as the events bubble.
-  interface GlobalEventHandlersEventMap {
-    "whop-license-valid": CustomEvent<ValidVerdict>;
-    "whop-license-refused": CustomEvent<InvalidVerdict>;
-    "whop-license-error": CustomEvent<LicenseError>;
-  }
+  interface GlobalEventHandlersEventMap extends GateEventMap {}
 }

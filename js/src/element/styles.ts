@@ -61,6 +61,7 @@ ${colors((light) => light)}
   box-sizing: border-box;
   color: var(--_text);
   font: 1rem / 1.5 var(--whop-gate-font, system-ui, -apple-system, "Segoe UI", Roboto, sans-serif);
+  text-align: start;
   overflow-wrap: anywhere;
 }
 
@@ -68,6 +69,19 @@ ${colors((light) => light)}
 @supports (color: light-dark(red, red)) {
 [part="panel"], [part="notice"] {
 ${colors((light, dark) => `light-dark(${light}, ${dark})`)}
+}
+}
+
+/* In the middle of the window, with room for the margins of a page around it. */
+[part="frame"] {
+  display: grid;
+  align-items: center;
+  min-block-size: var(--whop-gate-height, calc(100vh - 4rem));
+}
+
+@supports (block-size: 1dvh) {
+[part="frame"] {
+  min-block-size: var(--whop-gate-height, calc(100dvh - 4rem));
 }
 }
 
@@ -92,11 +106,11 @@ h2, h3, p, ol, pre {
   letter-spacing: -0.01em;
 }
 
-[part="intro"] {
-  margin-block: 0.25rem 1.5rem;
+[part="title"]:not([hidden]) + [part="form"] {
+  margin-block-start: 1.25rem;
 }
 
-[part="intro"], [part="help"], [part="wait"], [part="progress"] {
+[part="help"], [part="wait"], [part="progress"] {
   color: var(--_muted);
 }
 
@@ -194,12 +208,15 @@ button:hover, a:hover {
 
 [type="submit"] {
   flex: 1;
+}
+
+[part~="primary"] {
   border-color: transparent;
   background: var(--_accent);
   color: var(--_on-accent);
 }
 
-[type="submit"]:hover {
+[part~="primary"]:hover {
   background: color-mix(in srgb, var(--_text) 16%, var(--_accent));
 }
 
@@ -283,6 +300,22 @@ svg {
   stroke-width: 2.25;
   stroke-linecap: round;
   stroke-linejoin: round;
+}
+
+[part="message"] {
+  margin-block-start: 0.75rem;
+  font-weight: 600;
+}
+
+[part~="other-key"] {
+  padding-inline: 0.25rem;
+  border-color: transparent;
+  text-decoration: underline;
+  text-underline-offset: 0.2em;
+}
+
+[part="form"][hidden] + [part="result"] {
+  margin-block-start: 1.25rem;
 }
 
 [part="next-title"] {

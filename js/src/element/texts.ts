@@ -19,8 +19,14 @@ export interface OutcomeTexts {
 export interface GateTexts {
   /** The language of these texts, as a BCP 47 tag such as `pt-BR`. Numbers, dates and times left are written in it. */
   locale: string;
+  /** Above the form. */
   title: string;
-  intro: string;
+  /** As `title`, where the gate has a `product-name`. */
+  productTitle: (product: string) => string;
+  /** Above an outcome that comes without the form. */
+  license: string;
+  /** As `license`, where the gate has a `product-name`. */
+  productLicense: (product: string) => string;
   label: string;
   placeholder: string;
   help: string;
@@ -34,7 +40,7 @@ export interface GateTexts {
   keyMissing: string;
   /** Under the field: what was entered can't be a license key. */
   keyInvalid: string;
-  /** In place of the text of `unavailable`, where the browser knows that there is no network. */
+  /** In place of the text of `unavailable` and `load_failed`, where the browser knows that there is no network. */
   offline: string;
   /** Above the steps of an outcome. */
   next: string;
@@ -50,6 +56,8 @@ export interface GateTexts {
   /** @param time A length of time in the locale's words, such as "42 seconds". */
   retryIn: (time: string, seconds: number) => string;
   retryNow: string;
+  /** The button that brings back the form, where a check without it didn't help. */
+  otherKey: string;
   details: string;
   /**
    * Above the content, where a lease stands in for the server.
@@ -70,6 +78,13 @@ export type GateTextsInput = {
   outcomes?: { [Code in OutcomeCode]?: Partial<OutcomeTexts> | undefined } | undefined;
 };
 
+/** Whether this page is a desktop app's: then its customer has no browser to look after. */
+function inDesktopApp(): boolean {
+  const { location, navigator } = globalThis;
+  if (location && !/^(https?:|.*-extension:)$/.test(location.protocol)) return true;
+  return "whopLicense" in globalThis || /\bElectron\//.test(navigator?.userAgent ?? "");
+}
+
 const notChecked = "Your license was not checked.";
 const contactSeller = "Contact the seller and send them the details below.";
 const keepsHappening =
@@ -87,7 +102,9 @@ const elsewhere = [
 export const defaultTexts: GateTexts = {
   locale: "en",
   title: "Enter your license key",
-  intro: "It came with your purchase on Whop.",
+  productTitle: (product) => `Enter your ${product} license key`,
+  license: "Your license",
+  productLicense: (product) => `Your ${product} license`,
   label: "License key",
   placeholder: "A1B2C3-D4E5F6-G7H8I9",
   help: "You’ll find it under Memberships on Whop.",
@@ -106,6 +123,7 @@ export const defaultTexts: GateTexts = {
   retry: "Try again",
   retryIn: (time) => `You can try again in ${time}.`,
   retryNow: "You can try again now.",
+  otherKey: "Use another key",
   details: "Details for support",
   lease: (time) =>
     `Your license stays valid for ${time} without a connection to the license server.`,
@@ -182,11 +200,13 @@ export const defaultTexts: GateTexts = {
     load_failed: {
       title: "The license check couldn’t start",
       text: `Part of it is missing or was blocked. ${notChecked}`,
-      next: [
-        "Restart the app, or reload the page.",
-        "Turn off browser extensions that block content, or update your browser.",
-        keepsHappening,
-      ],
+      next: inDesktopApp()
+        ? ["Restart the app.", keepsHappening]
+        : [
+            "Reload the page.",
+            "Turn off browser extensions that block content, or update your browser.",
+            keepsHappening,
+          ],
     },
     clock: {
       title: "This computer’s clock is wrong",

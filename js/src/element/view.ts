@@ -1,24 +1,43 @@
 // What the gate shows: its shadow tree, built by DOM calls alone, so that it
 // works under a policy that forbids inline styles and markup from strings.
-import { type Answer, blamesKey, type Manner, manners, outcomeOf } from "./answer.js";
+import { type Answer, adviceOn, blamesKey, type Manner, manners, outcomeOf } from "./answer.js";
 import { MAX_LENGTH } from "./store.js";
 import { styleSheet } from "./styles.js";
-import type { GateTexts, OutcomeCode } from "./texts.js";
+import type { GateTexts } from "./texts.js";
+
+/**
+ * - `idle`: waits for a license key.
+ * - `checking`: a check is running and the content is hidden.
+ * - `open`: the license is valid and the content is shown.
+ * - `refused`: the server said no.
+ * - `error`: the server could not be asked.
+ */
+export type GateState = "idle" | "checking" | "open" | "refused" | "error";
 
 /** What the buttons ask of the gate. */
 export interface Actions {
   submit(): void;
   cancel(): void;
   edit(): void;
+  useOtherKey(): void;
+}
+
+type Phase = "form" | "starting" | "checking" | "answer" | "open";
+
+/** What a gate in a state shows, with its form or without it. */
+export function phaseOf(state: GateState, form: boolean): Phase {
+  if (state === "open") return "open";
+  if (state === "checking") return form ? "checking" : "starting";
+  return form ? "form" : "answer";
 }
 
 /** Everything that the view shows; it keeps no state of its own. */
 export interface Model {
   texts: GateTexts;
-  /** `starting` checks a remembered key, which needs no form; `open` shows the content. */
-  phase: "form" | "starting" | "checking" | "open";
+  attribute: (name: (typeof SHOWN_ATTRIBUTES)[number]) => string;
+  /** `starting` checks without the form, `answer` shows nothing but an outcome, and `open` the content. */
+  phase: Phase;
   fieldError: string;
-  /** Shown with the form. */
   answer: Answer | undefined;
   report: string;
   online: boolean;
@@ -26,15 +45,10 @@ export interface Model {
   wait: string;
   /** Shown with the content; `urgent` where the customer should do something about it. */
   notice: { text: string; urgent: boolean };
-  links: Links;
 }
 
-/** The addresses of the links, as they were given. */
-export interface Links {
-  manage: string | null;
-  buy: string | null;
-  support: string | null;
-}
+/** The attributes that are shown: the product's name, and addresses. */
+export const SHOWN_ATTRIBUTES = ["product-name", "reset-url", "buy-url", "support-url"] as const;
 
 /** Where Whop's customers find their memberships, and in them the license key and its reset. */
 const MEMBERSHIPS = "https://whop.com/@me/settings/memberships/";
@@ -60,7 +74,7 @@ export class View {
     "aria-required": "true",
     "aria-describedby": "help error",
   });
-  readonly submit = make("button", "button submit", { type: "submit" });
+  readonly submit = make("button", "button submit primary", { type: "submit" });
   readonly cancel = make("button", "button cancel", { type: "button" });
   readonly content = make("div", "content", {}, document.createElement("slot"));
   readonly resultTitle = make("h3", "result-title", {
@@ -69,7 +83,6 @@ export class View {
     "aria-describedby": "result-text",
   });
   readonly #title = make("h2", "title", {});
-  readonly #intro = make("p", "intro", {});
   readonly #label = make("label", "label", { for: "key" });
   readonly #help = make("p", "help", { id: "help" });
   readonly #fieldError = make("p", "field-error", { id: "error" });
@@ -77,25 +90,29 @@ export class View {
   readonly #result = make("section", "result", { "aria-labelledby": "result-title" });
   readonly #icon = icon();
   readonly #resultText = make("p", "result-text", { id: "result-text" });
+  readonly #message = make("p", "message", { lang: "en", dir: "ltr" });
   readonly #nextTitle = make("p", "next-title", { id: "next-title" });
   readonly #next = make("ol", "next", { "aria-labelledby": "next-title" });
   readonly #manage = link("manage");
   readonly #buy = link("buy");
   readonly #support = link("support");
   readonly #retry = make("button", "button retry", { type: "button", "aria-describedby": "wait" });
+  readonly #otherKey = make("button", "button other-key", { type: "button" });
   // The time is written every second, but read out only with the button and now and then.
   readonly #wait = make("p", "wait", { "aria-hidden": "true" });
   readonly #waitSaid = make("p", "", { id: "wait", class: "hidden-text" });
+  /** In the order of what helps; the first that is shown without the form is the primary one. */
+  readonly #actions = [this.#manage, this.#retry, this.#buy, this.#support];
   readonly #summary = make("summary", "details-title", {});
   readonly #report = make("pre", "report", { lang: "en", dir: "ltr" });
   readonly #details = make("details", "details", {}, this.#summary, this.#report);
   readonly #notice = make("p", "notice", {});
   readonly #status = make("div", "", { class: "hidden-text", role: "status" });
-  readonly #intros = [this.#title, this.#intro];
   readonly #field = make("div", "field", {});
   readonly #fields = make("slot", "", { name: "fields" });
   readonly #form = make("form", "form", { novalidate: "" });
   readonly #panel = make("div", "panel", {});
+  readonly #frame = make("div", "frame", {}, this.#panel);
 
   constructor(root: ShadowRoot, actions: Actions) {
     root.adoptedStyleSheets = [styleSheet()];
@@ -109,15 +126,16 @@ export class View {
     this.#result.append(
       make("div", "result-heading", {}, this.#icon, this.resultTitle),
       this.#resultText,
+      this.#message,
       this.#nextTitle,
       this.#next,
-      make("div", "actions", {}, this.#manage, this.#buy, this.#support, this.#retry),
+      make("div", "actions", {}, ...this.#actions, this.#otherKey),
       this.#wait,
       this.#waitSaid,
       this.#details,
     );
-    this.#panel.append(...this.#intros, this.#form, this.#result);
-    root.append(this.#status, this.#panel, this.#notice, this.content);
+    this.#panel.append(this.#title, this.#form, this.#result);
+    root.append(this.#status, this.#frame, this.#notice, this.content);
 
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -140,6 +158,7 @@ export class View {
     this.#retry.addEventListener("click", () => {
       if (this.#retry.getAttribute("aria-disabled") !== "true") actions.submit();
     });
+    this.#otherKey.addEventListener("click", () => actions.useOtherKey());
     this.input.addEventListener("input", () => actions.edit());
     // The content can be focused only so that the focus isn't lost.
     this.content.addEventListener("blur", () => this.content.removeAttribute("tabindex"));
@@ -151,8 +170,14 @@ export class View {
   }
 
   /** Tells a screen reader an outcome. */
-  announceOutcome(texts: GateTexts, outcome: OutcomeCode, online: boolean): void {
-    this.announce(texts.outcomes[outcome].title, outcomeText(texts, outcome, online));
+  announceOutcome(texts: GateTexts, answer: Answer, online: boolean): void {
+    const { title, text } = adviceOn(answer, texts, online);
+    this.announce(title, text);
+  }
+
+  /** Whether the page has put fields of its own into the form. */
+  get hasFields(): boolean {
+    return this.#fields.assignedElements().length > 0;
   }
 
   /** What can have the focus while a check is running. */
@@ -165,15 +190,17 @@ export class View {
     const open = phase === "open";
     const starting = phase === "starting";
     const busy = starting || phase === "checking";
-    this.#panel.hidden = open;
+    const answered = phase === "answer";
+    this.#frame.hidden = open;
     this.#panel.toggleAttribute("data-starting", starting);
     this.content.hidden = !open;
     for (const element of [this.#panel, this.#notice, this.#status]) element.lang = texts.locale;
 
-    const hidden = [...this.#intros, this.#field, this.#fields, this.submit];
-    for (const element of hidden) element.hidden = starting;
-    this.#title.textContent = texts.title;
-    this.#intro.textContent = texts.intro;
+    this.#form.hidden = answered;
+    for (const element of [this.#title, this.#field, this.#fields, this.submit]) {
+      element.hidden = starting;
+    }
+    this.#title.textContent = titleOf(model);
     this.#label.textContent = texts.label;
     this.input.placeholder = texts.placeholder;
     this.input.readOnly = busy;
@@ -197,26 +224,29 @@ export class View {
     this.#result.hidden = busy || open || !answer || blamesKey(answer);
     if (this.#result.hidden) this.#details.open = false;
     else if (answer) this.#renderResult(model, answer);
+    this.#renderPrimary(answered);
   }
 
   #renderResult(model: Model, answer: Answer): void {
-    const { texts, links } = model;
+    const { texts, attribute } = model;
     const outcome = outcomeOf(answer);
     const { tone, manage, buy, support, retry } = manners[outcome];
-    const { title, next } = texts.outcomes[outcome];
+    const { title, text, message, next } = adviceOn(answer, texts, model.online);
     this.#result.dataset.tone = tone;
     this.#result.dataset.code = answer.code;
     this.#icon.lastElementChild?.setAttribute("d", TONES[tone]);
     this.resultTitle.textContent = title;
-    this.#resultText.textContent = outcomeText(texts, outcome, model.online);
+    this.#resultText.textContent = text;
+    this.#message.textContent = message;
+    this.#message.hidden = message === "";
     this.#nextTitle.textContent = texts.next;
     this.#nextTitle.hidden = this.#next.hidden = next.length === 0;
     this.#next.replaceChildren(...next.map((step) => make("li", "", {}, step)));
     const newTab = make("span", "", { class: "hidden-text" }, ` ${texts.newTab}`);
     for (const [anchor, text, href] of [
-      [this.#manage, texts.manage, manage && (address(links.manage) ?? MEMBERSHIPS)],
-      [this.#buy, texts.buy, buy && address(links.buy)],
-      [this.#support, texts.support, support && address(links.support)],
+      [this.#manage, texts.manage, manage && (address(attribute("reset-url")) ?? MEMBERSHIPS)],
+      [this.#buy, texts.buy, buy && address(attribute("buy-url"))],
+      [this.#support, texts.support, support && address(attribute("support-url"))],
     ] as const) {
       anchor.hidden = !href;
       if (href) anchor.href = href;
@@ -224,9 +254,17 @@ export class View {
     }
     this.#retry.hidden = !retry;
     this.#retry.textContent = texts.retry;
+    this.#otherKey.hidden = model.phase !== "answer";
+    this.#otherKey.textContent = texts.otherKey;
     this.#summary.textContent = texts.details;
     this.#report.textContent = model.report;
     this.renderWait(model.wait, true);
+  }
+
+  /** Marks the one button that helps: that of the form, or without it the first of the outcome's. */
+  #renderPrimary(answered: boolean): void {
+    const first = this.#actions.find((action) => !action.hidden);
+    for (const action of this.#actions) action.part.toggle("primary", answered && action === first);
   }
 
   /** Shows the time until a retry; if `said`, a screen reader hears it too. */
@@ -238,13 +276,15 @@ export class View {
   }
 }
 
-/** The sentence about an outcome, where it depends on the network. */
-function outcomeText(texts: GateTexts, code: OutcomeCode, online: boolean): string {
-  return code === "unavailable" && !online ? texts.offline : texts.outcomes[code].text;
+/** What stands above: what the form asks for, or whose license an outcome is about. */
+function titleOf({ texts, attribute, phase }: Model): string {
+  const product = attribute("product-name");
+  if (phase === "answer") return product ? texts.productLicense(product) : texts.license;
+  return product ? texts.productTitle(product) : texts.title;
 }
 
 /** An address that is safe for a link: clicking it runs no code. */
-function address(given: string | null): string | undefined {
+function address(given: string): string | undefined {
   if (!given) return undefined;
   try {
     const { href, protocol } = new URL(given, document.baseURI);

@@ -1,4 +1,5 @@
 import { type LicenseError, loadFailed } from "../errors.js";
+import { type Fetch, Reach } from "./reach.js";
 import { defineGo, type Go, type GoScope } from "./runtime.js";
 import { instantiate } from "./source.js";
 
@@ -117,7 +118,7 @@ function hasStopped(details: { cause?: unknown }): LicenseError {
 // replaced later counts, and from there, as a browser's refuse another `this`.
 const LOOKED_UP = [
   ...["Object", "Array", "String", "Reflect", "Promise", "Error", "Uint8Array", "JSON", "Date"],
-  ...["Math", "fetch", "AbortController", "setTimeout", "clearTimeout", "window", "document"],
+  ...["Math", "AbortController", "setTimeout", "clearTimeout", "window", "document"],
   ...["WorkerGlobalScope", "URL", "crypto", "performance", "TextEncoder", "TextDecoder"],
 ];
 
@@ -129,10 +130,16 @@ function shadowGlobal(standIns: StandIns): object {
     );
   }
   const scope = Object.create(null);
-  for (const name of LOOKED_UP) {
-    const standIn: unknown = Reflect.get(standIns, name);
-    Object.defineProperty(scope, name, { get: () => standIn ?? Reflect.get(globalThis, name) });
-  }
+  const lookUp = (name: string): unknown =>
+    Reflect.get(standIns, name) ?? Reflect.get(globalThis, name);
+  for (const name of LOOKED_UP) Object.defineProperty(scope, name, { get: () => lookUp(name) });
+  const reach = new Reach();
+  Object.defineProperty(scope, "fetch", {
+    get: () => {
+      const fetch = lookUp("fetch");
+      return typeof fetch === "function" ? reach.explaining(fetch as Fetch) : fetch;
+    },
+  });
   return scope;
 }
 

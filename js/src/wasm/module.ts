@@ -2,6 +2,7 @@ import { LicenseError, loadFailed } from "../errors.js";
 import type { Verdict } from "../types.js";
 import { VERSION } from "../version.js";
 import { GoProgram, type StandIns } from "./go.js";
+import { Unreachable } from "./reach.js";
 
 /** Whose signature counts. The values may be anything; the module refuses what it can't take. */
 export interface Trust {
@@ -136,8 +137,9 @@ export class RunningModule {
 function typed(thrown: unknown): LicenseError {
   if (thrown instanceof LicenseError) return thrown;
   if (thrown instanceof Error && thrown.name === "LicenseError") {
-    const { code, message } = thrown as LicenseError;
-    return new LicenseError(code, message, thrown);
+    const { code, message, cause } = thrown as LicenseError;
+    if (!(cause instanceof Unreachable)) return new LicenseError(code, message, thrown);
+    return new LicenseError(code, `${message} ${cause.message}`, { ...thrown, cause: cause.cause });
   }
   return loadFailed("The license module failed inside. Please report this.", { cause: thrown });
 }

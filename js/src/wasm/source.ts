@@ -1,4 +1,5 @@
 import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
+import { codeOf } from "./reach.js";
 
 /** Reads a file: URL; given where there is a file system. */
 export type ReadFile = (url: URL) => Promise<Uint8Array>;
@@ -97,7 +98,7 @@ async function compileResponse(
     response = await promise;
   } catch (cause) {
     throw loadFailed(
-      `The WebAssembly module could not be fetched (${name}): ${textOf(cause).replace(ADDRESS, shown)}. ` +
+      `The WebAssembly module could not be fetched (${name}): ${failureOf(cause)}. ` +
         "The cause can be the network, CORS, or a Content Security Policy whose connect-src doesn't allow it.",
       { cause, retryable: true },
     );
@@ -120,18 +121,25 @@ async function compileResponse(
       return await WebAssembly.compileStreaming(response);
     }
   } catch (cause) {
-    throw notCompiled(cause, name);
+    const { name: kind } = cause as Error;
+    throw kind === "CompileError" || kind === "EvalError"
+      ? notCompiled(cause, name)
+      : cutOff(cause, name);
   }
   let bytes: Uint8Array;
   try {
     bytes = new Uint8Array(await response.arrayBuffer());
   } catch (cause) {
-    throw loadFailed(`The WebAssembly module could not be fetched (${name}): ${textOf(cause)}.`, {
-      cause,
-      retryable: true,
-    });
+    throw cutOff(cause, name);
   }
   return compileBytes(bytes, name, type);
+}
+
+function cutOff(cause: unknown, name: string): LicenseError {
+  return loadFailed(
+    `The WebAssembly module could not be fetched to its end (${name}): ${textOf(cause)}. Try again.`,
+    { cause, retryable: true },
+  );
 }
 
 async function compileBytes(
@@ -195,6 +203,13 @@ export async function instantiate(
       loadFailed(`The WebAssembly module can't be started: ${textOf(cause)}`, { cause })
     );
   }
+}
+
+/** The text of a failed fetch, with the system's name for it. */
+function failureOf(cause: unknown): string {
+  const text = textOf(cause).replace(ADDRESS, shown);
+  const code = codeOf(cause);
+  return code === undefined || text.includes(code) ? text : `${text}, ${code}`;
 }
 
 const ADDRESS = /[\w.+-]+:\/\/\S+/g;

@@ -23,12 +23,16 @@ export interface Site {
   /** Translates an address of the app's into the browser's, and back. */
   toBrowser(url: string): string;
   toApp(url: string): string;
+  /** The browser of all stand-ins here, which differ in their profile alone. */
+  browser(): Promise<Browser>;
+  close(): Promise<void>;
 }
 
 /** Opens a place for one app at a time. */
 export async function openSite(): Promise<Site> {
   const server = await listen();
   const { port } = new URL(server.origin);
+  let browser: Promise<Browser> | undefined;
   // `app://my-app/x` is served as `http://my-app.app.localhost:port/x`.
   const served = new RegExp(`^http://([^/:]+)\\.([^./:]+)\\.localhost:${port}(.*)$`);
   const toBrowser = (url: string): string => {
@@ -42,6 +46,18 @@ export async function openSite(): Promise<Site> {
     toBrowser,
     toApp: (url) => url.replace(served, "$2://$1$3"),
     originOf: (origin) => (electronPath ? origin : new URL(toBrowser(origin)).origin),
+    browser: () => {
+      // One process for all frames of a page, so that one session sees them all.
+      browser ??= launchBrowser([
+        "--disable-features=IsolateOrigins,site-per-process",
+        "--disable-site-isolation-trials",
+      ]);
+      return browser;
+    },
+    async close() {
+      await (await browser)?.close();
+      await server.close();
+    },
   };
 }
 
@@ -138,7 +154,6 @@ async function launchElectron(path: string, options: AppOptions): Promise<Runnin
 }
 
 class StandInApp implements RunningApp {
-  readonly #browser: Browser;
   readonly #context: BrowserContext;
   readonly #site: Site;
   readonly #main: ChildProcess;
@@ -152,8 +167,7 @@ class StandInApp implements RunningApp {
   #lastCall = 0;
   #ending = false;
 
-  private constructor(browser: Browser, context: BrowserContext, site: Site, main: ChildProcess) {
-    this.#browser = browser;
+  private constructor(context: BrowserContext, site: Site, main: ChildProcess) {
     this.#context = context;
     this.#site = site;
     this.#main = main;
@@ -177,12 +191,7 @@ class StandInApp implements RunningApp {
 
   static async launch({ folder, userData, env, site }: AppOptions): Promise<StandInApp> {
     const { main } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    // One process for all frames of a page, so that one session sees them all.
-    const browser = await launchBrowser([
-      "--disable-features=IsolateOrigins,site-per-process",
-      "--disable-site-isolation-trials",
-    ]);
-    const context = await browser.newContext();
+    const context = await (await site.browser()).newContext();
     const register = new URL("./register.js", import.meta.url).href;
     const child = fork(join(folder, main), {
       execArgv: ["--import", register],
@@ -190,7 +199,7 @@ class StandInApp implements RunningApp {
       serialization: "advanced",
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     });
-    const app = new StandInApp(browser, context, site, child);
+    const app = new StandInApp(context, site, child);
     context.on("page", (page) => app.#unlessEnding(app.#popup(page)));
     child.send({ type: "ready" } satisfies ToMain);
     return app;
@@ -231,7 +240,7 @@ class StandInApp implements RunningApp {
       this.#main.send({ type: "quit" } satisfies ToMain);
       await exited;
     }
-    await this.#browser.close();
+    await this.#context.close();
   }
 
   async #receive(message: FromMain): Promise<void> {

@@ -105,7 +105,7 @@ export async function startBehind(appOrigin = origin): Promise<Behind> {
       await control(`memberships/${key}`, "POST", fields);
     },
     async stop() {
-      await Promise.all([servers.stop(), remove(), ...sites.map(({ server }) => server.close())]);
+      await Promise.all([servers.stop(), remove(), ...sites.map((site) => site.close())]);
     },
   };
 }

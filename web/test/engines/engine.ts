@@ -1,41 +1,114 @@
-// One interface over the browser engines that customers have, so that a test is
-// written once.
+// What the web tests need of a browser, as Playwright has it, so that a test is
+// written once for Chromium, Firefox and WebKit.
 
-export interface Engine {
-  /** Opens a page, with storage that no other page of another call has. */
-  open(): Promise<EnginePage>;
+export interface Browser {
+  /** Opens storage of its own. */
+  newContext(options?: ContextOptions): Promise<Context>;
+  /** Opens a page in a context of its own. */
+  newPage(options?: ContextOptions): Promise<Page>;
   close(): Promise<void>;
 }
 
-export interface EnginePage {
-  goto(url: string): Promise<void>;
+export interface ContextOptions {
+  colorScheme?: "light" | "dark";
+  forcedColors?: "active";
+  reducedMotion?: "reduce";
+  viewport?: { width: number; height: number };
+}
+
+export interface Context {
+  newPage(): Promise<Page>;
+  setOffline(offline: boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Pattern = string | RegExp;
+
+/** Where elements are looked for: through shadow trees too. */
+interface Scope {
+  locator(css: string, options?: { hasText?: Pattern }): Locator;
+  getByRole(role: Role, options?: RoleOptions): Locator;
+  getByText(text: Pattern, options?: { exact?: boolean }): Locator;
+}
+
+export type Role = "button" | "heading" | "link" | "listitem" | "status" | "textbox";
+
+export interface RoleOptions {
+  name?: Pattern;
+  level?: number;
+}
+
+export interface Page extends Scope {
+  goto(url: string): Promise<unknown>;
+  reload(): Promise<unknown>;
+  url(): string;
+  title(): Promise<string>;
   /** Runs a function in the page, which takes and returns plain data only and sees nothing of the test's. */
-  evaluate<Result>(run: () => Result | Promise<Result>): Promise<Result>;
+  evaluate<Result>(run: (() => Result | Promise<Result>) | string): Promise<Result>;
   evaluate<Argument, Result>(
     run: (argument: Argument) => Result | Promise<Result>,
     argument: Argument,
   ): Promise<Result>;
-  /** Types on the keyboard, one character after another, to whatever has the focus. */
-  type(text: string): Promise<void>;
-  press(key: Key): Promise<void>;
+  waitForFunction<Argument>(
+    run: (argument: Argument) => unknown,
+    argument?: Argument,
+  ): Promise<unknown>;
+  /** Runs before the scripts of each page that is loaded from now on; in WebKit right after them. */
+  addInitScript(run: () => void): Promise<unknown>;
+  on(event: "pageerror", listener: (error: Error) => void): unknown;
+  on(event: "console", listener: (message: ConsoleMessage) => void): unknown;
+  on(event: "close", listener: () => void): unknown;
+  context(): Context;
   close(): Promise<void>;
+  readonly keyboard: Keyboard;
+  readonly clock: Clock;
 }
 
-/** The keys by name, as WebDriver knows them. */
-export const keys = { Enter: "\uE007", Tab: "\uE004" } as const;
-export type Key = keyof typeof keys;
-
-/** The text of a function that runs in the page, and hands back what came of it as JSON. */
-export function source(run: (argument: never) => unknown, argument: unknown): string {
-  return (
-    `Promise.resolve().then(() => (${run})(${JSON.stringify(argument) ?? "undefined"})).then(` +
-    "(value) => JSON.stringify({ value }), (error) => JSON.stringify({ error: String(error?.stack ?? error) }))"
-  );
+export interface ConsoleMessage {
+  type(): string;
+  text(): string;
 }
 
-/** Reads what {@link source} handed back. */
-export function result<Result>(text: string): Result {
-  const { value, error } = JSON.parse(text) as { value: Result; error?: string };
-  if (error !== undefined) throw new Error(`in the page: ${error}`);
-  return value;
+export interface Keyboard {
+  /** Such as `a`, `Enter` or `Shift+Tab`. */
+  press(key: string): Promise<void>;
+  /** Types one character after another, to whatever has the focus. */
+  type(text: string): Promise<void>;
+  /** Enters a text at once, as a paste does. */
+  insertText(text: string): Promise<void>;
+}
+
+export interface Clock {
+  install(): Promise<void>;
+  pauseAt(time: number): Promise<void>;
+  runFor(ms: number): Promise<void>;
+  fastForward(ms: number): Promise<void>;
+  setSystemTime(time: number): Promise<void>;
+}
+
+type InPage<Argument, Result> = (element: HTMLElement, argument: Argument) => Result;
+
+/** The element that is found when something is done with it; one must be there within a while. */
+export interface Locator extends Scope {
+  first(): Locator;
+  last(): Locator;
+  nth(index: number): Locator;
+  count(): Promise<number>;
+  click(options?: { force?: boolean }): Promise<void>;
+  fill(text: string): Promise<void>;
+  press(key: string): Promise<void>;
+  focus(): Promise<void>;
+  waitFor(options?: { timeout?: number }): Promise<void>;
+  /** Whether it can be seen now. */
+  isVisible(): Promise<boolean>;
+  innerText(): Promise<string>;
+  textContent(): Promise<string | null>;
+  inputValue(): Promise<string>;
+  getAttribute(name: string): Promise<string | null>;
+  evaluate<Result>(run: InPage<void, Result | Promise<Result>>): Promise<Result>;
+  evaluate<Argument, Result>(
+    run: InPage<Argument, Result | Promise<Result>>,
+    argument: Argument,
+  ): Promise<Result>;
+  evaluateAll<Result>(run: (elements: Element[]) => Result): Promise<Result>;
 }

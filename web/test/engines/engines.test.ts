@@ -1,8 +1,8 @@
-// What customers meet, in each engine: the package under a strict policy, leases
-// that are kept, and the launcher with its gate by the keyboard alone.
+// What depends on the engine and is tested in Chromium among other things: the
+// package under a strict policy and in a worker, many checks at once, and leases
+// that are kept and tampered with.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { launcherPage } from "../../launcher-page.js";
 import {
   makeSigningKey,
   type Servers,
@@ -10,37 +10,34 @@ import {
   sampleKeys,
   startServers,
 } from "../../servers.js";
-import { type LocalServer, listen } from "../../static-server.js";
+import type { LocalServer } from "../../static-server.js";
 import { blankPage, servePages, strictPolicy } from "../helpers/page.js";
 import type { Answer } from "../pages/harness.js";
-import type { Engine, EnginePage } from "./engine.js";
+import type { Browser, Page } from "./engine.js";
 import { engineName, launchEngine } from "./launch.js";
 
 type Harness = typeof import("../pages/harness.js");
 
 suite(`in ${engineName}`, () => {
-  let engine: Engine;
+  let browser: Browser;
   let pages: LocalServer;
-  let launcher: LocalServer;
   let servers: Servers;
   let key: SigningKey;
 
   before(async () => {
-    engine = await launchEngine();
+    browser = await launchEngine();
     pages = await servePages(strictPolicy("http://127.0.0.1:*"));
-    launcher = await listen();
     key = await makeSigningKey();
     servers = await startAll();
-    launcher.handle(launcherPage(servers.endpoint));
   });
   after(async () => {
-    await engine?.close();
-    await Promise.all([pages?.close(), launcher?.close(), servers?.stop(), key?.remove()]);
+    await browser?.close();
+    await Promise.all([pages?.close(), servers?.stop(), key?.remove()]);
   });
 
   const startAll = (): Promise<Servers> =>
     startServers({
-      origins: [pages.origin, launcher.origin],
+      origins: [pages.origin],
       simulatorArgs: ["--rate-limit-v1=0"],
       gatewayArgs: [
         `--signing-key=${key.file}`,
@@ -48,8 +45,8 @@ suite(`in ${engineName}`, () => {
       ],
     });
 
-  async function open(url = pages.origin + blankPage): Promise<EnginePage> {
-    const page = await engine.open();
+  async function open(url = pages.origin + blankPage): Promise<Page> {
+    const page = await browser.newPage();
     await page.goto(url);
     return page;
   }
@@ -61,7 +58,7 @@ suite(`in ${engineName}`, () => {
   }
 
   /** Asks for each key at once, as an app does that keeps its leases, and tells the codes. */
-  async function check(page: EnginePage, { keys, hwid = "m1", endpoint }: Question) {
+  async function check(page: Page, { keys, hwid = "m1", endpoint }: Question) {
     const answers = await page.evaluate(
       async ({ endpoint, publicKey, keys, hwid }): Promise<Answer[]> => {
         const { answerOf, load }: Harness = await import(String("/test/pages/harness.js"));
@@ -90,7 +87,7 @@ suite(`in ${engineName}`, () => {
       ...["not_found", "inactive", "invalid_argument"],
     ]);
     assert.equal(await page.evaluate(() => document.title), "Blank");
-    await page.close();
+    await page.context().close();
   });
 
   test("a policy without 'wasm-unsafe-eval' is a load_failed that says so", async () => {
@@ -105,7 +102,7 @@ suite(`in ${engineName}`, () => {
       }, servers.endpoint);
       assert.equal(failed.code, "load_failed");
       assert.match(failed.message, /wasm-unsafe-eval/);
-      await page.close();
+      await page.context().close();
     } finally {
       await strict.close();
     }
@@ -131,7 +128,7 @@ suite(`in ${engineName}`, () => {
         { endpoint: behind.endpoint, key: sampleKeys.good, hwid: "m1" },
       );
       assert.equal(answer.verdict?.code, "valid", JSON.stringify(answer));
-      await page.close();
+      await page.context().close();
     } finally {
       await Promise.all([plain.close(), behind.stop()]);
     }
@@ -146,7 +143,7 @@ suite(`in ${engineName}`, () => {
     const codes = await check(page, { keys });
     assert.equal(codes.length, 999);
     for (const [i, code] of codes.entries()) assert.equal(code, want[i % 3]);
-    await page.close();
+    await page.context().close();
   });
 
   test("a kept lease stands in while the gateway is gone; one that was tampered with doesn't", async () => {
@@ -184,55 +181,42 @@ suite(`in ${engineName}`, () => {
         assert.deepEqual(await ask(), ["unavailable"], `part ${part}`);
       }
     }
-    await page.close();
+    await page.context().close();
   });
 
-  /** What the gate shows, once it has an outcome. */
-  async function outcome(page: EnginePage): Promise<{ code: string; text: string; focus: string }> {
-    return page.evaluate(async () => {
-      const gate = document.querySelector("whop-license-gate");
-      const state = (): string | null | undefined => gate?.getAttribute("state");
-      for (const end = Date.now() + 60_000; Date.now() < end; ) {
-        const result = gate?.shadowRoot?.querySelector<HTMLElement>("[part=result]");
-        if (state() === "open" || (state() !== "checking" && result && !result.hidden)) break;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      const focus = gate?.shadowRoot?.activeElement?.getAttribute("part") ?? "";
-      if (state() === "open") {
-        const text = document.querySelector<HTMLElement>("#license")?.innerText ?? "";
-        return { code: "valid", text, focus };
-      }
-      const result = gate?.shadowRoot?.querySelector<HTMLElement>("[part=result]");
-      return { code: result?.dataset.code ?? "", text: result?.innerText ?? "", focus };
-    });
-  }
-
-  test("the launcher, by the keyboard alone", async () => {
-    const page = await open(`${launcher.origin}/#machine-id=m1`);
-    const inField = () =>
-      page.evaluate(() => {
-        const field = document.activeElement?.shadowRoot?.activeElement;
-        return field instanceof HTMLInputElement && field.type === "text";
-      });
-    for (let i = 0; i < 10 && !(await inField()); i++) await page.press("Tab");
-    assert.ok(await inField(), "no Tab leads to the field");
-
-    await page.type(sampleKeys.unknown);
-    await page.press("Enter");
-    const refused = await outcome(page);
-    assert.equal(refused.code, "not_found");
-    assert.match(refused.text, /key not found.*What to do next/s);
-    assert.equal(refused.focus, "result-title");
-
-    await page.goto("about:blank");
-    await page.goto(`${launcher.origin}/#machine-id=m1`);
-    for (let i = 0; i < 10 && !(await inField()); i++) await page.press("Tab");
-    await page.type(sampleKeys.good);
-    await page.press("Enter");
-    const valid = await outcome(page);
-    assert.equal(valid.code, "valid");
-    assert.match(valid.text, /is valid/);
-    assert.equal(valid.focus, "content");
-    await page.close();
+  test("how long the start and a check take, beside the page's own fetch", async (t) => {
+    const page = await open();
+    const times = await page.evaluate(
+      async ({ endpoint, key }) => {
+        const { load }: Harness = await import(String("/test/pages/harness.js"));
+        const started = performance.now();
+        const { validateLicense } = await load(endpoint);
+        await validateLicense(key, "m1");
+        const start = performance.now() - started;
+        const url = `${endpoint}/api/v2/memberships/${key}/validate_license`;
+        const headers = { "Content-Type": "application/json" };
+        const body = JSON.stringify({ metadata: { HWID: "m1" } });
+        const own = async () => (await fetch(url, { method: "POST", headers, body })).json();
+        const median = async (ask: () => Promise<unknown>): Promise<number> => {
+          const taken: number[] = [];
+          for (let i = 0; i < 51; i++) {
+            const before = performance.now();
+            await ask();
+            taken.push(performance.now() - before);
+          }
+          return taken.sort((a, b) => a - b)[25] ?? 0;
+        };
+        const check = await median(() => validateLicense(key, "m1"));
+        return { start, check, plain: await median(own) };
+      },
+      { endpoint: servers.endpoint, key: sampleKeys.good },
+    );
+    const ms = (time: number): string => `${time.toFixed(1)} ms`;
+    const { start, check, plain } = times;
+    t.diagnostic(
+      `start and first check ${ms(start)}, a check ${ms(check)}, plain fetch ${ms(plain)} (medians of 51)`,
+    );
+    assert.ok(check > 0 && plain > 0);
+    await page.context().close();
   });
 });

@@ -1,14 +1,59 @@
 // Firefox, over WebDriver BiDi, for which it needs no driver.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type Engine, keys, result, source } from "./engine.js";
+import { Bidi } from "./bidi.js";
+import type { Driver } from "./driver.js";
+import type { Browser, Context, ContextOptions } from "./engine.js";
+import { bundleInside, DriverPage } from "./page.js";
 
-export async function firefox(): Promise<Engine> {
+type Preferences = Record<string, number | boolean>;
+
+/** Firefox has looks for all of its pages at once. */
+function preferences({ colorScheme, forcedColors, reducedMotion }: ContextOptions): Preferences {
+  return {
+    "ui.systemUsesDarkTheme": colorScheme === "dark" ? 1 : 0,
+    "ui.prefersReducedMotion": reducedMotion ? 1 : 0,
+    "browser.display.document_color_use": forcedColors ? 2 : 0,
+    // One process for all pages, as a start of each takes more than most tests.
+    "fission.autostart": false,
+    "dom.ipc.processCount": 1,
+    "dom.ipc.processPrelaunch.enabled": false,
+  };
+}
+
+/** Starts one for each look that a test asks for. */
+export async function firefox(): Promise<Browser> {
+  const inside = await bundleInside();
+  const running = new Map<string, Promise<Running>>();
+  const newContext = async (options: ContextOptions = {}): Promise<Context> => {
+    const wanted = preferences(options);
+    const name = JSON.stringify(wanted);
+    const started = running.get(name) ?? start(wanted);
+    running.set(name, started);
+    return openContext((await started).bidi, options, inside);
+  };
+  return {
+    newContext,
+    newPage: async (options) => (await newContext(options)).newPage(),
+    async close() {
+      for (const started of running.values()) await (await started).end();
+    },
+  };
+}
+
+interface Running {
+  bidi: Bidi;
+  end(): Promise<void>;
+}
+
+async function start(wanted: Preferences): Promise<Running> {
   const profile = await mkdtemp(join(tmpdir(), "whop-license-firefox-"));
+  const lines = Object.entries(wanted).map(([name, value]) => `user_pref("${name}", ${value});\n`);
+  await writeFile(join(profile, "user.js"), lines.join(""));
   const child = spawn(
     process.env.FIREFOX ?? "firefox-esr",
     ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0"],
@@ -19,43 +64,13 @@ export async function firefox(): Promise<Engine> {
   const bidi = await Bidi.connect(`${await address(child)}/session`);
   await bidi.send("session.new", { capabilities: { alwaysMatch: {} } });
   return {
-    async close() {
+    bidi,
+    async end() {
       const closed = once(child, "close");
       kill();
       await closed;
       process.off("exit", kill);
       await rm(profile, { recursive: true, force: true });
-    },
-    async open() {
-      const { userContext } = await bidi.send("browser.createUserContext", {});
-      const { context } = await bidi.send("browsingContext.create", { type: "tab", userContext });
-      const press = async (characters: Iterable<string>): Promise<void> => {
-        const actions = [...characters].flatMap((value) => [
-          { type: "keyDown", value },
-          { type: "keyUp", value },
-        ]);
-        const keyboard = { type: "key", id: "keyboard", actions };
-        await bidi.send("input.performActions", { context, actions: [keyboard] });
-      };
-      return {
-        goto: async (url) => {
-          await bidi.send("browsingContext.navigate", { context, url, wait: "complete" });
-        },
-        evaluate: async <A, R>(run: (argument: A) => R | Promise<R>, argument?: A): Promise<R> => {
-          const { result: remote, exceptionDetails } = await bidi.send("script.evaluate", {
-            expression: source(run, argument),
-            target: { context },
-            awaitPromise: true,
-          });
-          if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
-          return result((remote as { value: string }).value);
-        },
-        type: press,
-        press: (key) => press([keys[key]]),
-        close: async () => {
-          await bidi.send("browser.removeUserContext", { userContext });
-        },
-      };
     },
   };
 }
@@ -75,42 +90,63 @@ async function address(child: ChildProcess): Promise<string> {
   throw new Error(`Firefox ended before it listened\n${log}`);
 }
 
-type Answer = Record<string, unknown>;
+async function openContext(bidi: Bidi, options: ContextOptions, inside: string): Promise<Context> {
+  const { userContext } = await bidi.send("browser.createUserContext", {});
+  const pages: DriverPage[] = [];
+  const context: Context = {
+    async newPage() {
+      const created = await bidi.send("browsingContext.create", { type: "tab", userContext });
+      const driver = drive(bidi, String(created.context));
+      const { width, height } = options.viewport ?? { width: 1280, height: 720 };
+      await driver.resize(width, height);
+      const page = new DriverPage(driver, context, inside);
+      await page.prepare();
+      pages.push(page);
+      return page;
+    },
+    async setOffline(offline) {
+      await bidi.send("emulation.setNetworkConditions", {
+        networkConditions: offline ? { type: "offline" } : null,
+        userContexts: [userContext],
+      });
+    },
+    async close() {
+      for (const page of pages) await page.close();
+      await bidi.send("browser.removeUserContext", { userContext });
+    },
+  };
+  return context;
+}
 
-/** A connection that takes commands. It needs the WebSocket that Node has from 22 on. */
-class Bidi {
-  readonly #socket: WebSocket;
-  readonly #waiting = new Map<number, (message: Answer) => void>();
-  #lastId = 0;
-
-  private constructor(socket: WebSocket) {
-    this.#socket = socket;
-    socket.addEventListener("message", ({ data }) => {
-      const message = JSON.parse(String(data)) as Answer;
-      this.#waiting.get(message.id as number)?.(message);
-      this.#waiting.delete(message.id as number);
-    });
-    socket.addEventListener("close", () => {
-      for (const answer of this.#waiting.values()) answer({ type: "error", message: "closed" });
-    });
-  }
-
-  static async connect(url: string): Promise<Bidi> {
-    const socket = new WebSocket(url);
-    await new Promise((resolve, reject) => {
-      socket.addEventListener("open", resolve);
-      socket.addEventListener("error", () => reject(new Error(`no connection to ${url}`)));
-    });
-    return new Bidi(socket);
-  }
-
-  async send(method: string, params: object): Promise<Answer> {
-    const id = ++this.#lastId;
-    const answer = await new Promise<Answer>((resolve) => {
-      this.#waiting.set(id, resolve);
-      this.#socket.send(JSON.stringify({ id, method, params }));
-    });
-    if (answer.type === "error") throw new Error(`${method}: ${answer.error} ${answer.message}`);
-    return answer.result as Answer;
-  }
+function drive(bidi: Bidi, context: string): Driver {
+  return {
+    async navigate(url) {
+      await bidi.send("browsingContext.navigate", { context, url, wait: "complete" });
+    },
+    async reload() {
+      await bidi.send("browsingContext.reload", { context, wait: "complete" });
+    },
+    async evaluate(expression) {
+      const { result, exceptionDetails } = await bidi.send("script.evaluate", {
+        ...{ expression, awaitPromise: true },
+        target: { context },
+      });
+      if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
+      return (result as { value: string }).value;
+    },
+    async perform(actions) {
+      await bidi.send("input.performActions", { context, actions });
+    },
+    async addInitScript(script) {
+      const functionDeclaration = `() => { ${script} }`;
+      await bidi.send("script.addPreloadScript", { functionDeclaration, contexts: [context] });
+      return true;
+    },
+    async resize(width, height) {
+      await bidi.send("browsingContext.setViewport", { context, viewport: { width, height } });
+    },
+    async close() {
+      await bidi.send("browsingContext.close", { context });
+    },
+  };
 }

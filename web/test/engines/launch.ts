@@ -1,15 +1,34 @@
-import { chromium } from "./chromium.js";
-import type { Engine } from "./engine.js";
+import { after } from "node:test";
+import { launchBrowser } from "../helpers/browser.js";
+import type { Browser } from "./engine.js";
 import { firefox } from "./firefox.js";
 import { webkit } from "./webkit.js";
 
 /** ENGINE says which: chromium (the default), firefox or webkit. */
 export const engineName = process.env.ENGINE ?? "chromium";
 
-const engines: Record<string, () => Promise<Engine>> = { chromium, firefox, webkit };
+const engines: Record<string, () => Promise<Browser>> = {
+  // Playwright's own is all of the interface, and more.
+  chromium: async () => (await launchBrowser()) as unknown as Browser,
+  firefox,
+  webkit,
+};
 
-export function launchEngine(): Promise<Engine> {
+let shared: Promise<Browser> | undefined;
+after(async () => (await shared)?.close());
+
+/** Starts a browser. Of the others, a process starts one: what is in it is apart by context. */
+export async function launchEngine(): Promise<Browser> {
   const launch = engines[engineName];
   if (!launch) throw new Error(`ENGINE is none of ${Object.keys(engines).join(", ")}`);
-  return launch();
+  if (engineName === "chromium") return launch();
+  shared ??= launch();
+  return { ...(await shared), close: async () => {} };
 }
+
+/** Why a test is skipped in an engine that can't be driven so: `{ skip: notIn("webkit", "…") }`. */
+export function notIn(engine: "firefox" | "webkit", reason: string): string | false {
+  return engineName === engine && reason;
+}
+
+export const noOffline = notIn("webkit", "its driver can't cut it off from the network");

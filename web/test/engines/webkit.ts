@@ -1,83 +1,214 @@
 // WebKit, as WebKitGTK's small browser, over WebDriver. It needs a display.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
-import { type Engine, type EnginePage, keys, result, source } from "./engine.js";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import type { Driver } from "./driver.js";
+import type { Browser, Context, ContextOptions } from "./engine.js";
+import { bundleInside, DriverPage } from "./page.js";
 
 /** One start in twenty hangs; it is ended after this long, and made again. */
 const START_MS = 30_000;
 
-export async function webkit(): Promise<Engine> {
-  const open: EnginePage[] = [];
+/** Contexts of one look take turns in a browser, as a start takes longer than most tests. */
+export async function webkit(): Promise<Browser> {
+  const inside = await bundleInside();
+  const idle: Session[] = [];
+  const all: Session[] = [];
+
+  async function take({ look, size }: Wanted): Promise<Session> {
+    const found = idle.findIndex((session) => isDeepStrictEqual(session.look, look));
+    const [session] = found < 0 ? [] : idle.splice(found, 1);
+    const taken = session ?? (await Session.start(look));
+    if (!session) all.push(taken);
+    await taken.call("/window/rect", size);
+    return taken;
+  }
+
+  async function newContext(options: ContextOptions = {}): Promise<Context> {
+    const session = await take(wantedBy(options));
+    const pages: DriverPage[] = [];
+    const context: Context = {
+      async newPage() {
+        const handle = pages.length === 0 ? session.first : await session.newWindow();
+        const page = new DriverPage(drive(session, handle), context, inside);
+        await page.prepare();
+        pages.push(page);
+        return page;
+      },
+      async setOffline() {
+        throw new Error("WebKit's driver can't cut it off from the network");
+      },
+      async close() {
+        for (const page of pages) await page.close();
+        idle.push(session);
+      },
+    };
+    return context;
+  }
+
   return {
-    async open() {
-      const page = await openPage();
-      open.push(page);
-      return page;
-    },
+    newContext,
+    newPage: async (options) => (await newContext(options)).newPage(),
     async close() {
-      await Promise.all(open.splice(0).map((page) => page.close()));
+      await Promise.all(all.map((session) => session.end()));
     },
   };
 }
 
-/** Each page has a browser and a driver of its own, as a driver has one session. */
-async function openPage(attempts = 3): Promise<EnginePage> {
-  const port = await freePort();
-  const child = spawn(process.env.WEBKIT_DRIVER ?? "WebKitWebDriver", [`--port=${port}`], {
-    stdio: "ignore",
-    detached: true, // so that the browser can be ended with it
-  });
-  const kill = (): void => {
-    try {
-      if (child.pid) process.kill(-child.pid, "SIGKILL");
-    } catch {
-      // It has ended.
-    }
-  };
-  process.once("exit", kill);
-  const closed = once(child, "close");
-  const end = async (): Promise<void> => {
-    kill();
-    await closed;
-    process.off("exit", kill);
-  };
-  const call = (path: string, body: object, timeout = 120_000) =>
-    request(`http://127.0.0.1:${port}/session${path}`, body, timeout);
-  let session: string;
-  try {
-    await listens(port);
-    const capabilities = { alwaysMatch: { timeouts: { script: 110_000 } } };
-    session = `/${(await call("", { capabilities }, START_MS)).sessionId}`;
-  } catch (error) {
-    await end();
-    if (attempts > 1) return openPage(attempts - 1);
-    throw error;
-  }
-  const press = async (characters: Iterable<string>): Promise<void> => {
-    const actions = [...characters].flatMap((value) => [
-      { type: "keyDown", value },
-      { type: "keyUp", value },
-    ]);
-    await call(`${session}/actions`, { actions: [{ type: "key", id: "keyboard", actions }] });
-  };
+/** Settings of GTK, which are those of a whole browser. */
+interface Look {
+  theme: string;
+  animations: 0 | 1;
+}
+
+interface Wanted {
+  look: Look;
+  size: { width: number; height: number };
+}
+
+function wantedBy({ colorScheme, forcedColors, reducedMotion, viewport }: ContextOptions): Wanted {
+  if (forcedColors) throw new Error("WebKit has no forced colors");
   return {
-    goto: async (url) => {
-      await call(`${session}/url`, { url });
+    look: {
+      theme: colorScheme === "dark" ? "Adwaita:dark" : "Adwaita",
+      animations: reducedMotion ? 0 : 1,
     },
-    evaluate: async <A, R>(run: (argument: A) => R | Promise<R>, argument?: A): Promise<R> => {
-      const script = `${source(run, argument)}.then(arguments[0])`;
-      return result(String(await call(`${session}/execute/async`, { script, args: [] })));
-    },
-    type: press,
-    press: (key) => press([keys[key]]),
-    close: end,
+    size: viewport ?? { width: 1280, height: 720 },
   };
+}
+
+function drive(session: Session, handle: string): Driver {
+  const call = (path: string, body: object): Promise<unknown> => session.call(path, body, handle);
+  return {
+    async navigate(url) {
+      await call("/url", { url });
+    },
+    async reload() {
+      await call("/refresh", {});
+    },
+    async evaluate(expression) {
+      const script = `${expression}.then(arguments[0])`;
+      return String(await call("/execute/async", { script, args: [] }));
+    },
+    async perform(actions) {
+      await call("/actions", { actions });
+    },
+    addInitScript: async () => false,
+    async resize(width, height) {
+      await call("/window/rect", { width, height });
+    },
+    /** Leaves nothing to the next page of this browser. */
+    async close() {
+      const script = `(async (done) => {
+        try { localStorage.clear(); sessionStorage.clear(); } catch {}
+        const workers = await navigator.serviceWorker?.getRegistrations().catch(() => []);
+        await Promise.all((workers ?? []).map((worker) => worker.unregister()));
+        done();
+      })(arguments[0])`;
+      await call("/execute/async", { script, args: [] });
+      await call("/url", { url: "about:blank" });
+      if (handle !== session.first) await session.closeWindow(handle);
+    },
+  };
+}
+
+/** A browser with its driver, which has one session. */
+class Session {
+  readonly look: Look;
+  readonly first: string;
+  readonly end: () => Promise<void>;
+  readonly #url: string;
+  #current: string;
+  /** A command goes to the window that was chosen before it, so they come one after another. */
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(look: Look, url: string, first: string, end: () => Promise<void>) {
+    this.look = look;
+    this.first = first;
+    this.end = end;
+    this.#url = url;
+    this.#current = first;
+  }
+
+  static async start(look: Look, attempts = 3): Promise<Session> {
+    const settings = await settingsFolder(look);
+    const port = await freePort();
+    const child = spawn(process.env.WEBKIT_DRIVER ?? "WebKitWebDriver", [`--port=${port}`], {
+      stdio: "ignore",
+      env: { ...process.env, XDG_CONFIG_HOME: settings, GTK_THEME: look.theme },
+      detached: true, // so that the browser can be ended with it
+    });
+    const kill = (): void => {
+      try {
+        if (child.pid) process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    };
+    process.once("exit", kill);
+    const closed = once(child, "close");
+    const end = async (): Promise<void> => {
+      kill();
+      await closed;
+      process.off("exit", kill);
+      await rm(settings, { recursive: true, force: true });
+    };
+    try {
+      const driver = `http://127.0.0.1:${port}/session`;
+      await listens(port);
+      // The browser would use the page's own timers for its limit, which a test may replace.
+      const capabilities = { alwaysMatch: { timeouts: { script: null } } };
+      const { sessionId } = await post(driver, { capabilities }, START_MS);
+      const url = `${driver}/${sessionId}`;
+      const { value } = (await (await fetch(`${url}/window`)).json()) as { value: string };
+      return new Session(look, url, value, end);
+    } catch (error) {
+      await end();
+      if (attempts > 1) return Session.start(look, attempts - 1);
+      throw error;
+    }
+  }
+
+  /** Sends a command to a window, in its turn. */
+  call(path: string, body: object, handle = this.first): Promise<unknown> {
+    const call = this.#turn.then(async () => {
+      if (this.#current !== handle) {
+        await post(`${this.#url}/window`, { handle }, 120_000);
+        this.#current = handle;
+      }
+      return post(this.#url + path, body, 120_000);
+    });
+    this.#turn = call.catch(() => {});
+    return call;
+  }
+
+  async newWindow(): Promise<string> {
+    const { handle } = (await this.call("/window/new", { type: "tab" })) as { handle: string };
+    return handle;
+  }
+
+  async closeWindow(handle: string): Promise<void> {
+    await this.call("/execute/sync", { script: "", args: [] }, handle);
+    await fetch(`${this.#url}/window`, { method: "DELETE" });
+    this.#current = "";
+  }
+}
+
+async function settingsFolder({ animations }: Look): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "whop-license-webkit-"));
+  await mkdir(join(folder, "gtk-3.0"));
+  const text = `[Settings]\ngtk-enable-animations=${animations}\n`;
+  await writeFile(join(folder, "gtk-3.0/settings.ini"), text);
+  return folder;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what a command returns is its own
-async function request(url: string, body: object, timeout: number): Promise<any> {
+async function post(url: string, body: object, timeout: number): Promise<any> {
   const signal = AbortSignal.timeout(timeout);
   const response = await fetch(url, { method: "POST", body: JSON.stringify(body), signal });
   const { value } = (await response.json()) as { value: unknown };

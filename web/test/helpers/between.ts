@@ -12,8 +12,8 @@ import {
   type JWTPayload,
   SignJWT,
 } from "jose";
-import type { Page } from "playwright-core";
 import { type Handler, type LocalServer, listen } from "../../static-server.js";
+import type { Page } from "../engines/engine.js";
 import type { Case, Outcomes } from "../pages/between.js";
 import type { Answer } from "../pages/harness.js";
 import { packagePath } from "./page.js";
@@ -30,6 +30,8 @@ export interface Expected {
 
 export interface AnswerRow extends Expected {
   name: string;
+  /** In Firefox and WebKit, which let a page read an answer that Chromium and Node keep to themselves. */
+  readable?: Expected;
   answer: {
     status: number;
     headers: Record<string, string>;

@@ -2,9 +2,13 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 
-const names = ["chromium", "chromium-browser", "google-chrome"];
+/** Chromium as people use it. */
+export const browsers = ["chromium", "chromium-browser", "google-chrome"];
 
-function findBrowser(): string {
+/** Chromium's build for headless use: the same engine, for a third of the processor's time. */
+const shells = ["chromium-headless-shell", "chrome-headless-shell"];
+
+function findBrowser(names: string[]): string {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     for (const name of names) {
       const file = join(folder, name);
@@ -16,13 +20,16 @@ function findBrowser(): string {
       }
     }
   }
-  throw new Error(`no browser: install Chromium (found as ${names.join(", ")} on PATH)`);
+  throw new Error(`no browser: install Chromium (found as ${browsers.join(", ")} on PATH)`);
 }
 
-/** Starts the system's Chromium, headless, with a profile of its own. */
-export function launchBrowser(args: string[] = []): Promise<Browser> {
+/** Starts the system's Chromium, headless, with a profile of its own: the first of `names` that is there. */
+export function launchBrowser(
+  args: string[] = [],
+  names = [...shells, ...browsers],
+): Promise<Browser> {
   return chromium.launch({
-    executablePath: findBrowser(),
+    executablePath: findBrowser(names),
     // Chromium's sandbox refuses to run as root, as in a container.
     chromiumSandbox: process.getuid?.() !== 0,
     args: [

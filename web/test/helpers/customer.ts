@@ -1,10 +1,12 @@
 // What a customer does in the launcher page, and what they are shown.
-import type { Page } from "playwright-core";
+import type { Page } from "../engines/engine.js";
 
 /** Enters a license key and has it checked; after a valid one, another. */
 export async function enter(page: Page, key: string): Promise<void> {
   const another = page.getByRole("button", { name: "Check another license" });
   if (await another.isVisible()) await another.click();
+  const other = page.getByRole("button", { name: "Use another key" });
+  if (await other.isVisible()) await other.click();
   await page.getByRole("textbox", { name: "License key" }).fill(key);
   await page.keyboard.press("Enter");
 }

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, type TestContext } from "node:test";
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import type { LocalServer } from "../../static-server.js";
+import type { Browser, ContextOptions, Page } from "../engines/engine.js";
+import { launchEngine } from "../engines/launch.js";
 import type { GateOptions, Plan } from "../pages/element.js";
-import { launchBrowser } from "./browser.js";
 import { complaints, servePages, strictPolicy } from "./page.js";
 
 type Harness = typeof import("../pages/element.js");
@@ -41,7 +41,7 @@ export const refusal = (code: string, message = "No."): Plan => ({
   },
 });
 
-export interface OpenOptions extends BrowserContextOptions {
+export interface OpenOptions extends ContextOptions {
   gate?: GateOptions | false;
   dir?: "rtl";
   /** Replaces the page's clock, so that the test makes the time. */
@@ -107,7 +107,12 @@ export class GatePage {
     );
   }
 
+  get otherKey() {
+    return this.gate.getByRole("button", { name: "Use another key" });
+  }
+
   async submit(licenseKey = key): Promise<void> {
+    if (await this.otherKey.isVisible()) await this.otherKey.click();
     await this.input.fill(licenseKey);
     await this.input.press("Enter");
   }
@@ -219,7 +224,7 @@ export function gateSuite(): (t: TestContext, options?: OpenOptions) => Promise<
   let browser: Browser;
   let pages: LocalServer;
   before(async () => {
-    browser = await launchBrowser();
+    browser = await launchEngine();
     pages = await servePages(strictPolicy("http://127.0.0.1:*"));
   });
   after(async () => {

@@ -1,5 +1,5 @@
-import type { Page } from "playwright-core";
 import { type LocalServer, listen, staticFiles } from "../../static-server.js";
+import type { Page } from "../engines/engine.js";
 import type { Answer } from "../pages/harness.js";
 
 type Harness = typeof import("../pages/harness.js");

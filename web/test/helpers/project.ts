@@ -36,10 +36,11 @@ export async function makeProject(example: string, links: string[] = []): Promis
   };
   try {
     await cp(join(js, "examples", example), folder, { recursive: true });
-    await run("npm", ["pack", "--pack-destination", folder], { cwd: js, env });
     const { version } = JSON.parse(await readFile(join(js, "package.json"), "utf8"));
+    const tarball = `whop-license-${version}.tgz`;
+    await cp(join(js, "pack", tarball), join(folder, tarball)); // `make pack` has made it
     const install = ["install", "--offline", "--omit=optional", "--no-audit", "--no-fund"];
-    await run("npm", [...install, `./whop-license-${version}.tgz`], { cwd: folder, env });
+    await run("npm", [...install, `./${tarball}`], { cwd: folder, env });
     for (const name of links) {
       const link = join(folder, "node_modules", name);
       await mkdir(dirname(link), { recursive: true });

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { request as ask } from "node:http";
 import { type Running, start } from "../../servers.js";
+import { type LocalServer, listen } from "../../static-server.js";
 
 /** A membership of the simulator; its README lists the other fields. */
 export interface Membership {
@@ -59,4 +61,36 @@ export async function startSimulator(args: string[] = []): Promise<Simulator> {
       await fetch(`${running.url}/sim/requests`, { method: "DELETE" });
     },
   };
+}
+
+export interface Front extends LocalServer {
+  /** Resolves when the next check arrives. */
+  nextCheck(): Promise<void>;
+}
+
+/** Stands in front of a simulator, and adds the API key, which a page doesn't have. */
+export async function startFront({ url, apiKey }: Simulator): Promise<Front> {
+  const server = await listen();
+  let arrived = (): void => {};
+  server.handle((request, response) => {
+    const { method, headers } = request;
+    if (method === "POST") arrived();
+    const forward = ask(
+      url + request.url,
+      { method, headers: { ...headers, authorization: `Bearer ${apiKey}` } },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+        answer.on("error", () => response.destroy());
+      },
+    );
+    forward.on("error", () => response.destroy());
+    response.on("close", () => forward.destroy());
+    request.pipe(forward);
+  });
+  const nextCheck = (): Promise<void> =>
+    new Promise((resolve) => {
+      arrived = resolve;
+    });
+  return { ...server, nextCheck };
 }

@@ -10,6 +10,14 @@ import {
 } from "../../launcher/whop-license/element/index.js";
 import { loadValidator } from "../../launcher/whop-license/index.js";
 
+// An app's own colors, as those that engines give are not all easy to read.
+const looks = new CSSStyleSheet();
+looks.replaceSync(`
+  :root { background: light-dark(#fff, #17171c); color: light-dark(#17171c, #fff) }
+  button { background: inherit; color: inherit }
+`);
+document.adoptedStyleSheets.push(looks);
+
 /** What a check comes to, as plain data. */
 export type Plan =
   | { verdict: unknown }
@@ -18,6 +26,7 @@ export type Plan =
       message?: string;
       retryAfterMs?: number;
       argument?: string;
+      retryable?: boolean;
       cause?: unknown;
     }
   /** The name of something odd to throw. */

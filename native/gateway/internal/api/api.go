@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rs/cors"
-
 	"github.com/whop-license/whop-license/native/gateway/internal/binding"
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
@@ -80,9 +78,9 @@ type API struct {
 	rules    binding.Rules
 	proofs   Proofs
 	trusted  []netip.Prefix
-	origins  []string
+	origins  *origins
 	webhooks http.Handler
-	validate http.Handler // with CORS
+	routes   http.Handler // with CORS
 	ready    atomic.Bool
 	inFlight atomic.Int64
 	proxied  sync.Once // what a proxy in front is warned of
@@ -97,19 +95,12 @@ func New(c Config) *API {
 		rules:    c.Rules,
 		proofs:   c.Proofs,
 		trusted:  c.TrustedProxies,
-		origins:  c.AllowedOrigins,
+		origins:  newOrigins(c.AllowedOrigins, c.Log),
 		webhooks: newWebhooks(c),
 		metrics:  c.Metrics,
 		log:      c.Log,
 	}
-	a.validate = cors.New(cors.Options{
-		// A function and not the list: an empty list would allow every origin.
-		AllowOriginFunc: func(origin string) bool { return slices.Contains(a.origins, origin) },
-		AllowedMethods:  []string{http.MethodPost},
-		AllowedHeaders:  []string{"Accept", "Authorization", "Content-Type"},
-		ExposedHeaders:  []string{"Retry-After"},
-		MaxAge:          600,
-	}).Handler(http.HandlerFunc(a.serveValidate))
+	a.routes = a.origins.handler(a.route)
 	return a
 }
 
@@ -125,11 +116,15 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeError(w, errorAnswer{Status: http.StatusInternalServerError, Code: "internal", Message: "The license server failed"})
 		}
 	}()
+	a.routes.ServeHTTP(w, r)
+}
+
+func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
 	_, validate := licenseSegment(path)
 	switch {
 	case validate:
-		a.validate.ServeHTTP(w, r)
+		a.serveValidate(w, r)
 	case path == "/webhooks/whop":
 		a.webhooks.ServeHTTP(w, r)
 	case path == "/.well-known/jwks.json":

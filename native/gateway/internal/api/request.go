@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -32,7 +31,8 @@ type request struct {
 func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 	// Browsers let any page send a body to any server without a preflight, unless it
 	// is JSON.
-	if origin := r.Header.Get("Origin"); origin != "" && !slices.Contains(a.origins, origin) && !isJSON(r.Header.Get("Content-Type")) {
+	if !a.origins.allows(r) && !isJSON(r.Header.Get("Content-Type")) {
+		a.origins.refuse(r.Header.Get("Origin"))
 		return errors.New("content-type: must be application/json; and a page whose origin is not in --allowed-origin is not answered")
 	}
 	q.readKey(r.URL.EscapedPath())

@@ -1,0 +1,40 @@
+// What a framework's markup can give a gate, for the types of each framework.
+import type { LicenseError } from "../errors.js";
+import type { InvalidVerdict, ValidVerdict } from "../types.js";
+import type { GateMachineId, GateValidatorSource } from "./check.js";
+import type { GateStore } from "./store.js";
+import type { GateTextsInput } from "./texts.js";
+
+/** The gate's properties. */
+export interface GateProperties {
+  validator?: GateValidatorSource | undefined;
+  machineId?: GateMachineId | undefined;
+  store?: GateStore | undefined;
+  texts?: GateTextsInput | undefined;
+}
+
+/** The gate's attributes, apart from `store`, which is a property too. */
+export interface GateAttributes {
+  "reset-url"?: string | undefined;
+  "buy-url"?: string | undefined;
+  "support-url"?: string | undefined;
+}
+
+/** The gate's events. */
+export interface GateEventMap {
+  "whop-license-valid": CustomEvent<ValidVerdict>;
+  "whop-license-refused": CustomEvent<InvalidVerdict>;
+  "whop-license-error": CustomEvent<LicenseError>;
+}
+
+/** Listeners of the gate's events, by the events' names after a prefix. */
+export type GateListeners<Prefix extends string> = {
+  [Name in keyof GateEventMap as `${Prefix}${Name}`]?:
+    | ((event: GateEventMap[Name]) => void)
+    | undefined;
+};
+
+/** Members whose names have a prefix, as `prop:`. */
+export type Prefixed<Members, Prefix extends string> = {
+  [Name in keyof Members & string as `${Prefix}${Name}`]: Members[Name];
+};

@@ -1,0 +1,66 @@
+// What an error says where the server can't be reached from a program.
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { test } from "node:test";
+import { loadValidator } from "whop-license";
+import { KEY, rejects, revokedProxy, serve } from "./helpers/support.js";
+
+const http = await serve((_, response) => response.end());
+
+/** Where something has listened. */
+const server = createServer().listen(0, "127.0.0.1");
+await once(server, "listening");
+const closed = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+server.close();
+await once(server, "close");
+
+async function failure(endpoint: string, message: RegExp) {
+  const { validateLicense } = await loadValidator({ endpoint });
+  const error = await rejects(
+    validateLicense(KEY, "m1", { maxAttempts: 1 }),
+    "unavailable",
+    message,
+  );
+  assert.ok(!error.message.includes(KEY), error.message);
+  assert.equal(error.retryable, true);
+  return error;
+}
+
+test("the endpoint and the system's name for the failure are told", async () => {
+  const error = await failure(
+    `${closed}/under`,
+    /This was http:\/\/127\.0\.0\.1:\d+\/under, and the system says ECONNREFUSED: nothing listens there\.$/,
+  );
+  // As fetch has thrown it.
+  assert.ok(error.cause instanceof TypeError, String(error.cause));
+  await failure("https://nobody.invalid", /nobody\.invalid.*(ENOTFOUND|EAI_AGAIN).*resolved/);
+  await failure(http.replace("http:", "https:"), /the system says ERR_SSL_\w+:/);
+});
+
+const thrown: [string, unknown, RegExp][] = [
+  [
+    "a certificate that isn't trusted, from Node",
+    new TypeError("fetch failed", {
+      cause: Object.assign(new Error("certificate has expired"), { code: "CERT_HAS_EXPIRED" }),
+    }),
+    /CERT_HAS_EXPIRED: its certificate isn't trusted here/,
+  ],
+  [
+    "the same, from Electron",
+    new Error("net::ERR_CERT_AUTHORITY_INVALID"),
+    /ERR_CERT_AUTHORITY_INVALID: its certificate isn't trusted here/,
+  ],
+  ["a code of another kind", Object.assign(new Error(), { code: 7 }), /This was https:\S+\.$/],
+  ["a license key as a code", Object.assign(new Error(), { code: KEY }), /This was https:\S+\.$/],
+  ["nothing", undefined, /This was https:\S+\.$/],
+  ["what can't be read", revokedProxy(), /This was https:\S+\.$/],
+];
+
+for (const [name, value, message] of thrown) {
+  test(name, async (t) => {
+    t.mock.method(globalThis, "fetch", () => Promise.reject(value));
+    const error = await failure("https://license.example.com", message);
+    assert.equal(error.cause, value);
+  });
+}

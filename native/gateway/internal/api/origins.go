@@ -1,0 +1,113 @@
+package api
+
+import (
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/rs/cors"
+	"golang.org/x/time/rate"
+)
+
+// NoOrigin is what browsers send for a page without an origin: one from a file,
+// and one in a sandboxed frame.
+const NoOrigin = "null"
+
+const (
+	// maxRequestedHeaders is how long a list of headers that a page asks for may be.
+	maxRequestedHeaders = 2 << 10
+	// Anyone can send any origin, so this bounds what is remembered and logged.
+	maxOrigin         = 300
+	originsRemembered = 1000
+	originsAtOnce     = 10
+	originPace        = time.Minute
+	// pasteable is what an origin is made of that means nothing to a shell.
+	pasteable = "abcdefghijklmnopqrstuvwxyz0123456789-._:/+[]"
+)
+
+// IsOrigin reports whether text is what a browser sends as Origin, letter by
+// letter: anything else would never match.
+func IsOrigin(text string) bool {
+	if text == NoOrigin || text == "file://" { // the latter by Electron
+		return true
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" || text != u.Scheme+"://"+u.Host {
+		return false
+	}
+	defaultPort := u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"
+	return !defaultPort && !strings.ContainsFunc(text, func(c rune) bool {
+		return c <= ' ' || c > '~' || c >= 'A' && c <= 'Z' || c == '*' || c == ','
+	})
+}
+
+// origins are the origins whose pages may call the gateway.
+type origins struct {
+	allowed []string
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	said *simplelru.LRU[string, struct{}]
+	pace *rate.Limiter
+}
+
+func newOrigins(allowed []string, log *slog.Logger) *origins {
+	o := &origins{allowed: allowed, log: log, pace: rate.NewLimiter(rate.Every(originPace), originsAtOnce)}
+	o.said, _ = simplelru.NewLRU[string, struct{}](originsRemembered, nil)
+	return o
+}
+
+// allows reports whether a request comes from a page that may call the gateway, or
+// from no page.
+func (o *origins) allows(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return origin == "" || slices.Contains(o.allowed, origin)
+}
+
+// handler adds what lets the allowed pages read answers, whatever the path: a page
+// that can't read a 404 can't say that its endpoint is wrong.
+func (o *origins) handler(next http.HandlerFunc) http.Handler {
+	handler := cors.New(cors.Options{
+		// A function and not the list: an empty list would allow every origin.
+		AllowOriginFunc: func(origin string) bool { return slices.Contains(o.allowed, origin) },
+		AllowedMethods:  []string{http.MethodGet, http.MethodHead, http.MethodPost},
+		// Tracing libraries add headers to every request of a page.
+		AllowedHeaders: []string{"*"},
+		ExposedHeaders: []string{"Retry-After"},
+		MaxAge:         600,
+	}).Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const requested = "Access-Control-Request-Headers"
+		if len(strings.Join(r.Header[requested], "")) > maxRequestedHeaders {
+			r.Header.Del(requested)
+		}
+		// A browser that POSTs JSON has asked with OPTIONS before.
+		if r.Method != http.MethodPost && !o.allows(r) {
+			o.refuse(r.Header.Get("Origin"))
+		}
+		handler.ServeHTTP(w, r)
+	})
+}
+
+// refuse logs, once for each origin, how to allow it.
+func (o *origins) refuse(origin string) {
+	if len(origin) > maxOrigin || !IsOrigin(origin) || strings.Trim(origin, pasteable) != "" {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.said.Contains(origin) || !o.pace.Allow() {
+		return
+	}
+	o.said.Add(origin, struct{}{})
+	if origin == NoOrigin {
+		o.log.Warn("a page without an origin was refused: one from a file, or in a sandboxed frame; if it is yours, serve it from a scheme of its own, such as app://my-app, and allow that", "origin", origin)
+		return
+	}
+	o.log.Warn("a page was refused, as its origin is not in --allowed-origin; if the page is yours, start the gateway with this flag too", "origin", origin, "flag", "--allowed-origin="+origin)
+}
