@@ -99,6 +99,14 @@ web/dist/.built: web/node_modules/.package-lock.json js/dist/.built $(WEB_FILES)
 	cd web && npm run build
 	@touch $@
 
+# A helper of your own: make extension ORIGINS="https://launcher.example.com"
+# NAME="Example Helper" SCHEME=node-machine-id KEY=public-key.txt ADDON_ID=helper@example.com
+EXTENSION_SETTINGS = $(foreach name,ORIGINS NAME SCHEME KEY ADDON_ID,'$(name)=$($(name))')
+
+.PHONY: extension
+extension: web/node_modules/.package-lock.json js/dist/.built ## Build the browser extension into extension/; ORIGINS=… makes one of your own
+	@cd web && node extension/build.mjs ../extension $(EXTENSION_SETTINGS)
+
 # What a release publishes: the tarballs, and the programs for those who don't
 # use npm. Platforms have the names that Node gives them, as the packages do.
 VERSION   = $(shell sed -n 's/^const Version = "\(.*\)"$$/\1/p' shared/version/version.go)
@@ -258,13 +266,21 @@ check: bin/staticcheck bin/actionlint bin/misspell pack web/dist/.built web/docs
 	@git ls-files -co --exclude-standard | grep -vE '(^|/)(package-lock\.json|go\.sum|LICENSE)$$|\.(png|ico)$$' | xargs bin/misspell -locale US -error
 	go mod tidy -diff
 	go mod verify
-	@generated=$$(git ls-files bin js/dist js/build js/pack release web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
+	@generated=$$(git ls-files bin js/dist js/build js/pack release extension web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
 	cd js && npm run lint && npm run types && npm run --silent entries
 	cd web && npm run lint && npm run types && npm run links
 
+# It has 300 packages, which nothing else needs.
+.PHONY: check-extension
+check-extension: web/dist/.built .ci/extension/node_modules/.package-lock.json ## Check the browser extension as Mozilla does
+	.ci/extension/node_modules/.bin/web-ext lint --warnings-as-errors --source-dir web/dist/extension/firefox
+
+.ci/extension/node_modules/.package-lock.json: .ci/extension/package-lock.json
+	cd .ci/extension && npm ci --ignore-scripts --no-audit --no-fund
+
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf bin release js/dist js/build js/pack js/node_modules web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache web/node_modules
+	rm -rf bin extension release js/dist js/build js/pack js/node_modules web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache web/node_modules
 
 # Built for this machine, to look at the code of others with.
 bin/staticcheck: go.mod go.sum

@@ -65,15 +65,41 @@ func (t *fetchTransport) Send(ctx license.Context, request *license.Request) (re
 			response.RetryAfter = header.String()
 		}
 	}
-	response.Body, complete, err = t.readBody(ctx, waiting, t.get.Invoke(fetched, t.body))
+	stream := t.get.Invoke(fetched, t.body)
+	if stream.Truthy() && stream.Get("getReader").Type() == js.TypeFunction {
+		response.Body, complete, err = t.readBody(ctx, waiting, stream)
+	} else {
+		response.Body, err = t.wholeBody(ctx, waiting, fetched)
+		complete = err == nil
+	}
 	return response, err
+}
+
+// wholeBody reads the body of a response without a stream: it has none, or is one of
+// an older fetch or of a polyfill.
+func (t *fetchTransport) wholeBody(ctx license.Context, waiting *awaiter, fetched js.Value) ([]byte, error) {
+	if fetched.Get("arrayBuffer").Type() != js.TypeFunction {
+		return nil, nil
+	}
+	buffer, err := waiting.await(ctx, t.resolve.Invoke(fetched.Call("arrayBuffer")))
+	if err != nil {
+		return nil, err
+	}
+	return t.appendBytes(nil, t.uint8Array.New(buffer)), nil
+}
+
+// appendBytes adds a Uint8Array to a body, which it lets become longer than
+// [license.MaxBody] by one byte.
+func (t *fetchTransport) appendBytes(body []byte, chunk js.Value) []byte {
+	n := min(chunk.Length(), license.MaxBody+1-len(body))
+	start := len(body)
+	body = append(body, make([]byte, n)...)
+	js.CopyBytesToGo(body[start:], chunk)
+	return body
 }
 
 // readBody reads a stream to its end, or until it is longer than [license.MaxBody].
 func (t *fetchTransport) readBody(ctx license.Context, waiting *awaiter, stream js.Value) (body []byte, complete bool, err error) {
-	if !stream.Truthy() {
-		return nil, true, nil
-	}
 	reader := stream.Call("getReader")
 	for len(body) <= license.MaxBody {
 		result, err := waiting.await(ctx, reader.Call("read"))
@@ -84,10 +110,11 @@ func (t *fetchTransport) readBody(ctx license.Context, waiting *awaiter, stream 
 		if chunk.IsUndefined() {
 			return body, true, nil
 		}
-		n := min(chunk.Length(), license.MaxBody+1-len(body))
-		start := len(body)
-		body = append(body, make([]byte, n)...)
-		js.CopyBytesToGo(body[start:], chunk)
+		if !chunk.InstanceOf(t.uint8Array) {
+			// Another realm's, as in a test runner's DOM. CopyBytesToGo takes only this one's.
+			chunk = t.uint8Array.New(chunk.Get("buffer"), chunk.Get("byteOffset"), chunk.Get("byteLength"))
+		}
+		body = t.appendBytes(body, chunk)
 	}
 	return body, false, nil
 }

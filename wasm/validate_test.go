@@ -238,6 +238,45 @@ func TestBrokenBodyIsUnavailable(t *testing.T) {
 	requireCode(t, "unavailable", reason)
 }
 
+func TestBodiesOfOtherFetches(t *testing.T) {
+	const (
+		frame = `(() => {
+			const frame = document.createElement("iframe");
+			document.documentElement.append(frame);
+			return frame.contentWindow;
+		})()`
+		bytes = `new TextEncoder().encode('{"valid":true,"id":"mem_1"}')`
+	)
+	for name, source := range map[string]string{
+		"chunk of another realm":   `(window => new Response(new ReadableStream({start(c) { c.enqueue(new window.Uint8Array([0, 0, ...` + bytes + `, 0]).subarray(2, -1)); c.close() }}), {status: 201}))(` + frame + `)`,
+		"buffer of another realm":  `(window => ({status: 201, arrayBuffer: async () => new window.Uint8Array(` + bytes + `).buffer}))(` + frame + `)`,
+		"no stream":                `({status: 201, arrayBuffer: async () => ` + bytes + `.buffer})`,
+		"a stream of another kind": `({status: 201, body: {pipe() {}, on() {}}, arrayBuffer: async () => ` + bytes + `.buffer})`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPage(t)
+			p.answer = func(js.Value) any { return eval("Promise.resolve(" + source + ")") }
+			verdict, reason := p.call(testKey, "m1")
+			require.True(t, reason.IsUndefined(), stringify(reason))
+			assert.Equal(t, "mem_1", verdict.Get("membership").Get("id").String())
+		})
+	}
+	for name, test := range map[string]struct{ source, code string }{
+		"too long":           {`({status: 201, arrayBuffer: async () => new ArrayBuffer(1 << 20)})`, "bad_response"},
+		"no body at all":     {`({status: 201})`, "bad_response"},
+		"buffer that fails":  {`({status: 201, arrayBuffer: async () => { throw new TypeError("reset") }})`, "unavailable"},
+		"chunk that is text": {`({status: 201, body: {getReader: () => ({read: async () => ({value: "{}"})})}})`, "unavailable"},
+		"chunk that is null": {`({status: 201, body: {getReader: () => ({read: async () => ({value: null})})}})`, "unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPage(t)
+			p.answer = func(js.Value) any { return eval("Promise.resolve(" + test.source + ")") }
+			_, reason := p.call(testKey, "m1", map[string]any{"maxAttempts": 1})
+			requireCode(t, test.code, reason)
+		})
+	}
+}
+
 func TestBodyIsCutOff(t *testing.T) {
 	p := newPage(t)
 	endless := eval(`(() => {

@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { basename, join } from "node:path";
+import { buildExtension } from "./extension/build.mjs";
 
 const here = import.meta.dirname;
 const packageFolder = join(here, "../js");
@@ -36,7 +37,7 @@ for (const folder of ["test/pages", "test/electron/fixture"]) {
   cpSync(join(here, folder), join(dist, folder), { recursive: true });
 }
 
-for (const project of ["launcher", "."]) {
+for (const project of ["launcher", "extension", "."]) {
   const tsc = join(here, "node_modules/typescript/bin/tsc");
   const { status } = spawnSync(process.execPath, [tsc, "-p", project], {
     cwd: here,
@@ -44,3 +45,5 @@ for (const project of ["launcher", "."]) {
   });
   if (status !== 0) process.exit(status ?? 1);
 }
+
+buildExtension(join(dist, "extension"));

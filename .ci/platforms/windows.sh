@@ -27,9 +27,9 @@ MINGW* | MSYS*)
 	# A machine of its own, set to Windows 10. UTF-8 lets it use paths in any script.
 	export WINEPREFIX=$folder/wine WINEDEBUG=-all LC_ALL=C.UTF-8
 	unset DISPLAY
-	"${wine[@]}" wineboot --init >/dev/null 2>&1 || true
 	# It would end with the last program, and a program that starts meanwhile would fail.
-	"$wineserver" --persistent
+	mkdir -p "$WINEPREFIX" && "$wineserver" --persistent
+	"${wine[@]}" wineboot --init >/dev/null 2>&1 || true
 	"${wine[@]}" winecfg /v win10 >/dev/null 2>&1
 	node "$here/bcryptprimitives.mjs" "$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll"
 	windows_path() { echo "Z:$1"; }
@@ -54,7 +54,7 @@ programs .exe
 (cd "$root" && go build -o "$folder/bin/stand-in.exe" js/test/helpers/stand-in.go)
 # TestImports asks go, which is not there; it has the same answer everywhere.
 (cd "$root" && SIDECAR_PROGRAM=$(windows_path "$folder/bin/whop-license-sidecar.exe") \
-	go test -v -skip '^TestImports$' -exec "${wine[*]}" ./native/sidecar ./shared/machine) >"$folder/go.log" 2>&1 || code=$?
+	go test -v -skip '^TestImports$' -exec "${wine[*]}" ./native/sidecar/... ./shared/machine) >"$folder/go.log" 2>&1 || code=$?
 grep -E '^(--- FAIL|FAIL|ok|panic)' "$folder/go.log" || true
 [ $code = 0 ] || cat "$folder/go.log"
 sed -nE 's/^--- PASS.*/# pass 1/p; s/^--- FAIL.*/# fail 1/p; s/^--- SKIP.*/# skipped 1/p' "$folder/go.log" >"$folder/go.tap"

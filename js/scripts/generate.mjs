@@ -48,9 +48,9 @@ for (const relied of [
   if (!goSource.includes(relied)) throw new Error(`this Go's wasm_exec.js has no ${relied}`);
 }
 const defineGo = `function defineGo(globalThis) {
-// Go's support code uses these by name: one is no global of a page, the other none of Node 18.
+// Go's support code uses these by name: one is no global of a page, the others none of some runtimes.
 const fs = { writeSync: (fd, bytes) => globalThis.fs.writeSync(fd, bytes) };
-const { crypto } = globalThis;
+const { crypto, TextDecoder, TextEncoder } = globalThis;
 ${goSource}}
 `;
 writeGenerated(distFolder, "wasm/runtime", "defineGo", defineGo);

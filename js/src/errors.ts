@@ -24,12 +24,19 @@ export type LicenseErrorCode =
   | "no_machine_id"
   | "load_failed";
 
+/**
+ * What the browser helper lacks, if a `no_machine_id` is about it: the extension in this
+ * page, the program that it starts, the customer's consent, or the helper refused.
+ */
+export type LicenseErrorReason = "no_extension" | "no_program" | "no_consent" | "refused";
+
 /** What else is known of a failure, besides its code and message. */
 export interface LicenseErrorDetails {
   retryable?: boolean | undefined;
   argument?: string | undefined;
   status?: number | undefined;
   retryAfterMs?: number | undefined;
+  reason?: LicenseErrorReason | undefined;
   cause?: unknown;
 }
 
@@ -49,6 +56,8 @@ export class LicenseError extends Error {
   declare readonly status?: number;
   /** How long the server asked to wait before the next request, in milliseconds. */
   declare readonly retryAfterMs?: number;
+  /** What the browser helper lacks, if a `no_machine_id` is about it. */
+  declare readonly reason?: LicenseErrorReason;
 
   static {
     Object.defineProperty(LicenseError.prototype, "name", {
@@ -65,6 +74,7 @@ export class LicenseError extends Error {
     if (details.argument !== undefined) this.argument = details.argument;
     if (details.status !== undefined) this.status = details.status;
     if (details.retryAfterMs !== undefined) this.retryAfterMs = details.retryAfterMs;
+    if (details.reason !== undefined) this.reason = details.reason;
   }
 }
 

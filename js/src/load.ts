@@ -37,6 +37,9 @@ export interface Surroundings {
   crypto?: object;
   /** Used in place of the global `fetch`. */
   fetch?: object | undefined;
+  /** Used in place of the global ones, which Jest's jsdom doesn't have. */
+  TextDecoder?: object;
+  TextEncoder?: object;
   /** Where leases are kept by default, if not in memory. */
   defaultStore?: LeaseStore;
 }
@@ -97,10 +100,10 @@ class Loader {
   #running({ module, running }: Compiled, endpoint: string): Promise<Running> {
     const known = running.get(endpoint);
     if (known) return known;
-    const { crypto, fetch, defaultStore } = this.#surroundings;
+    const { defaultStore, ...standIns } = this.#surroundings;
     const forget = () => running.delete(endpoint);
     const started = module.then(async (compiled) => ({
-      module: await RunningModule.start(compiled, endpoint, forget, { crypto, fetch }),
+      module: await RunningModule.start(compiled, endpoint, forget, standIns),
       store: defaultStore ?? memoryStore(),
       validators: new Map(),
     }));

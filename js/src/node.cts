@@ -2,6 +2,7 @@
 import { webcrypto } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { pathToFileURL } from "node:url";
+import { TextDecoder, TextEncoder } from "node:util";
 import { createLoader } from "./load.js";
 import type { LoadValidator } from "./types.js";
 
@@ -17,4 +18,6 @@ export const loadValidator: LoadValidator = createLoader({
   defaultWasm: () => new URL("../whop-license.wasm", pathToFileURL(__filename)),
   readFile,
   crypto: webcrypto,
+  TextDecoder,
+  TextEncoder,
 });

@@ -1,6 +1,7 @@
 /** whop-license for Node, and so for Electron's main process, as an ES module. */
 import { webcrypto } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { TextDecoder, TextEncoder } from "node:util";
 import { createLoader } from "./load.js";
 import type { LoadValidator } from "./types.js";
 
@@ -16,4 +17,6 @@ export const loadValidator: LoadValidator = /* @__PURE__ */ createLoader({
   defaultWasm: () => new URL("./whop-license.wasm", import.meta.url),
   readFile,
   crypto: webcrypto,
+  TextDecoder,
+  TextEncoder,
 });

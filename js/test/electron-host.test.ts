@@ -62,6 +62,7 @@ function fakeElectron() {
 }
 
 const packaged = {
+  preload: "/apps/my-app/preload.cjs",
   wasm: () => pathToFileURL(join(packageFolder, "dist/whop-license.wasm")),
   createSidecar: () => createSidecar(),
 };
@@ -190,6 +191,40 @@ test("a window that a page has opened is refused without an opener too", async (
   page.emit("did-create-window", { webContents: opened.sender });
   assert.match((await ask(opened, "machine-id")).error?.message ?? "", /opened by a page/);
   assert.equal((await ask(event(), "machine-id")).error, undefined);
+  host.dispose();
+});
+
+test("where the main process decides, a window without the sandbox is served, with one warning", async (t) => {
+  const endpoint = await serve((_, response) => response.writeHead(404).end(unknownKey));
+  const { host, ask } = register({ origins, validator: { endpoint } });
+  const warned = t.mock.method(console, "warn", () => {});
+  const unsandboxed = { getLastWebPreferences: () => ({ sandbox: false }) };
+  for (const check of [1, 2]) {
+    const { value, error } = await ask(event(unsandboxed), "validate", check, KEY, undefined);
+    assert.equal(error, undefined);
+    assert.equal((value as { code: string }).code, "not_found");
+  }
+  assert.equal(warned.mock.callCount(), 1);
+  assert.match(String(warned.mock.calls[0]?.arguments[0]), /sandbox: true/);
+  assert.equal((await ask(event(unsandboxed), "machine-id")).error?.code, "load_failed");
+  for (const unsafe of [{ contextIsolation: false }, { nodeIntegration: true }]) {
+    const sender = event({ getLastWebPreferences: () => ({ sandbox: false, ...unsafe }) });
+    const { error } = await ask(sender, "validate", 1, KEY, undefined);
+    assert.match(error?.message ?? "", /not safe/);
+  }
+  host.dispose();
+});
+
+test("a preload of ours that can't be loaded is logged, and no other", (t) => {
+  const { host, state } = register({ origins });
+  const logged = t.mock.method(console, "error", () => {});
+  const page = new EventEmitter();
+  for (const listener of state.created) listener({}, page);
+  page.emit("preload-error", {}, "/apps/my-app/other.cjs", new Error("ENOENT"));
+  assert.equal(logged.mock.callCount(), 0);
+  page.emit("preload-error", {}, packaged.preload, new Error("ENOENT: no such file"));
+  const [message] = logged.mock.calls[0]?.arguments ?? [];
+  assert.match(String(message), /preload\.cjs can't be loaded: ENOENT.*node_modules\/whop-license/);
   host.dispose();
 });
 

@@ -262,31 +262,36 @@ test("a module that can't be started", async (t) => {
   await rejects(load, "load_failed", /can't be started: Out of memory/);
 });
 
-test("a runtime without a global crypto, as Node 18", async () => {
-  const without = (load: string) => `
-    import { readFileSync } from "node:fs";
+for (const [missing, names] of [
+  ["crypto, as Node 18", ["crypto"]],
+  ["TextEncoder and TextDecoder, as Jest's jsdom", ["TextEncoder", "TextDecoder"]],
+] as const) {
+  test(`a runtime without a global ${missing}`, async () => {
+    // Node's own fetch needs them.
+    const without = (load: string) => `
     import { createRequire } from "node:module";
-    delete globalThis.crypto;
     const require = createRequire(import.meta.url);
+    globalThis.fetch = () => Promise.reject(new TypeError("no connection"));
+    for (const name of ${JSON.stringify(names)}) delete globalThis[name];
     const { loadValidator } = ${load};
-    const wasm = readFileSync("dist/whop-license.wasm");
-    const settings = { endpoint: "http://127.0.0.1:9", publicKey: "${publicKey}", wasm };
-    await loadValidator(settings)
-      .then(({ validateLicense }) => validateLicense("A1B2C3", "m", { maxAttempts: 1 }))
-      .catch(({ name, code, message }) => console.log(name, code, message, typeof crypto));
+    const wasm = require("fs").readFileSync(${JSON.stringify(join(packageFolder, "dist/whop-license.wasm"))});
+    await loadValidator({ endpoint: "http://127.0.0.1:9", publicKey: "${publicKey}", wasm })
+      .then(({ validateLicense }) => validateLicense("A1B2C3-D4E5F6-G7H8I9", "m1", { maxAttempts: 1 }))
+      .catch(({ name, code, message }) => console.log(name, code, message, typeof globalThis[${JSON.stringify(names[0])}]));
   `;
-  for (const [load, expected] of [
-    ['require("whop-license")', /^LicenseError unavailable .* undefined$/],
-    ['await import("whop-license")', /^LicenseError unavailable .* undefined$/],
-    // The page's form brings none of its own.
-    ['await import("./dist/index.js")', /^LicenseError load_failed There is no `crypto` here/],
-  ] as const) {
-    const args = ["--input-type=module", "--eval", without(load)];
-    const options = { cwd: packageFolder, timeout: 60_000 };
-    const { stdout } = await promisify(execFile)(process.execPath, args, options);
-    assert.match(stdout.trim(), expected);
-  }
-});
+    for (const [load, expected] of [
+      ['require("whop-license")', /^LicenseError unavailable .* undefined$/],
+      ['await import("whop-license")', /^LicenseError unavailable .* undefined$/],
+      // The page's form brings none of its own.
+      ['await import("./dist/index.js")', /^LicenseError load_failed There is no `\w+` here/],
+    ] as const) {
+      const args = ["--input-type=module", "--eval", without(load)];
+      const options = { cwd: packageFolder, timeout: 60_000 };
+      const { stdout } = await promisify(execFile)(process.execPath, args, options);
+      assert.match(stdout.trim(), expected);
+    }
+  });
+}
 
 test("a package of another version than the module", async () => {
   const stale = join(folder, "stale");

@@ -199,7 +199,7 @@ func TestRefusedOriginIsLoggedOnce(t *testing.T) {
 		require.NoError(t, err)
 		resp.Body.Close()
 	}
-	warnings := func() int { return strings.Count(g.logs.String(), "a page") }
+	warnings := func() int { return strings.Count(g.logs.String(), `"msg":"a page`) }
 	preflight("https://app.example.com")
 	for _, junk := range []string{"nonsense", "https://a.example;x", "https://$(x).example", "https://A.example.com", "https://" + strings.Repeat("a", 400) + ".example"} {
 		preflight(junk)
@@ -208,11 +208,14 @@ func TestRefusedOriginIsLoggedOnce(t *testing.T) {
 	for range 3 {
 		preflight("http://localhost:5173")
 		preflight("null")
+		preflight("file://")
 	}
 	assert.True(t, g.logged(`"level":"WARN"`, `"flag":"--allowed-origin=http://localhost:5173"`), g.logs.String())
 	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"null"`, "scheme of its own"))
+	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"file://"`, "grantFileProtocolExtraPrivileges"))
 	assert.False(t, g.logged("--allowed-origin=null"))
-	assert.Equal(t, 2, warnings(), g.logs.String())
+	assert.False(t, g.logged("--allowed-origin=file"))
+	assert.Equal(t, 3, warnings(), g.logs.String())
 	for i := range 100 {
 		preflight(fmt.Sprintf("https://page-%d.example", i))
 	}

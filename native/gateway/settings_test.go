@@ -121,7 +121,8 @@ func TestWarnings(t *testing.T) {
 		says string
 	}{
 		{[]string{"--entitled-status", "active,grace_period"}, `no status "grace_period"`},
-		{[]string{"--allowed-origin", "null"}, "sandboxed frame"},
+		{[]string{"--allowed-origin", "null"}, "sandboxed frame; a page from a file sends file:// where Electron's fuse"},
+		{[]string{"--allowed-origin", "file://"}, "a page from a file sends file:// where Electron's fuse"},
 		{[]string{"--trusted-proxies", "10.0.0.0/8,::/0"}, "every address is trusted"},
 		{[]string{"--trusted-proxies", "::ffff:0.0.0.0/96"}, "every address is trusted"},
 		{[]string{"--seller-metadata", "HWID"}, "what apps usually send"},
@@ -132,7 +133,7 @@ func TestWarnings(t *testing.T) {
 		{[]string{"--metrics-listen", ":9090"}, "whoever reaches the port"},
 		{[]string{"--metrics-listen", "[::]:9090"}, "whoever reaches the port"},
 		{[]string{"--metrics-listen", "127.0.0.1:9090"}, ""},
-		{[]string{"--entitled-status", "active,drafted", "--trusted-proxies", "10.0.0.0/8", "--allowed-origin", "app://my-app,file://"}, ""},
+		{[]string{"--entitled-status", "active,drafted", "--trusted-proxies", "10.0.0.0/8", "--allowed-origin", "app://my-app,https://app.example.com"}, ""},
 	} {
 		code, out, errOut := tryConfig(key, append([]string{"--product", "prod_1"}, c.args...)...)
 		assert.Zero(t, code)

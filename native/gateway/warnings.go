@@ -25,7 +25,10 @@ func (s *settings) warnings(l *loaded) (list []string) {
 		}
 	}
 	if slices.Contains(s.AllowedOrigin, api.NoOrigin) {
-		list = append(list, "--allowed-origin: null lets pages from files call the gateway, and with them any page that makes a sandboxed frame; serve your page from a scheme of its own, such as app://my-app, and allow that instead")
+		list = append(list, "--allowed-origin: null lets any page call the gateway that makes a sandboxed frame; "+api.OfFiles)
+	}
+	if slices.Contains(s.AllowedOrigin, api.FileOrigin) {
+		list = append(list, "--allowed-origin: file:// is not what every page from a file sends; "+api.OfFiles)
 	}
 	if slices.Contains(s.SellerMetadata, "HWID") {
 		list = append(list, "--seller-metadata: HWID is what apps usually send; an app that sends it is now refused")

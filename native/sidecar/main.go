@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/whop-license/whop-license/shared/version"
@@ -24,6 +23,9 @@ const usage = `Usage:
         message is a 32-bit little-endian length and that many bytes of JSON.
   ` + name + ` machine-id [--scheme S] [--app-id A] [--json]
         Print this machine's id.
+  ` + name + ` install-helper | uninstall-helper | helper-status
+         [--browser B]... [--extension-id ID]... [--json]
+        Install the program for a browser extension, remove it, or tell where it is.
   ` + name + ` --help | --version
 `
 
@@ -45,10 +47,14 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	s := newSystem()
 	var err error
 	switch {
-	case len(args) == 0 || isNativeMessaging(args):
-		err = serve(stdin, stdout, s.capture)
+	case len(args) == 0:
+		err = service{capture: s.capture}.serve(stdin, stdout)
+	case startedByBrowser(args):
+		err = serveExtension(args, stdin, stdout, s.capture)
 	case args[0] == "machine-id":
 		err = machineID(args[1:], stdout, stderr, s.capture)
+	case args[0] == "install-helper", args[0] == "uninstall-helper", args[0] == "helper-status":
+		err = browserHelper(args[0], args[1:], stdout)
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h"):
 		_, err = io.WriteString(stdout, usage)
 	case len(args) == 1 && args[0] == "--version":
@@ -73,19 +79,3 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 type usageError struct{ message string }
 
 func (e *usageError) Error() string { return e.message }
-
-// isNativeMessaging reports whether a browser started this process. Chrome and its
-// relatives pass the extension's origin and, on Windows, a window's handle.
-func isNativeMessaging(args []string) bool {
-	origins := 0
-	for _, arg := range args {
-		switch {
-		case strings.HasPrefix(arg, "chrome-extension://"):
-			origins++
-		case strings.HasPrefix(arg, "--parent-window="):
-		default:
-			return false
-		}
-	}
-	return origins == 1
-}

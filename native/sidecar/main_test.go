@@ -156,9 +156,9 @@ func TestArguments(t *testing.T) {
 		stderr string // "" for nothing at all
 	}{
 		{"server", nil, 0, "", ""},
-		{"chrome", []string{"chrome-extension://knldjmfmopnpolahpmmgbagdohdnhkik/"}, 0, "", ""},
-		{"chrome on windows", []string{"chrome-extension://knldjmfmopnpolahpmmgbagdohdnhkik/", "--parent-window=123456"}, 0, "", ""},
-		{"chrome on windows, switch first", []string{"--parent-window=0", "chrome-extension://knldjmfmopnpolahpmmgbagdohdnhkik/"}, 0, "", ""},
+		{"chrome", []string{"chrome-extension://offoegjegfabemlkpiapnfdlhpliipni/"}, 0, "", ""},
+		{"chrome on windows", []string{"chrome-extension://offoegjegfabemlkpiapnfdlhpliipni/", "--parent-window=123456"}, 0, "", ""},
+		{"chrome on windows, switch first", []string{"--parent-window=0", "chrome-extension://offoegjegfabemlkpiapnfdlhpliipni/"}, 0, "", ""},
 		{"help", []string{"--help"}, 0, "Usage:", ""},
 		{"short help", []string{"-h"}, 0, "Usage:", ""},
 		{"version", []string{"--version"}, 0, "whop-license-sidecar 0.", ""},
@@ -168,6 +168,10 @@ func TestArguments(t *testing.T) {
 		{"window without an origin", []string{"--parent-window=1"}, 2, "", "unknown arguments"},
 		{"origin and more", []string{"chrome-extension://a/", "x"}, 2, "", "unknown arguments"},
 		{"two origins", []string{"chrome-extension://a/", "chrome-extension://b/"}, 2, "", "unknown arguments"},
+		{"help of install-helper", []string{"install-helper", "--help"}, 0, "--extension-id ID", ""},
+		{"unknown browser", []string{"install-helper", "--browser", "lynx"}, 2, "", "known are chrome, chromium, edge, brave, firefox"},
+		{"no extension id", []string{"helper-status", "--extension-id", "../x"}, 2, "", "is no extension id"},
+		{"stray argument of uninstall-helper", []string{"uninstall-helper", "now"}, 2, "", `unknown arguments ["now"]`},
 		{"help and more", []string{"--help", "x"}, 2, "", "unknown arguments"},
 		{"empty argument", []string{""}, 2, "", "unknown arguments"},
 		{"unknown scheme", []string{"machine-id", "--scheme", "md5"}, 2, "", `unknown scheme "md5": use node-machine-id, python-platform-node or app-scoped`},

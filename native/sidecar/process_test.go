@@ -57,7 +57,7 @@ func TestMachineIDBeforeInitialize(t *testing.T) {
 }
 
 func TestNativeMessaging(t *testing.T) {
-	p := start(t, "chrome-extension://knldjmfmopnpolahpmmgbagdohdnhkik/", "--parent-window=1")
+	p := start(t, "chrome-extension://offoegjegfabemlkpiapnfdlhpliipni/", "--parent-window=1")
 	p.write(frame(askInitialize))
 	assert.JSONEq(t, initialized, p.read())
 }

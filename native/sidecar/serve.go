@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/sourcegraph/jsonrpc2"
 
+	"github.com/whop-license/whop-license/native/sidecar/internal/helper"
 	"github.com/whop-license/whop-license/shared/machine"
 	"github.com/whop-license/whop-license/shared/version"
 )
@@ -21,13 +23,27 @@ const protocol = 1
 // codeNoMachineID is the JSON-RPC code of machine.CodeNoMachineID.
 const codeNoMachineID = -32001
 
+// codeRefused is the JSON-RPC code if the extension may not use this program.
+const codeRefused = -32002
+
+// pagePrefix is what the app ids of pages begin with; an origin follows.
+const pagePrefix = "web:"
+
 // A capturer reads what a scheme needs from the system.
 type capturer func(machine.Scheme) machine.Captured
+
+// A service answers requests.
+type service struct {
+	capture capturer
+	// pagesOnly is set for the extension that every site may ask: then the service
+	// gives no id but one that is made for a page's origin.
+	pagesOnly bool
+}
 
 // serve responds on out to the requests from in, until in ends. It returns nil if in
 // ended between two frames. It reads a request only when it has written the response to
 // the previous one, so that nothing piles up here if the peer doesn't read.
-func serve(in io.Reader, out io.Writer, capture capturer) error {
+func (s service) serve(in io.Reader, out io.Writer) error {
 	f := newFrames(in, out)
 	for {
 		message, err := f.read()
@@ -43,7 +59,7 @@ func serve(in io.Reader, out io.Writer, capture capturer) error {
 		if err != nil {
 			return err
 		}
-		b, err := respond(message, capture)
+		b, err := s.respond(message)
 		if err != nil {
 			return err
 		}
@@ -56,15 +72,45 @@ func serve(in io.Reader, out io.Writer, capture capturer) error {
 	}
 }
 
+func startedByBrowser(args []string) bool {
+	_, ok := helper.Caller(args)
+	return ok
+}
+
+// serveExtension serves the extension for which a browser started the program. An
+// extension that may not learns why from the answer to its first request.
+func serveExtension(args []string, in io.Reader, out io.Writer, capture capturer) error {
+	id, _ := helper.Caller(args)
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	refused := helper.CheckCaller(program, id)
+	if refused == nil {
+		extension, err := helper.ParseExtension(id)
+		return service{capture: capture, pagesOnly: err != nil || extension.Generic()}.serve(in, out)
+	}
+	f := newFrames(in, out)
+	if message, err := f.read(); err == nil {
+		r, _ := parseRequest(message)
+		wrong := rpcError(codeRefused, "%v", refused)
+		wrong.SetError(map[string]any{"code": "extension_refused"})
+		if b, err := response(r.id, nil, wrong); err == nil && r.id != nil {
+			_ = f.write(b)
+		}
+	}
+	return refused
+}
+
 // respond returns the response to a message, or nil if the message needs none.
-func respond(message []byte, capture capturer) ([]byte, error) {
+func (s service) respond(message []byte) ([]byte, error) {
 	r, wrong := parseRequest(message)
 	if r.id == nil {
 		return nil, nil // a notification, and no method has an effect
 	}
 	var result any
 	if wrong == nil {
-		result, wrong = dispatch(r, capture)
+		result, wrong = s.dispatch(r)
 	}
 	if wrong != nil {
 		return response(r.id, nil, wrong)
@@ -72,12 +118,12 @@ func respond(message []byte, capture capturer) ([]byte, error) {
 	return response(r.id, result, nil)
 }
 
-func dispatch(r request, capture capturer) (any, *jsonrpc2.Error) {
+func (s service) dispatch(r request) (any, *jsonrpc2.Error) {
 	switch r.method {
 	case "initialize":
 		return initialize(r.params)
 	case "machineId":
-		return machineIDFor(r.params, capture)
+		return s.machineID(r.params)
 	}
 	return nil, rpcError(jsonrpc2.CodeMethodNotFound, "unknown method %.40q: use initialize or machineId", r.method)
 }
@@ -107,7 +153,7 @@ func initialize(params map[string]jsontext.Value) (any, *jsonrpc2.Error) {
 	return initializeResult{Name: name, Version: version.Version, Protocol: protocol}, nil
 }
 
-func machineIDFor(params map[string]jsontext.Value, capture capturer) (any, *jsonrpc2.Error) {
+func (s service) machineID(params map[string]jsontext.Value) (any, *jsonrpc2.Error) {
 	if wrong := onlyMembers(params, "scheme", "appId"); wrong != nil {
 		return nil, wrong
 	}
@@ -128,7 +174,11 @@ func machineIDFor(params map[string]jsontext.Value, capture capturer) (any, *jso
 			return nil, rpcError(jsonrpc2.CodeInvalidParams, "params.appId must be a string")
 		}
 	}
-	captured := capture(scheme)
+	if s.pagesOnly && (scheme != machine.AppScoped || !strings.HasPrefix(appID, pagePrefix)) {
+		return nil, rpcError(jsonrpc2.CodeInvalidParams,
+			"a page gets only an id of its own origin's: ask for the scheme %s with an appId that begins with %s", machine.AppScoped, pagePrefix)
+	}
+	captured := s.capture(scheme)
 	id, err := captured.ID(scheme, appID)
 	if err != nil {
 		return nil, machineIDError(err)

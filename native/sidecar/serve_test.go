@@ -103,7 +103,7 @@ var messages = []struct {
 func TestBadMessages(t *testing.T) {
 	for _, test := range messages {
 		t.Run(test.name, func(t *testing.T) {
-			b, err := respond([]byte(test.message), fixed)
+			b, err := service{capture: fixed}.respond([]byte(test.message))
 			require.NoError(t, err)
 			if test.code == 0 {
 				require.Nil(t, b)
@@ -131,7 +131,7 @@ func TestGoodMessages(t *testing.T) {
 		{"app id for nothing", `,"params":{"appId":"com.example.app"}`, fixedIgnoredID},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b, err := respond([]byte(`{"jsonrpc":"2.0","id":1,"method":"machineId"`+test.params+`}`), fixed)
+			b, err := service{capture: fixed}.respond([]byte(`{"jsonrpc":"2.0","id":1,"method":"machineId"` + test.params + `}`))
 			require.NoError(t, err)
 			assert.JSONEq(t, `{"jsonrpc":"2.0","id":1,"result":`+test.result+`}`, string(b))
 		})
@@ -143,7 +143,7 @@ func TestIDsComeBackAsTheyWere(t *testing.T) {
 		`0`, `-1`, `1.5`, `1.0`, `1e3`, `18446744073709551616`, `1e400`, `null`, `""`, `"1"`, `"a<b>&\u2028\u00e9é\"\\\n"`, `"` + strings.Repeat("x", 60_000) + `"`,
 	} {
 		for _, method := range []string{"machineId", "nothing"} {
-			b, err := respond([]byte(fmt.Sprintf(`{"method":%q,"jsonrpc":"2.0","id": %s }`, method, id)), fixed)
+			b, err := service{capture: fixed}.respond([]byte(fmt.Sprintf(`{"method":%q,"jsonrpc":"2.0","id": %s }`, method, id)))
 			require.NoError(t, err)
 			a := parseAnswer(t, string(b))
 			assert.Equal(t, method == "machineId", a.Error == nil)
@@ -159,11 +159,11 @@ func TestIDsComeBackAsTheyWere(t *testing.T) {
 
 func TestProtocolIsANumber(t *testing.T) {
 	for _, one := range []string{"1", "1.0", "1e0", "10e-1"} {
-		b, err := respond([]byte(strings.Replace(askInitialize, `:1}`, `:`+one+`}`, 1)), fixed)
+		b, err := service{capture: fixed}.respond([]byte(strings.Replace(askInitialize, `:1}`, `:`+one+`}`, 1)))
 		require.NoError(t, err)
 		assert.JSONEq(t, initialized, string(b))
 	}
-	b, err := respond([]byte(strings.Replace(askInitialize, `:1}`, `:2}`, 1)), fixed)
+	b, err := service{capture: fixed}.respond([]byte(strings.Replace(askInitialize, `:1}`, `:2}`, 1)))
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"code":"unsupported_protocol","supported":1}`, string(parseAnswer(t, string(b)).Error.Data))
 }
@@ -173,7 +173,7 @@ func TestNoMachineID(t *testing.T) {
 		gone := machine.Reading{Err: "no such file or directory"}
 		return machine.Captured{OS: "linux", DBus: gone, Etc: gone}
 	}
-	b, err := respond([]byte(askMachineID(7)), none)
+	b, err := service{capture: none}.respond([]byte(askMachineID(7)))
 	require.NoError(t, err)
 	a := parseAnswer(t, string(b))
 	require.NotNil(t, a.Error)
@@ -196,7 +196,7 @@ func TestBackPressure(t *testing.T) {
 		in := &endless{frame: frame(askMachineID(1))}
 		outRead, outWrite := io.Pipe()
 		served := make(chan error, 1)
-		go func() { served <- serve(in, outWrite, fixed) }()
+		go func() { served <- service{capture: fixed}.serve(in, outWrite) }()
 		synctest.Wait()
 		assert.Less(t, in.n, 100_000, "bytes read while no answer was taken")
 
@@ -263,7 +263,7 @@ func FuzzServe(f *testing.F) {
 		}
 
 		var out bytes.Buffer
-		err := serve(bytes.NewReader(input), &out, fixed)
+		err := service{capture: fixed}.serve(bytes.NewReader(input), &out)
 		if whole != (err == nil) {
 			t.Fatalf("input whole: %t, error: %v", whole, err)
 		}

@@ -69,8 +69,8 @@ suite("accessibility of the launcher", () => {
 
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [320, 1280]) {
-      // What the page has in each look depends little on the engine.
-      const skip = engineName !== "chromium" && (width === 320) !== (colorScheme === "dark");
+      // What axe-core finds depends little on the engine, so the other two have one look.
+      const skip = engineName !== "chromium" && (width !== 320 || colorScheme !== "dark");
       test(`${colorScheme}, ${width} pixels wide`, { skip }, async () => {
         const context = await browser.newContext({
           colorScheme,

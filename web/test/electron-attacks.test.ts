@@ -228,14 +228,29 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
   }
 
   test("the preload itself gives an unsafe window nothing but the reason", async () => {
-    for (const preferences of [{ contextIsolation: false }, { sandbox: false }]) {
-      const { app, page } = await launch({ preloads: ["ours"], webPreferences: preferences });
-      const members = await page.evaluate(() =>
-        Object.keys(Reflect.get(globalThis, "whopLicense")),
-      );
-      assert.deepEqual(members, ["protocol", "refused"]);
-      await app.quit();
+    const webPreferences = { contextIsolation: false };
+    const { app, page } = await launch({ preloads: ["ours"], webPreferences });
+    const members = await page.evaluate(() => Object.keys(Reflect.get(globalThis, "whopLicense")));
+    assert.deepEqual(members, ["protocol", "refused"]);
+    await app.quit();
+  });
+
+  test("the preload itself asks for nothing but verdicts in a window without the sandbox", async () => {
+    const webPreferences = { sandbox: false };
+    const { app, page } = await launch({ preloads: ["ours"], webPreferences });
+    const replies = await page.evaluate(async () => {
+      const bridge = Reflect.get(globalThis, "whopLicense");
+      const asked = [bridge.machineId(), bridge.wasm(), bridge.get("whop-license:x")];
+      asked.push(bridge.set("whop-license:x", "text"), bridge.remove("whop-license:x"));
+      return Promise.all(asked);
+    });
+    assert.equal(replies.length, 5);
+    for (const { error } of replies) {
+      assert.equal(error.code, "load_failed");
+      // Not the host's own words.
+      assert.match(error.message, /^This window is not safe: set `sandbox: true`/);
     }
+    await app.quit();
   });
 
   test("an attacker's preload in an unsafe window is refused by the main process too", async () => {

@@ -179,6 +179,21 @@ describe(`an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
+  test("the main process decides for a window without the sandbox, too", async () => {
+    const key = await behind.addMembership();
+    const { app, page } = await launch({
+      host: { origins: [origin], validator: trusted() },
+      webPreferences: { sandbox: false },
+    });
+    assert.equal(codeOf(await call(page, "validateInMain", key)), "valid");
+    assert.equal(codeOf(await call(page, "validateInMain", "ELECTRON-UNKNOWN")), "not_found");
+    assert.equal(app.output().match(/a window of this app is not sandboxed/g)?.length, 1);
+    const outcome = await call(page, "validate", trusted(), key);
+    assert.equal(codeOf(outcome), "load_failed");
+    assert.match(JSON.stringify(outcome), /set `sandbox: true`.*loadMainValidator/);
+    await app.quit();
+  });
+
   test("a page that may not decide gets no machine id, module or lease", async () => {
     const { app, page } = await launch({
       host: { origins: [origin], validator: trusted() },

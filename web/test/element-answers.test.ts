@@ -240,7 +240,7 @@ suite("the answers that a license gate gets", () => {
       .evaluateAll((buttons) =>
         (buttons as HTMLElement[])
           .filter((button) => button.checkVisibility())
-          .map((button) => button.innerText.split("\n")[0]),
+          .map((button) => button.innerText.split(/\n| \(/)[0]),
       ),
     form: await p.input.isVisible(),
   });

@@ -8,6 +8,7 @@ import { makeProject, type Project } from "./helpers/project.js";
 const entries = [
   "whop-license",
   "whop-license/element",
+  "whop-license/helper",
   "whop-license/sidecar",
   "whop-license/electron/renderer",
 ];

@@ -13,7 +13,7 @@ import { netFetch } from "./net-fetch.js";
 import { isListed, type Origins, readOrigins } from "./origins.js";
 import { useStore } from "./page-store.js";
 import { QuitGuard } from "./quit-guard.js";
-import { refusal, watchOpened } from "./sender.js";
+import { isUnsandboxed, refusal, watchWindows } from "./sender.js";
 import { readModule, readModuleFile } from "./wasm-file.js";
 
 export interface LicenseHostOptions {
@@ -69,6 +69,8 @@ export interface Electron {
 
 /** What differs between the entry points. */
 export interface Packaged {
+  /** The preload's file. */
+  preload: string;
   wasm(): URL;
   createSidecar(): Sidecar;
 }
@@ -94,7 +96,7 @@ export function hostFactory(
       throw loadFailed("registerLicenseHost works only in Electron's main process.");
     }
     const settings = readHostOptions(options, electron);
-    opened ??= watchOpened(electron.app);
+    opened ??= watchWindows(electron.app, packaged.preload);
     const host = new Host(electron, packaged, settings, opened);
     host.register();
     return Object.freeze<LicenseHost>({
@@ -152,6 +154,7 @@ class Host {
   /** What ends a page's check, by `checkId`. */
   readonly #checks = new Map<string, AbortController>();
   #inFlight = 0;
+  #warned = false;
   #disposed = false;
 
   constructor(
@@ -238,12 +241,14 @@ class Host {
     event: IpcMainInvokeEvent,
     given: unknown[],
   ): Promise<Reply<unknown>> {
-    const { origins } = this.#settings;
-    const refused = refusal(event, origins, this.#electron.app.getAppPath(), this.#opened);
+    const { origins, validator } = this.#settings;
+    const appFolder = this.#electron.app.getAppPath();
+    const refused = refusal(event, { origins, appFolder, opened: this.#opened, validator });
     if (refused) {
       const message = `The license host does not answer this page: ${refused}.`;
       return { error: errorData(loadFailed(message)) };
     }
+    this.#warnOf(event.sender);
     // Aborting a check is what makes room.
     if (this.#inFlight >= MAX_IN_FLIGHT && channel !== "whop-license:abort") {
       return { error: errorData(tooMany()) };
@@ -256,6 +261,16 @@ class Host {
     } finally {
       this.#inFlight--;
     }
+  }
+
+  /** Says once that a window is served which would be safer in the sandbox. */
+  #warnOf(sender: WebContents): void {
+    if (this.#warned || !isUnsandboxed(sender)) return;
+    this.#warned = true;
+    console.warn(
+      "whop-license: a window of this app is not sandboxed. It gets verdicts all the same, as the main " +
+        "process decides. Set `sandbox: true` in its webPreferences, as Electron advises.",
+    );
   }
 
   /** Serves what a page needs in order to decide, unless the main process decides. */

@@ -1,16 +1,16 @@
 /** whop-license for Electron's main process, as CommonJS. */
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-
 import electron = require("electron");
 
-import { createSidecar } from "../sidecar/index.cjs";
+import { sidecarFactory } from "../sidecar/client.js";
+import { packageFiles } from "./files.js";
 import { hostFactory, type LicenseHost, type LicenseHostOptions } from "./host.js";
 
 export * from "./exports.js";
 
+const files = packageFiles(electron.app, __filename, "../../../..");
+
 /** The preload's file, for a window's `webPreferences: { preload: preloadPath }`. */
-export const preloadPath: string = join(__dirname, "preload.cjs");
+export const preloadPath: string = files.preload;
 
 /**
  * Serves the app's own pages with the machine's id, the module and the leases,
@@ -21,8 +21,5 @@ export const preloadPath: string = join(__dirname, "preload.cjs");
  */
 export const registerLicenseHost: (options: LicenseHostOptions) => LicenseHost = hostFactory(
   electron,
-  {
-    wasm: () => pathToFileURL(join(__dirname, "../../whop-license.wasm")),
-    createSidecar,
-  },
+  { ...files, createSidecar: sidecarFactory(files.resolve) },
 );

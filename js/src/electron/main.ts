@@ -1,15 +1,15 @@
 /** whop-license for Electron's main process, as an ES module. */
-import { fileURLToPath } from "node:url";
 import * as electron from "electron";
-import { createSidecar } from "../sidecar/index.js";
+import { sidecarFactory } from "../sidecar/client.js";
+import { packageFiles } from "./files.js";
 import { hostFactory, type LicenseHost, type LicenseHostOptions } from "./host.js";
 
 export * from "./exports.js";
 
+const files = packageFiles(electron.app, import.meta.url, "../../..");
+
 /** The preload's file, for a window's `webPreferences: { preload: preloadPath }`. */
-export const preloadPath: string = /* @__PURE__ */ fileURLToPath(
-  new URL("../cjs/electron/preload.cjs", import.meta.url),
-);
+export const preloadPath: string = files.preload;
 
 /**
  * Serves the app's own pages with the machine's id, the module and the leases,
@@ -18,8 +18,7 @@ export const preloadPath: string = /* @__PURE__ */ fileURLToPath(
  *
  * It throws a `LicenseError` `invalid_argument` that names the option.
  */
-export const registerLicenseHost: (options: LicenseHostOptions) => LicenseHost =
-  /* @__PURE__ */ hostFactory(electron, {
-    wasm: () => new URL("../whop-license.wasm", import.meta.url),
-    createSidecar,
-  });
+export const registerLicenseHost: (options: LicenseHostOptions) => LicenseHost = hostFactory(
+  electron,
+  { ...files, createSidecar: sidecarFactory(files.resolve) },
+);

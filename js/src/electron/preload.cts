@@ -31,26 +31,39 @@ const bridge: Bridge = {
   },
 };
 
-function refuse(setting: string): NoBridge {
-  const refused =
+function unsafe(setting: string): string {
+  return (
     `This window is not safe: set \`${setting}\` in its webPreferences. ` +
-    "Until then whop-license gives it no machine id, module or lease.";
+    "Until then whop-license gives it no machine id, module or lease."
+  );
+}
+
+/** For a page that shares the preload's global object. It can be told why, but must not be served. */
+function noBridge(): NoBridge {
+  const refused = unsafe("contextIsolation: true");
   console.error(`whop-license: ${refused}`);
   return { protocol: 1, refused };
+}
+
+/** What a window outside of the sandbox gets: verdicts, if the main process decides, and nothing else. */
+function verdictsAlone(): Bridge {
+  const message = `${unsafe("sandbox: true")} Only what the main process decides (loadMainValidator) is served here.`;
+  const refuse = async (): Promise<never> => {
+    console.error(`whop-license: ${message}`);
+    return { error: { code: "load_failed", message, retryable: false } } as never;
+  };
+  return { ...bridge, machineId: refuse, wasm: refuse, get: refuse, set: refuse, remove: refuse };
 }
 
 function run(): void {
   if (!process.isMainFrame || Reflect.has(globalThis, RAN)) return;
   Reflect.set(globalThis, RAN, true);
   if (!process.contextIsolated) {
-    // The page shares this global object: it can be told why, but must not be served.
-    Reflect.set(globalThis, NAME, refuse("contextIsolation: true"));
-  } else if (!process.sandboxed) {
-    contextBridge.exposeInMainWorld(NAME, refuse("sandbox: true"));
+    Reflect.set(globalThis, NAME, noBridge());
   } else {
     const change: Channel = "whop-license:change";
     ipcRenderer.on(change, (_event, verdict) => listener?.(verdict));
-    contextBridge.exposeInMainWorld(NAME, bridge);
+    contextBridge.exposeInMainWorld(NAME, process.sandboxed ? bridge : verdictsAlone());
   }
 }
 

@@ -143,7 +143,8 @@ function findBridge(): Bridge {
   if (typeof bridge !== "object" || bridge === null) {
     throw loadFailed(
       "The preload of whop-license has not run in this page. Give the window `webPreferences: { preload: preloadPath }` " +
-        "with preloadPath from whop-license/electron/main, or import whop-license/electron/preload in a preload of your own.",
+        "with preloadPath from whop-license/electron/main, or import whop-license/electron/preload in a preload of your own, " +
+        "and have your bundler put it into that file: a sandboxed preload can load no package.",
     );
   }
   if (bridge.protocol !== PROTOCOL) {

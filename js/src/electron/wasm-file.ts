@@ -33,17 +33,7 @@ export function readModule(
 }
 
 async function readPackaged(packaged: () => URL): Promise<Uint8Array> {
-  let file: URL;
-  try {
-    file = packaged();
-  } catch (cause) {
-    throw loadFailed(
-      "whop-license.wasm can't be located here, as happens in a bundle. Keep whop-license out of the bundle, " +
-        "or give the file's path in the `wasm` option of registerLicenseHost.",
-      { cause },
-    );
-  }
-  const bytes = await readBytes(file);
+  const bytes = await readBytes(packaged());
   if (createHash("sha256").update(bytes).digest("hex") !== CHECKSUMS.wasm) {
     throw loadFailed(
       "whop-license.wasm is not the file that this package was published with. Install the package again; " +

@@ -15,6 +15,7 @@ export interface GateProperties {
 
 /** The gate's attributes, apart from `store`, which is a property too. */
 export interface GateAttributes {
+  "product-name"?: string | undefined;
   "reset-url"?: string | undefined;
   "buy-url"?: string | undefined;
   "support-url"?: string | undefined;
@@ -36,5 +37,5 @@ export type GateListeners<Prefix extends string> = {
 
 /** Members whose names have a prefix, as `prop:`. */
 export type Prefixed<Members, Prefix extends string> = {
-  [Name in keyof Members & string as `${Prefix}${Name}`]: Members[Name];
+  [Name in keyof Members as `${Prefix}${Name & string}`]: Members[Name];
 };

@@ -1,15 +1,18 @@
 let shared: CSSStyleSheet | undefined;
 
 /**
- * The style sheet that all gates share. It is constructed, as a Content Security
- * Policy without `'unsafe-inline'` allows a script no other way.
+ * Gives a gate's shadow tree the style sheet that all gates share. It is
+ * constructed, as a Content Security Policy without `'unsafe-inline'` allows a
+ * script no other way. Where there is no such thing, as in jsdom, the gate works
+ * without its looks.
  */
-export function styleSheet(): CSSStyleSheet {
+export function adoptStyles(root: ShadowRoot): void {
+  if (typeof CSSStyleSheet.prototype.replaceSync !== "function") return;
   if (!shared) {
     shared = new CSSStyleSheet();
     shared.replaceSync(css);
   }
-  return shared;
+  root.adoptedStyleSheets = [shared];
 }
 
 /** The custom properties for colors, with their values in light and dark mode. */

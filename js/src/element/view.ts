@@ -2,7 +2,7 @@
 // works under a policy that forbids inline styles and markup from strings.
 import { type Answer, adviceOn, blamesKey, type Manner, manners, outcomeOf } from "./answer.js";
 import { MAX_LENGTH } from "./store.js";
-import { styleSheet } from "./styles.js";
+import { adoptStyles } from "./styles.js";
 import type { GateTexts } from "./texts.js";
 
 /**
@@ -115,7 +115,7 @@ export class View {
   readonly #frame = make("div", "frame", {}, this.#panel);
 
   constructor(root: ShadowRoot, actions: Actions) {
-    root.adoptedStyleSheets = [styleSheet()];
+    adoptStyles(root);
     this.#field.append(this.#label, this.input, this.#help, this.#fieldError);
     this.#form.append(
       this.#field,

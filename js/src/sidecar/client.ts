@@ -60,6 +60,7 @@ function packaged(resolve: Resolve): SidecarProgram {
     const folder = dirname(resolve(`${name}/package.json`));
     return { path: join(folder, "bin", file), digest: CHECKSUMS.programs[platform] ?? "" };
   } catch (cause) {
+    if (cause instanceof LicenseError) throw cause; // It says more.
     if (isBundled(resolve)) {
       throw loadFailed(
         "The sidecar can't be located here, as happens in a bundle. Keep whop-license out of the bundle " +

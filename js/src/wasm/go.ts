@@ -9,6 +9,8 @@ const CONSOLE_HINT = "The console may say why.";
 export interface StandIns {
   crypto?: object | undefined;
   fetch?: object | undefined;
+  TextDecoder?: object | undefined;
+  TextEncoder?: object | undefined;
 }
 
 /** A Go program, which may stop at any time. Whoever waits for it then hears of that. */
@@ -24,7 +26,7 @@ export class GoProgram {
   constructor(env: Record<string, string>, onStop: () => void, standIns: StandIns) {
     const scope: object = shadowGlobal(standIns);
     defineGo(scope);
-    scope.fs.writeSync = toConsole();
+    scope.fs.writeSync = toConsole(scope.TextDecoder as typeof TextDecoder);
     this.#scope = scope;
     this.#go = new scope.Go();
     this.#go.env = env;
@@ -124,9 +126,10 @@ const LOOKED_UP = [
 
 /** An object that stands in for the global one, so that nothing the Go program sets is seen outside. */
 function shadowGlobal(standIns: StandIns): object {
-  if (!standIns.crypto && !globalThis.crypto) {
+  for (const name of ["crypto", "TextDecoder", "TextEncoder"] as const) {
+    if (standIns[name] ?? globalThis[name]) continue;
     throw loadFailed(
-      "There is no `crypto` here, which the license check needs. Update the browser or runtime.",
+      `There is no \`${name}\` here, which the license check needs. Update the browser or runtime.`,
     );
   }
   const scope = Object.create(null);
@@ -144,8 +147,8 @@ function shadowGlobal(standIns: StandIns): object {
 }
 
 /** Shows what the Go runtime writes when it panics on the console, and not in the output of the app. */
-function toConsole(): (fd: number, bytes: Uint8Array) => number {
-  const decoder = new TextDecoder();
+function toConsole(Decoder: typeof TextDecoder): (fd: number, bytes: Uint8Array) => number {
+  const decoder = new Decoder();
   let text = "";
   return (_fd, bytes) => {
     text += decoder.decode(bytes, { stream: true });

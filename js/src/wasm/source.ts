@@ -150,7 +150,9 @@ async function compileBytes(
   const start = bytes.subarray(0, 64);
   const isWasm = [0x00, 0x61, 0x73, 0x6d].every((byte, i) => start[i] === byte);
   if (!isWasm) {
-    const looksLikeMarkup = new TextDecoder().decode(start).trimStart().startsWith("<");
+    const looksLikeMarkup = String.fromCharCode(...start)
+      .trimStart()
+      .startsWith("<");
     const what = looksLikeMarkup
       ? "an HTML page, which servers send in place of a missing file"
       : `${bytes.byteLength} bytes of something else`;

@@ -6,6 +6,25 @@ import { slug } from "./slug.mjs";
 const repository = "https://github.com/whop-license/whop-license";
 const icon = readFileSync(join(import.meta.dirname, "../../launcher/favicon.svg"), "utf8");
 
+// Shows lines that are marked as added or removed. The transformer that VitePress
+// brings leaves marks in JSX and in Svelte's markup behind.
+const MARK = /\s*(?:\/\/|#|<!--|\{?\/\*)\s*\[!code (\+\+|--)\]\s*(?:-->|\*\/\}?)?\s*$/;
+const diffMarks = {
+  name: "diff-marks",
+  preprocess(code) {
+    const lines = code.split("\n");
+    this.meta.marks = lines.map((line) => MARK.exec(line)?.[1]);
+    return lines.map((line) => line.replace(MARK, "")).join("\n");
+  },
+  pre(node) {
+    if (this.meta.marks.some(Boolean)) this.addClassToHast(node, "has-diff");
+  },
+  line(node, number) {
+    const mark = this.meta.marks[number - 1];
+    if (mark) this.addClassToHast(node, mark === "++" ? "diff add" : "diff remove");
+  },
+};
+
 const page = (text, link) => ({ text, link });
 
 export default defineConfig({
@@ -13,7 +32,7 @@ export default defineConfig({
   title: "whop-license",
   description: "The license check for apps sold on Whop.",
   head: [["link", { rel: "icon", href: `data:image/svg+xml,${encodeURIComponent(icon)}` }]],
-  markdown: { anchor: { slugify: slug } },
+  markdown: { anchor: { slugify: slug }, codeTransformers: [diffMarks] },
   themeConfig: {
     search: { provider: "local" },
     outline: [2, 3],
@@ -25,9 +44,13 @@ export default defineConfig({
         items: [
           page("Pages, workers and Node", "/javascript"),
           page("The gate", "/element"),
+          page("Frameworks", "/frameworks"),
           page("Electron", "/electron"),
+          page("electron-vite", "/electron-vite"),
+          page("Electron Forge", "/electron-forge"),
           page("The sidecar", "/sidecar"),
           page("The sidecar's packages", "/packaging"),
+          page("The browser helper", "/helper"),
           page("Verdicts and errors", "/errors"),
           page("Leases", "/leases"),
         ],

@@ -24,7 +24,7 @@ export interface Site {
   toBrowser(url: string): string;
   toApp(url: string): string;
   /** The browser of all stand-ins here, which differ in their profile alone. */
-  browser(): Promise<Browser>;
+  browser(fileModules?: boolean): Promise<Browser>;
   close(): Promise<void>;
 }
 
@@ -46,11 +46,12 @@ export async function openSite(): Promise<Site> {
     toBrowser,
     toApp: (url) => url.replace(served, "$2://$1$3"),
     originOf: (origin) => (electronPath ? origin : new URL(toBrowser(origin)).origin),
-    browser: () => {
+    browser: (fileModules) => {
       // One process for all frames of a page, so that one session sees them all.
       browser ??= launchBrowser([
         "--disable-features=IsolateOrigins,site-per-process",
         "--disable-site-isolation-trials",
+        ...(fileModules ? ["--allow-file-access-from-files"] : []),
       ]);
       return browser;
     },
@@ -67,6 +68,8 @@ export interface AppOptions {
   folder: string;
   userData: string;
   env?: Record<string, string>;
+  /** Lets pages under `file://` load modules, as Electron does where it is not told otherwise by a fuse. */
+  fileModules?: boolean;
 }
 
 export interface RunningApp {
@@ -189,9 +192,15 @@ class StandInApp implements RunningApp {
     });
   }
 
-  static async launch({ folder, userData, env, site }: AppOptions): Promise<StandInApp> {
+  static async launch({
+    folder,
+    userData,
+    env,
+    site,
+    fileModules,
+  }: AppOptions): Promise<StandInApp> {
     const { main } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    const context = await (await site.browser()).newContext();
+    const context = await (await site.browser(fileModules)).newContext();
     const register = new URL("./register.js", import.meta.url).href;
     const child = fork(join(folder, main), {
       execArgv: ["--import", register],

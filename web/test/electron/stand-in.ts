@@ -5,7 +5,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:
 import { EventEmitter, once } from "node:events";
 import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { extname, join, resolve } from "node:path";
+import { basename, dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { BrowserWindowConstructorOptions, WebPreferences } from "electron";
 import type { FrameData, FromMain, ToMain } from "./messages.js";
@@ -14,17 +14,30 @@ const post = (message: FromMain): void => void process.send?.(message);
 const userData = process.env.STAND_IN_USER_DATA ?? "";
 const appPath = process.env.STAND_IN_APP_PATH ?? "";
 
+// What is packed lies in an archive, or here in a folder that is named like one.
+const isPackaged = basename(appPath) === "app.asar";
+if (isPackaged) Object.assign(process, { resourcesPath: dirname(appPath) });
+
 class App extends EventEmitter {
+  readonly isPackaged = isPackaged;
   readonly #ready = once(this, "ready");
 
+  // Electron is never ready before the main process's own code has run.
+  readonly #awaited = new Promise<void>((done) => {
+    this.on("newListener", (event) => event === "ready" && done());
+  });
   #isReady = false;
 
-  start(): void {
+  async start(): Promise<void> {
+    await this.#awaited;
     this.#isReady = true;
     this.emit("ready");
   }
   isReady = (): boolean => this.#isReady;
-  whenReady = (): Promise<unknown> => this.#ready;
+  whenReady = (): Promise<unknown> => {
+    this.emit("newListener", "ready");
+    return this.#ready;
+  };
   getAppPath = (): string => appPath;
   getPath = (name: string): string => (name === "userData" ? userData : join(userData, name));
   enableSandbox = (): void => {};
@@ -91,6 +104,7 @@ class WebContents extends EventEmitter {
   isDestroyed = (): boolean => this.mainFrame.gone;
   getLastWebPreferences = (): WebPreferences => this.#preferences;
   getURL = (): string => this.mainFrame.url;
+  openDevTools = (): void => {};
   setWindowOpenHandler = (handler: (details: { url: string }) => Deny): void => {
     this.openHandler = handler;
   };
@@ -153,6 +167,7 @@ export class BrowserWindow extends EventEmitter {
   }
   loadFile = (file: string): Promise<void> =>
     this.loadURL(pathToFileURL(resolve(appPath, file)).href);
+  show = (): void => {};
   close = (): void => post({ type: "close", window: this.id });
 }
 

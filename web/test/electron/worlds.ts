@@ -15,6 +15,12 @@ export interface PreloadProcess {
 
 type Detail = Record<string, unknown>;
 
+/** What is exposed to a page: an object with members, a value, or else a function. */
+interface Exposed {
+  members?: Record<string, Exposed>;
+  value?: { is: unknown };
+}
+
 /** The page's side of contextBridge: makes what is exposed to it. Values cross as events, whose details are cloned. */
 function pageWorld(): void {
   let last = 0;
@@ -30,27 +36,27 @@ function pageWorld(): void {
     callbacks.set(++last, value as () => void);
     return { callback: last };
   };
-  on("expose", ({ key, members }) => {
+  on("expose", ({ key, exposed }) => {
     if (Object.hasOwn(globalThis, key as string)) {
       throw new Error("Cannot bind an API on top of an existing property on the window object");
     }
-    const api: Record<string, unknown> = {};
-    for (const [name, member] of Object.entries(members as Record<string, { value?: unknown }>)) {
-      api[name] =
-        "value" in member
-          ? member.value
-          : (...given: unknown[]) => {
-              const args = given.map(crossing);
-              const call = ++last;
-              return new Promise((resolve, reject) => {
-                calls.set(call, { resolve, reject });
-                dispatchEvent(
-                  new CustomEvent("stand-in-call", { detail: { call, key, name, args } }),
-                );
-              });
-            };
-    }
-    Object.defineProperty(globalThis, key as string, { value: Object.freeze(api) });
+    const make = (path: string[], { value, members }: Exposed): unknown => {
+      if (members) {
+        const made = Object.entries(members).map(([name, m]) => [name, make([...path, name], m)]);
+        return Object.freeze(Object.fromEntries(made));
+      }
+      if (value) return value.is;
+      return (...given: unknown[]) => {
+        const args = given.map(crossing);
+        const call = ++last;
+        return new Promise((resolve, reject) => {
+          calls.set(call, { resolve, reject });
+          dispatchEvent(new CustomEvent("stand-in-call", { detail: { call, key, path, args } }));
+        });
+      };
+    };
+    const value = make([], exposed as Exposed);
+    Object.defineProperty(globalThis, key as string, { value });
   });
   on("result", ({ call, value, error }) => {
     const waiting = calls.get(call as number);
@@ -87,8 +93,10 @@ function preloadWorld(
   };
   addEventListener("stand-in-call", (event) => {
     event.stopImmediatePropagation();
-    const { call, key, name, args } = (event as CustomEvent<Detail>).detail;
-    const member = exposed.get(key as string)?.[name as string] as (...args: unknown[]) => unknown;
+    const { call, key, path, args } = (event as CustomEvent<Detail>).detail;
+    const step = (at: unknown, name: string): unknown => Reflect.get(at as object, name);
+    const api: unknown = exposed.get(key as string);
+    const member = (path as string[]).reduce(step, api) as (...args: unknown[]) => unknown;
     // A function of the preload is called at once, as in Electron.
     new Promise((resolve) => resolve(member(...(args as unknown[]).map(crossed)))).then(
       (value) => send("result", { call, value }),
@@ -109,6 +117,13 @@ function preloadWorld(
     else waiting?.reject(new Error(error as string));
   });
 
+  const describe = (value: unknown): Exposed => {
+    if (typeof value === "function") return {};
+    if (Object.prototype.toString.call(value) !== "[object Object]")
+      return { value: { is: value } };
+    const members = Object.entries(value as object).map(([name, m]) => [name, describe(m)]);
+    return { members: Object.fromEntries(members) };
+  };
   const electron = {
     contextBridge: {
       exposeInMainWorld(key: string, api: Record<string, unknown>): void {
@@ -119,13 +134,7 @@ function preloadWorld(
           throw new Error("Cannot bind an API on top of an existing property on the window object");
         }
         exposed.set(key, api);
-        const members = Object.fromEntries(
-          Object.entries(api).map(([name, value]) => [
-            name,
-            typeof value === "function" ? {} : { value },
-          ]),
-        );
-        send("expose", { key, members });
+        send("expose", { key, exposed: describe(api) });
       },
     },
     ipcRenderer: {
@@ -141,8 +150,27 @@ function preloadWorld(
       },
     },
   };
+  // What bundlers' development code uses of it.
+  class Emitter {
+    static readonly EventEmitter = Emitter;
+    readonly #listeners: [string, (...args: unknown[]) => void][] = [];
+    on(type: string, listener: (...args: unknown[]) => void): this {
+      this.#listeners.push([type, listener]);
+      return this;
+    }
+    emit(type: string, ...args: unknown[]): void {
+      for (const [own, listener] of this.#listeners) if (own === type) listener(...args);
+    }
+  }
+  // All that a sandboxed preload can load.
+  const loadable: Record<string, unknown> = {
+    electron,
+    events: Emitter,
+    timers: { setTimeout, setInterval, clearTimeout, clearInterval },
+    url: { URL, URLSearchParams },
+  };
   const require = (name: string): unknown => {
-    if (name === "electron") return electron;
+    if (Object.hasOwn(loadable, name)) return loadable[name];
     throw new Error(`module not found: ${name}`);
   };
   const process = { ...settings, isMainFrame, type: "renderer", platform: "linux", versions: {} };

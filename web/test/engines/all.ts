@@ -1,5 +1,6 @@
 // What make test-firefox and make test-webkit run, in one process and one browser.
 import "./engines.test.js";
+import "./helper.test.js";
 import "../launcher.test.js";
 import "../web-example.test.js";
 import "../leases.test.js";

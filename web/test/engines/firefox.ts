@@ -45,19 +45,21 @@ export async function firefox(): Promise<Browser> {
   };
 }
 
-interface Running {
+/** A Firefox that was started, with its throw-away profile. */
+export interface Running {
   bidi: Bidi;
   end(): Promise<void>;
 }
 
-async function start(wanted: Preferences): Promise<Running> {
+/** Starts Firefox, headless, and a session in it. */
+export async function start(wanted: Preferences, env = process.env): Promise<Running> {
   const profile = await mkdtemp(join(tmpdir(), "whop-license-firefox-"));
   const lines = Object.entries(wanted).map(([name, value]) => `user_pref("${name}", ${value});\n`);
   await writeFile(join(profile, "user.js"), lines.join(""));
   const child = spawn(
     process.env.FIREFOX ?? "firefox-esr",
     ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port=0"],
-    { stdio: ["ignore", "ignore", "pipe"] },
+    { stdio: ["ignore", "ignore", "pipe"], env },
   );
   const kill = (): boolean => child.kill("SIGKILL");
   process.once("exit", kill);

@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { applyBlock, type Block, complaint, type Effort } from "./recipe.js";
 
 const web = join(import.meta.dirname, "../../..");
-const locks = join(web, "test/frameworks/locks");
+export const locks = join(web, "test/frameworks/locks");
 const packed = join(web, "../js/pack");
 const execute = promisify(execFile);
 
@@ -18,7 +18,12 @@ export interface Project {
   env: NodeJS.ProcessEnv;
   /** Runs a command in the project, and returns what it wrote; fails with that if it fails. */
   run(command: string, ...args: string[]): Promise<string>;
-  /** Installs the packages that `locks/NAME/package-lock.json` pins for the project's package.json. */
+  /** Runs one of the templates' generators, such as `create-vite`. */
+  generate(program: string, ...args: string[]): Promise<string>;
+  /**
+   * Installs the packages that `locks/NAME/package-lock.json` pins for the project's
+   * package.json. Where no generator writes one, it is beside the lock file.
+   */
   install(lock: string): Promise<void>;
   /**
    * Writes, patches and runs what blocks of the docs say, in their order. What
@@ -57,6 +62,7 @@ export async function newProject(): Promise<Project> {
     folder,
     env,
     run,
+    generate: async (program, ...args) => run(await generator(program), ...args),
     install: (lock) => installLocked(folder, lock, run),
     follow: (blocks, values = {}) => follow(folder, blocks, values, run),
     remove: () => rm(folder, { recursive: true, force: true }),
@@ -65,9 +71,20 @@ export async function newProject(): Promise<Project> {
 
 type Run = Project["run"];
 
+/** The path of a generator, of the packages that `locks/templates` pins; they are installed once. */
+async function generator(program: string): Promise<string> {
+  const cwd = join(locks, "templates");
+  if (!existsSync(join(cwd, "node_modules/.package-lock.json"))) {
+    await execute("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd });
+  }
+  return join(cwd, "node_modules/.bin", program);
+}
+
 /** Under UPDATE_LOCKS=1 the lock file is made anew, from what the registry has. */
 async function installLocked(folder: string, lock: string, run: Run): Promise<void> {
   const [pinned, own] = [join(locks, lock, "package-lock.json"), join(folder, "package-lock.json")];
+  const manifest = join(locks, lock, "package.json");
+  if (existsSync(manifest)) await copyFile(manifest, join(folder, "package.json"));
   if (process.env.UPDATE_LOCKS) {
     await rm(own, { force: true });
     await run("npm", "install");

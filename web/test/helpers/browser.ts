@@ -8,7 +8,8 @@ export const browsers = ["chromium", "chromium-browser", "google-chrome"];
 /** Chromium's build for headless use: the same engine, for a third of the processor's time. */
 const shells = ["chromium-headless-shell", "chrome-headless-shell"];
 
-function findBrowser(names: string[]): string {
+/** The path of the first of these programs that is there. */
+export function findBrowser(names: string[]): string {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     for (const name of names) {
       const file = join(folder, name);
@@ -23,6 +24,15 @@ function findBrowser(names: string[]): string {
   throw new Error(`no browser: install Chromium (found as ${browsers.join(", ")} on PATH)`);
 }
 
+export const browserArgs = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 /** Starts the system's Chromium, headless, with a profile of its own: the first of `names` that is there. */
 export function launchBrowser(
   args: string[] = [],
@@ -32,14 +42,6 @@ export function launchBrowser(
     executablePath: findBrowser(names),
     // Chromium's sandbox refuses to run as root, as in a container.
     chromiumSandbox: process.getuid?.() !== 0,
-    args: [
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      ...args,
-    ],
+    args: [...browserArgs, ...args],
   });
 }

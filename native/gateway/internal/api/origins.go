@@ -14,9 +14,16 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// NoOrigin is what browsers send for a page without an origin: one from a file,
-// and one in a sandboxed frame.
-const NoOrigin = "null"
+// What pages without a host send. Browsers send NoOrigin for one from a file and for
+// one in a sandboxed frame; Electron sends FileOrigin for one from a file, unless its
+// fuse grantFileProtocolExtraPrivileges is off.
+const (
+	NoOrigin   = "null"
+	FileOrigin = "file://"
+)
+
+// OfFiles says what pages from files send, and what to do instead.
+const OfFiles = "a page from a file sends file:// where Electron's fuse grantFileProtocolExtraPrivileges is on, as it is by default, and null where the fuse is off; serve your page from a scheme of its own, such as app://my-app, and allow that, or let the app's main process decide, which needs no origin"
 
 const (
 	// maxRequestedHeaders is how long a list of headers that a page asks for may be.
@@ -33,7 +40,7 @@ const (
 // IsOrigin reports whether text is what a browser sends as Origin, letter by
 // letter: anything else would never match.
 func IsOrigin(text string) bool {
-	if text == NoOrigin || text == "file://" { // the latter by Electron
+	if text == NoOrigin || text == FileOrigin {
 		return true
 	}
 	u, err := url.Parse(text)
@@ -105,8 +112,8 @@ func (o *origins) refuse(origin string) {
 		return
 	}
 	o.said.Add(origin, struct{}{})
-	if origin == NoOrigin {
-		o.log.Warn("a page without an origin was refused: one from a file, or in a sandboxed frame; if it is yours, serve it from a scheme of its own, such as app://my-app, and allow that", "origin", origin)
+	if origin == NoOrigin || origin == FileOrigin {
+		o.log.Warn("a page from a file, or in a sandboxed frame, was refused; if it is yours: "+OfFiles, "origin", origin)
 		return
 	}
 	o.log.Warn("a page was refused, as its origin is not in --allowed-origin; if the page is yours, start the gateway with this flag too", "origin", origin, "flag", "--allowed-origin="+origin)

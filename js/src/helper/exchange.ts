@@ -1,0 +1,103 @@
+import type { MachineIdScheme } from "../sidecar/types.js";
+import {
+  HELPER_PROTOCOL,
+  type HelperAnswer,
+  type HelperReason,
+  type HelperReply,
+  type HelperRequest,
+} from "./messages.js";
+
+// The extension takes a request in the page's own thread, before a timer of the page can
+// end. Two in a row, so that the first may be late.
+const PRESENCE_MS = 500;
+
+const noExtension: HelperAnswer = {
+  error: {
+    reason: "no_extension",
+    message:
+      "No browser helper answers in this page. Install the extension, and load the page again; it works only in a page of its own, over https or on a loopback address.",
+  },
+};
+
+/**
+ * Sends a request to the extension and resolves to its answer, or to an error of the
+ * reason `no_extension`. It never settles once `ended` is aborted.
+ */
+export function exchange(
+  ask: HelperRequest["ask"],
+  scheme: MachineIdScheme,
+  ended: AbortSignal,
+): Promise<HelperAnswer> {
+  return new Promise((resolve) => {
+    // A page of no origin has nowhere to send to, and in a frame nobody answers.
+    if (typeof window === "undefined" || self.origin === "null" || window.top !== window) {
+      resolve(noExtension);
+      return;
+    }
+    const id = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join(
+      "-",
+    );
+    const done = new AbortController();
+    const finish = (answer: HelperAnswer) => {
+      done.abort();
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    let timer = setTimeout(() => {
+      timer = setTimeout(finish, PRESENCE_MS, noExtension);
+    }, PRESENCE_MS);
+    window.addEventListener(
+      "message",
+      (event) => {
+        const answer = read(event, id);
+        if (!answer) return;
+        if ("received" in answer) clearTimeout(timer);
+        else finish(answer);
+      },
+      { signal: done.signal },
+    );
+    ended.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        done.abort();
+      },
+      { signal: done.signal },
+    );
+    const request: HelperRequest = { protocol: HELPER_PROTOCOL, to: "extension", id, ask, scheme };
+    window.postMessage(request, self.origin);
+  });
+}
+
+/** The answer in a message; undefined if it isn't one to this request. A frame could send one too. */
+function read(event: MessageEvent, id: string): HelperAnswer | undefined {
+  if (event.source !== window || event.origin !== self.origin) return undefined;
+  const reply = event.data as HelperReply | null;
+  if (typeof reply !== "object" || reply?.protocol !== HELPER_PROTOCOL) return undefined;
+  if (reply.to !== "page" || reply.id !== id) return undefined;
+  return readAnswer(reply.answer);
+}
+
+const REASONS: readonly unknown[] = ["no_extension", "no_program", "no_consent", "refused"];
+
+function readAnswer(answer: unknown): HelperAnswer | undefined {
+  if (typeof answer !== "object" || answer === null) return undefined;
+  const { received, state, machineId, error } = answer as Record<string, unknown>;
+  if (received === true) return { received };
+  if (state === "ready" || REASONS.includes(state)) return { state: state as HelperReason };
+  const given = (machineId ?? error) as Record<string, unknown> | undefined;
+  if (typeof given !== "object" || given === null) return undefined;
+  if (machineId !== undefined) {
+    const { id, scheme, warnings } = given;
+    if (typeof id !== "string" || !/^[0-9a-f]{64}$/.test(id)) return undefined;
+    if (!Array.isArray(warnings) || warnings.some((text) => typeof text !== "string")) {
+      return undefined;
+    }
+    return { machineId: { id, scheme: scheme as MachineIdScheme, warnings } };
+  }
+  const { reason, message } = given;
+  if (typeof message !== "string") return undefined;
+  return {
+    error: { message, ...(REASONS.includes(reason) && { reason: reason as HelperReason }) },
+  };
+}

@@ -1,0 +1,21 @@
+package helper
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// Here returns the environment of this process.
+func Here() (Environment, error) {
+	home, err := os.UserHomeDir()
+	if err != nil || !filepath.IsAbs(home) {
+		return Environment{}, fmt.Errorf("can't tell this user's folder: set HOME (%v)", err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return Environment{}, fmt.Errorf("can't tell where this program is: %w", err)
+	}
+	return Environment{OS: runtime.GOOS, Home: home, Getenv: os.Getenv, Program: program, registry: systemRegistry}, nil
+}

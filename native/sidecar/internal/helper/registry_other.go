@@ -1,0 +1,6 @@
+//go:build !windows
+
+package helper
+
+// systemRegistry is only on Windows.
+var systemRegistry userRegistry

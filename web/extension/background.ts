@@ -1,0 +1,106 @@
+// Decides who is answered, and asks the program.
+
+import { consentOf, type Decision, decide, isConsentPage } from "./consent.js";
+import { Limit, tooMany } from "./limits.js";
+import { type Answer, isQuestion, type Question } from "./messages.js";
+import { machineId, programError } from "./native.js";
+import { askingOrigin } from "./origins.js";
+
+/** By origin. One that is idle is forgotten. */
+const limits = new Map<string, Limit>();
+/** The answers that pages of an origin wait for together. */
+const asked = new Map<string, Promise<Answer>>();
+
+const refused: Answer = {
+  error: {
+    reason: "refused",
+    message:
+      "The browser helper answers only a page of its own, over https or on a loopback address, and not a frame of another page.",
+  },
+};
+
+// A content script runs in the page's process, and has no business with the consents.
+void chrome.storage.local.setAccessLevel?.({ accessLevel: "TRUSTED_CONTEXTS" });
+
+chrome.runtime.onMessage.addListener((message: unknown, sender, respond) => {
+  void answer(message, sender).then(respond);
+  return true; // the answer comes later
+});
+
+async function answer(message: unknown, sender: chrome.runtime.MessageSender): Promise<Answer> {
+  const origin = originOf(sender);
+  if (origin === undefined || !isQuestion(message)) return refused;
+  const limit = limitOf(origin);
+  if (!limit.enter()) return tooMany;
+  try {
+    return message.ask === "state" ? await stateOf(origin) : await idFor(origin, message);
+  } finally {
+    limit.leave();
+  }
+}
+
+/** The origin of the page that a message is from; undefined unless it is a top frame that may ask. */
+function originOf(sender: chrome.runtime.MessageSender): string | undefined {
+  if (sender.id !== chrome.runtime.id || sender.tab === undefined || sender.frameId !== 0) {
+    return undefined;
+  }
+  const origin = askingOrigin(sender.url);
+  // A sandboxed page's own origin is "null".
+  if (sender.origin !== undefined && sender.origin !== origin) return undefined;
+  return origin;
+}
+
+function limitOf(origin: string): Limit {
+  const known = limits.get(origin);
+  if (known) return known;
+  for (const [other, limit] of limits) if (limit.idle) limits.delete(other);
+  const limit = new Limit();
+  limits.set(origin, limit);
+  return limit;
+}
+
+async function stateOf(origin: string): Promise<Answer> {
+  const lacks = await programError();
+  if (lacks) return lacks;
+  const consent = await consentOf(origin);
+  return { state: consent === "allowed" ? "ready" : "no_consent" };
+}
+
+function idFor(origin: string, question: Question): Promise<Answer> {
+  const waiting = asked.get(origin);
+  if (waiting) return waiting;
+  const answering = giveId(origin, question).finally(() => asked.delete(origin));
+  asked.set(origin, answering);
+  return answering;
+}
+
+async function giveId(origin: string, { active }: Question): Promise<Answer> {
+  let consent: Decision | undefined = await consentOf(origin);
+  if (consent === undefined) {
+    // Nobody is asked for what can't be given.
+    const lacks = await programError();
+    if (lacks) return lacks;
+    if (!active) return noConsent("It asks you after your next click in this page.");
+    consent = await decide(origin);
+  }
+  if (consent === "allowed") return machineId(origin);
+  if (consent === "denied") {
+    return noConsent(
+      "You did not allow it. To change that, open the browser helper's own page, by its icon.",
+    );
+  }
+  return noConsent("The question was closed without an answer. Try again.");
+}
+
+function noConsent(why: string): Answer {
+  return {
+    error: {
+      reason: "no_consent",
+      message: `The browser helper may not tell this page the computer's id. ${why}`,
+    },
+  };
+}
+
+chrome.runtime.onConnect.addListener((port) => {
+  if (!isConsentPage(port)) port.disconnect();
+});

@@ -1,0 +1,146 @@
+// Builds the browser extension for each family of browsers, unpacked and as a
+// reproducible archive: `node extension/build.mjs FOLDER [NAME=VALUE…]`, where the names
+// are those of `make extension`. Without them it is the generic helper.
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { buildSync } from "esbuild";
+import { zipSync } from "fflate";
+
+const here = import.meta.dirname;
+const { version } = JSON.parse(readFileSync(join(here, "../../js/package.json"), "utf8"));
+const SCHEMES = ["app-scoped", "node-machine-id", "python-platform-node"];
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/** The pages of loopback addresses, for development. */
+const LOOPBACK = ["http://localhost/*", "http://127.0.0.1/*"];
+
+/** The settings of an extension, from the names and values of `make extension`. */
+export function readSettings(given = {}) {
+  const origins = (given.ORIGINS ?? "")
+    .split(/[\s,]+/)
+    .filter(Boolean)
+    .map(readOrigin);
+  const scheme = given.SCHEME || "app-scoped";
+  const own = origins.length > 0;
+  if (!SCHEMES.includes(scheme)) throw new Error(`SCHEME is none of ${SCHEMES.join(", ")}`);
+  if (!own && scheme !== "app-scoped") {
+    throw new Error(`SCHEME=${scheme} needs ORIGINS: otherwise every site would get the same id`);
+  }
+  const key = given.KEY || (own ? undefined : join(here, "key.txt"));
+  return {
+    origins,
+    scheme,
+    name:
+      given.NAME || (own ? `License helper of ${new URL(origins[0]).hostname}` : "License helper"),
+    key: key && readFileSync(key, "utf8").trim(),
+    addonId: given.ADDON_ID || `helper@${own ? new URL(origins[0]).hostname : "whop-license"}`,
+  };
+}
+
+function readOrigin(text) {
+  const { origin, protocol, hostname } = URL.canParse(text) ? new URL(text) : {};
+  const loopback = protocol === "http:" && ["localhost", "127.0.0.1"].includes(hostname);
+  if (origin !== text || !(protocol === "https:" || loopback)) {
+    throw new Error(`ORIGINS: ${text} is no origin, such as https://launcher.example.com`);
+  }
+  return origin;
+}
+
+function manifestOf(browser, { origins, name, key, addonId }) {
+  // Firefox knows no ports in a pattern, so the scripts compare the whole origin.
+  const patterns = origins
+    .map((origin) => origin.replace(/:\d+$/, ""))
+    .map((origin) => `${origin}/*`);
+  const firefox = browser === "firefox";
+  return {
+    manifest_version: 3,
+    name,
+    version: /^\d+(\.\d+)*/.exec(version)[0],
+    description: "Tells a web launcher this computer’s license id, if you allow it.",
+    icons: Object.fromEntries([16, 32, 48, 128].map((size) => [size, `icons/${size}.png`])),
+    action: { default_popup: "options.html", default_title: name },
+    options_ui: { page: "options.html" },
+    permissions: ["nativeMessaging", "storage"],
+    background: firefox ? { scripts: ["background.js"] } : { service_worker: "background.js" },
+    content_scripts: [
+      {
+        matches: origins.length > 0 ? [...new Set(patterns)] : ["https://*/*", ...LOOPBACK],
+        js: ["content.js"],
+        run_at: "document_start",
+      },
+    ],
+    content_security_policy: { extension_pages: POLICY },
+    // An id would make a private window known.
+    incognito: "not_allowed",
+    ...(firefox
+      ? {
+          browser_specific_settings: {
+            gecko: {
+              id: addonId,
+              strict_min_version: "142.0",
+              data_collection_permissions: { required: ["none"] },
+            },
+          },
+        }
+      : { minimum_chrome_version: "120", ...(key && { key }) }),
+  };
+}
+
+/** Builds the extension into a folder, and returns what lies where. */
+export function buildExtension(folder, settings = readSettings()) {
+  rmSync(folder, { recursive: true, force: true });
+  return ["chromium", "firefox"].map((browser) => {
+    const unpacked = join(folder, browser);
+    mkdirSync(unpacked, { recursive: true });
+    for (const file of ["consent.html", "options.html", "pages.css", "icons"]) {
+      cpSync(join(here, file), join(unpacked, file), { recursive: true });
+    }
+    const manifest = JSON.stringify(manifestOf(browser, settings), null, 2);
+    writeFileSync(join(unpacked, "manifest.json"), `${manifest}\n`);
+    buildSync({
+      entryPoints: ["background", "content", "consent-page", "options-page"].map((name) =>
+        join(here, `${name}.ts`),
+      ),
+      outdir: unpacked,
+      bundle: true,
+      format: "iife",
+      target: "es2022",
+      charset: "utf8",
+      define: {
+        SCHEME: JSON.stringify(settings.scheme),
+        ORIGINS: JSON.stringify(settings.origins),
+      },
+      logLevel: "warning",
+    });
+    const archive = join(folder, `whop-license-helper-${version}-${browser}.zip`);
+    writeFileSync(archive, pack(unpacked));
+    return { browser, unpacked, archive };
+  });
+}
+
+/** The files of a folder as an archive that depends on nothing but their names and bytes. */
+function pack(folder) {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => [relative(folder, path).replaceAll("\\", "/"), readFileSync(path)])
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  // The least time that the format has, as it is everywhere: its times have no zone.
+  return zipSync(Object.fromEntries(files), { mtime: new Date(1980, 0, 1), level: 9 });
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  const [folder, ...given] = process.argv.slice(2);
+  const values = Object.fromEntries(given.map((text) => text.split(/=(.*)/s, 2)));
+  try {
+    for (const { browser, unpacked, archive } of buildExtension(folder, readSettings(values))) {
+      console.log(`${browser.padEnd(9)} ${unpacked}\n          ${archive}`);
+    }
+  } catch (error) {
+    console.error(`extension: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

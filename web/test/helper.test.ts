@@ -1,0 +1,398 @@
+// The browser helper in Chromium: page → content script → background → the real sidecar,
+// as install-helper installs it, and what a page does that means no good.
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { after, afterEach, before, beforeEach, suite, test } from "node:test";
+import type { BrowserContext, Page } from "playwright-core";
+import { type LocalServer, listen } from "../static-server.js";
+import { extensionFolder, HelperUser, type InstalledHelper, pageId } from "./helpers/extension.js";
+import {
+  type Asked,
+  askHelper,
+  launchWithExtensions,
+  request,
+  sendRaw,
+} from "./helpers/extension-page.js";
+import { speaks, withProgram } from "./helpers/extension-program.js";
+import { blankPage, packagePath, servePages, strictPolicy } from "./helpers/page.js";
+
+const site = "https://launcher.example.com";
+
+suite("the browser helper", () => {
+  let user: HelperUser;
+  let installed: InstalledHelper;
+  let context: BrowserContext;
+  let pages: LocalServer;
+  let other: LocalServer;
+  let page: Page;
+  /** The extension's own page. */
+  let options: Page;
+  let extension: string;
+
+  before(async () => {
+    user = await HelperUser.create();
+    installed = await user.install("chromium");
+    context = await launchWithExtensions(user, [extensionFolder("chromium")]);
+    pages = await servePages(strictPolicy("'self'"));
+    other = await servePages();
+    // Sites of their own, answered from what was built.
+    await context.route(/^https?:\/\/[a-z]+\.example/, async (route) => {
+      const { pathname } = new URL(route.request().url());
+      await route.fulfill({ response: await route.fetch({ url: pages.origin + pathname }) });
+    });
+    const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent("serviceworker"));
+    options = await context.newPage();
+    extension = `chrome-extension://${new URL(worker.url()).host}`;
+    await options.goto(`${extension}/options.html`);
+  });
+  after(async () => {
+    await context?.close();
+    await Promise.all([pages?.close(), other?.close()]);
+    await user?.remove();
+  });
+  beforeEach(async () => {
+    page = await open(pages.origin);
+    await consents();
+  });
+  afterEach(() => page.close());
+
+  async function open(origin: string): Promise<Page> {
+    const opened = await context.newPage();
+    await opened.goto(origin + blankPage);
+    return opened;
+  }
+
+  /** Leaves no consent but for an origin. */
+  const consents = (allowed?: string) =>
+    options.evaluate(
+      `chrome.storage.local.clear().then(() => chrome.storage.local.set(${JSON.stringify(
+        allowed === undefined ? {} : { [`consent:${allowed}`]: "allowed" },
+      )}))`,
+    );
+
+  /** Does what opens the window that asks, and returns it. */
+  async function question<T>(act: () => Promise<T>): Promise<[window: Page, done: Promise<T>]> {
+    const opening = context.waitForEvent("page");
+    const done = act();
+    const opened = await Promise.race([opening, done]);
+    if (!isPage(opened)) assert.fail(`nobody was asked: ${JSON.stringify(opened)}`);
+    assert.equal(opened.url(), `${extension}/consent.html`);
+    await opened.waitForSelector("body[data-state=asking]");
+    return [opened, done];
+  }
+
+  const isPage = (value: unknown): value is Page =>
+    typeof (value as Page | undefined)?.waitForSelector === "function";
+
+  async function decide<T>(button: "Allow" | "Don’t allow", act: () => Promise<T>): Promise<T> {
+    const [window, done] = await question(act);
+    // The window closes itself, perhaps before the click is reported.
+    const found = window.getByRole("button", { name: button, exact: true });
+    await found.click().catch((error) => assert.ok(window.isClosed(), error));
+    return done;
+  }
+
+  const allow = (asking: Page): Promise<Asked> => decide("Allow", () => askHelper(asking));
+  const lacks = ({ code, reason }: Asked) => `${code} ${reason}`;
+
+  test("asks once, and then gives each origin an id of its own", async () => {
+    const first = await allow(page);
+    assert.equal(first.id, await pageId(pages.origin));
+    assert.equal(first.scheme, "app-scoped");
+    assert.deepEqual(await askHelper(page), first, "without a question");
+
+    const another = await open(other.origin);
+    const second = await allow(another);
+    assert.equal(second.id, await pageId(other.origin));
+    assert.notEqual(second.id, first.id);
+
+    const secure = await open(site);
+    assert.equal((await allow(secure)).id, await pageId(site));
+    await Promise.all([another.close(), secure.close()]);
+  });
+
+  test("two tabs of an origin ask one question", async () => {
+    const twin = await open(pages.origin);
+    const answers = await decide("Allow", () => Promise.all([page, twin].map((p) => askHelper(p))));
+    const id = await pageId(pages.origin);
+    assert.deepEqual(
+      answers.map((answer) => answer.id),
+      [id, id],
+    );
+    await twin.close();
+  });
+
+  test("a no is kept, can be taken back, and so can a yes", async () => {
+    const denied = await decide("Don’t allow", () => askHelper(page));
+    assert.equal(lacks(denied), "no_machine_id no_consent");
+    assert.match(denied.message ?? "", /You did not allow it/);
+    assert.equal(lacks(await askHelper(page)), "no_machine_id no_consent");
+
+    await options.getByRole("button", { name: `Allow: ${pages.origin}` }).click();
+    await options.getByText("knows its id").waitFor();
+    assert.equal((await askHelper(page)).id, await pageId(pages.origin));
+
+    await options.getByRole("button", { name: `Forget: ${pages.origin}` }).click();
+    await options.getByText("None so far").waitFor();
+    assert.equal((await allow(page)).id, await pageId(pages.origin), "asks again");
+  });
+
+  test("a question that is closed is no answer", async () => {
+    const [window, done] = await question(() => askHelper(page));
+    await window.close();
+    assert.match((await done).message ?? "", /closed without an answer/);
+    assert.equal((await allow(page)).id, await pageId(pages.origin));
+  });
+
+  test("nobody clicks what has just appeared, and no script does", async () => {
+    const [window, done] = await question(() => askHelper(page));
+    const disabled = await window.evaluate(() => {
+      const allow = document.querySelector<HTMLButtonElement>("#allow");
+      if (!allow) throw new Error("no button");
+      dispatchEvent(new Event("blur"));
+      const { disabled } = allow;
+      allow.disabled = false;
+      allow.click();
+      return disabled;
+    });
+    assert.equal(disabled, true);
+    await window.close();
+    assert.equal(lacks(await done), "no_machine_id no_consent", "the script's click counted");
+  });
+
+  test("a page can't open, frame or reach the question", async () => {
+    const plain = await open(other.origin);
+    const [window, done] = await question(() => askHelper(plain));
+    const reached = await plain.evaluate(async (url) => {
+      const frame = document.createElement("iframe");
+      frame.src = url;
+      document.body.append(frame);
+      await new Promise((resolve) => frame.addEventListener("load", resolve));
+      const opened = globalThis.open(url);
+      return {
+        frames: globalThis.frames.length,
+        opened: opened !== null,
+        fetched: await fetch(url).then(
+          () => true,
+          () => false,
+        ),
+      };
+    }, `${extension}/consent.html`);
+    assert.equal(reached.fetched, false);
+    const urls = context.pages().flatMap((p) => p.frames().map((frame) => frame.url()));
+    assert.equal(urls.filter((url) => url === `${extension}/consent.html`).length, 1, String(urls));
+    await window.close();
+    await done;
+    for (const left of context.pages()) if (left !== page && left !== options) await left.close();
+    page = await open(pages.origin);
+  });
+
+  test("no question without a click or a key", async () => {
+    const auto = await listen();
+    auto.handle((_, response) => {
+      response.setHeader("Content-Type", "text/html");
+      response.end(`<title>waiting</title><script>
+        addEventListener("message", ({ data }) => {
+          if (data.to === "page" && data.answer.error) document.title = data.answer.error.message;
+        });
+        postMessage(${JSON.stringify(request("1", { ask: "machineId" }))}, "*");
+      </script>`);
+    });
+    const opened = await context.newPage();
+    await opened.goto(auto.origin);
+    await opened.waitForFunction(() => document.title !== "waiting", undefined, { polling: 50 });
+    assert.match(await opened.title(), /after your next click/);
+    assert.ok(context.pages().every((p) => p.url() !== `${extension}/consent.html`));
+    await Promise.all([opened.close(), auto.close()]);
+  });
+
+  test("frames, sandboxed pages and http pages are not answered", async () => {
+    const http = await open("http://launcher.example");
+    assert.equal(lacks(await askHelper(http)), "no_machine_id no_extension");
+    await http.close();
+
+    const sandbox = await servePages("sandbox allow-scripts");
+    const sandboxed = await open(sandbox.origin);
+    const silent = await sandboxed.evaluate(
+      (message) =>
+        new Promise((resolve) => {
+          addEventListener("message", ({ data }) => data.to === "page" && resolve(data));
+          window.postMessage(message, "*");
+          // Whatever the content script did with it, it did before this comes back.
+          const { port1, port2 } = new MessageChannel();
+          port1.onmessage = () => setTimeout(resolve, 500, "silence");
+          port2.postMessage("");
+        }),
+      request("1"),
+    );
+    assert.equal(silent, "silence");
+    await Promise.all([sandboxed.close(), sandbox.close()]);
+  });
+
+  test("a frame can neither ask for its page nor answer it", async () => {
+    const plain = await open(other.origin);
+    await plain.evaluate(
+      async ({ ask, path }) => {
+        const frame = document.createElement("iframe");
+        frame.src = location.href;
+        document.body.append(frame);
+        await new Promise((resolve) => frame.addEventListener("load", resolve));
+        const inside = frame.contentWindow as unknown as { eval(code: string): void };
+        // It asks in its own window and in its parent's, and answers what the parent asks.
+        inside.eval(`
+        postMessage(${JSON.stringify(ask)}, "*");
+        parent.postMessage(${JSON.stringify(ask)}, "*");
+        addEventListener("message", ({ data }) => data.to && (parent.heard = data));
+        parent.addEventListener("message", ({ data }) => {
+          if (data.to === "page" && data.id === "framed") parent.heard = data;
+          if (data.to !== "extension" || data.id === "framed") return;
+          const machineId = { id: "0".repeat(64), scheme: "app-scoped", warnings: [] };
+          eval("parent.postMessage")({ ...data, to: "page", answer: { machineId } }, "*");
+        });`);
+        return path;
+      },
+      { ask: request("framed"), path: packagePath },
+    );
+    const { id } = await allow(plain);
+    assert.equal(id, await pageId(other.origin));
+    const heard = await plain.evaluate(() => (globalThis as { heard?: { to: string } }).heard);
+    assert.notEqual(heard?.to, "page", "the frame was answered");
+    await plain.close();
+  });
+
+  test("what is no request gets no answer, and a flood gets refusals", async () => {
+    const strange = [
+      ...[null, 7, "hello", [], {}, request("a", { protocol: "whop-license-helper/2" })],
+      ...[
+        request("b", { to: "page" }),
+        request("c", { ask: "storage" }),
+        request("d", { more: 1 }),
+      ],
+      ...[
+        request("x".repeat(65)),
+        request("e", { id: 1 }),
+        request("f", { scheme: "node-machine-id" }),
+      ],
+      ...[request("g", { id: { toString: "no" } }), request("h", { ask: ["state"] })],
+    ];
+    const quiet = await sendRaw(page, [...strange, request("last")]);
+    assert.deepEqual(
+      quiet.map(({ id }) => id),
+      ["last"],
+    );
+
+    const flood = Array.from({ length: 2000 }, (_, i) => request(String(i)));
+    const answers = await sendRaw(page, flood);
+    const refused = answers.filter(({ answer }) => JSON.stringify(answer).includes("too often"));
+    assert.ok(refused.length >= 1900, `${refused.length} of ${answers.length}`);
+
+    // Another page is not disturbed, and this one may ask again after a while.
+    const calm = await open(other.origin);
+    assert.equal((await allow(calm)).id, await pageId(other.origin));
+    await calm.close();
+    let again: Asked;
+    do again = await askHelper(page, { timeoutMs: 1 }).then(() => askState());
+    while (again.reason === "refused");
+    assert.equal(again.reason, "no_consent");
+  });
+
+  /** How the helper stands for the page. */
+  const askState = () =>
+    page.evaluate(
+      (path) =>
+        import(path).then(
+          ({ watchHelper }: typeof import("whop-license/helper")) =>
+            new Promise<Asked>((resolve) => {
+              const stop = watchHelper((reason) => {
+                resolve({ reason });
+                queueMicrotask(() => stop());
+              });
+            }),
+        ),
+      `${packagePath}/helper/index.js`,
+    );
+
+  test("a program that is missing, and one that comes while the page watches", async () => {
+    await user.uninstall();
+    const missing = await askHelper(page);
+    assert.equal(lacks(missing), "no_machine_id no_program");
+    assert.match(missing.message ?? "", /not installed for this browser/);
+
+    await page.evaluate(async (path) => {
+      const { watchHelper }: typeof import("whop-license/helper") = await import(path);
+      watchHelper((state) => {
+        document.title += ` ${state}`;
+      });
+    }, `${packagePath}/helper/index.js`);
+    await page.waitForFunction(() => document.title.endsWith(" no_program"));
+    installed = await user.install("chromium");
+    await page.waitForFunction(() => document.title.endsWith(" no_program no_consent"));
+    await consents(pages.origin);
+    await page.waitForFunction(() => document.title.endsWith(" no_consent ready"));
+  });
+
+  test("a program of another protocol, one that is killed, one that talks nonsense", async () => {
+    await consents(pages.origin);
+    const initialized = "answer(id, { result: { protocol: 1 } });";
+    const unsupported = `answer(id, { error: { code: -32602, message: "no", data: { code: "unsupported_protocol", supported: 2 } } });`;
+    await withProgram(installed.program, speaks(unsupported), async () => {
+      const other = await askHelper(page);
+      assert.equal(lacks(other), "no_machine_id no_program");
+      assert.match(other.message ?? "", /another version/);
+    });
+    const marker = `${user.home}/pid`;
+    const hangs = `${initialized} else require("fs").writeFileSync(${JSON.stringify(marker)}, String(process.pid));`;
+    await withProgram(installed.program, speaks(hangs), async () => {
+      const asking = askHelper(page);
+      while (!existsSync(marker)) await new Promise((resolve) => setTimeout(resolve, 20));
+      process.kill(Number(await readFile(marker, "utf8")), "SIGKILL");
+      assert.match((await asking).message ?? "", /ended before it answered/);
+    });
+    for (const nonsense of [
+      `{ id: "short" }`,
+      "7",
+      `{ id: "0".repeat(64), scheme: "node-machine-id", warnings: [] }`,
+    ]) {
+      await withProgram(
+        installed.program,
+        speaks(`${initialized} else answer(id, { result: ${nonsense} });`),
+        async () => {
+          const answer = await askHelper(page);
+          assert.equal(lacks(answer), "no_machine_id no_program");
+          assert.match(answer.message ?? "", /can't be understood/);
+        },
+      );
+    }
+    assert.equal((await askHelper(page)).id, await pageId(pages.origin));
+  });
+
+  // Last, as it ends the extension's pages.
+  test("the extension is updated while a page is open", async () => {
+    await consents(pages.origin);
+    const devTools = await context.browser()?.newBrowserCDPSession();
+    await devTools?.send(
+      "Extensions.loadUnpacked" as "Target.getTargets",
+      {
+        path: extensionFolder("chromium"),
+      } as object,
+    );
+    const updated = await askHelper(page);
+    assert.match(updated.message ?? "", /Load the page again/);
+    await page.reload();
+    const answer = await until(
+      () => askHelper(page),
+      ({ id }) => id !== undefined,
+    );
+    assert.equal(answer.id, await pageId(pages.origin), "the consent was kept");
+  });
+
+  async function until(ask: () => Promise<Asked>, done: (asked: Asked) => boolean): Promise<Asked> {
+    for (let i = 0; i < 50; i++) {
+      const asked = await ask();
+      if (done(asked)) return asked;
+      await page.reload();
+    }
+    return assert.fail("it never came to that");
+  }
+});
