@@ -77,6 +77,7 @@ func newGateway(s *settings, l *loaded, log *slog.Logger) *gateway {
 	if l.redis == nil {
 		return assemble(s, l, alone(s, m), m, tags, log)
 	}
+	m.showRedis()
 	return assemble(s, l, together(s, l, m, tags, log), m, tags, log)
 }
 
@@ -183,6 +184,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 		reload = certificate.readAgain
+		g.metrics.showCertificate(certificate)
 		scheme = "https"
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
 	}

@@ -74,6 +74,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 
 // commands are what the program does besides serving, by its first argument.
 var commands = map[string]func(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int{
+	"doctor":      runDoctor,
+	"init":        runInit,
 	"keygen":      runKeygen,
 	"license":     runLicense,
 	"healthcheck": runHealthcheck,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/shared/version"
 )
 
 // metrics counts what the gateway does. No label holds a license, a machine or
@@ -50,7 +52,7 @@ func newMetrics() *metrics {
 		webhooks:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "webhooks_total", Help: "Webhooks: applied, ignored, repeated, refused, failed."}, []string{"result"}),
 		stale:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Name: "stale_total", Help: "Validations answered from older knowledge because Whop could not be asked."}),
 		circuit:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "circuit_open", Help: "1 while Whop is not asked because it was failing."}),
-		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis answers; absent a Redis, 0."}),
+		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis works. Only where there is a Redis."}),
 		connections: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "connections", Help: "Open connections of clients and proxies."}),
 		connsClosed: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "connections_closed_total", Help: "Connections that were closed to make room or not taken: because one client holds its share (client), or because the gateway holds no more (all)."}, []string{"limit"}),
 		limited:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "rate_limited_total", Help: "Validations that were answered 429, by the limit: of a client, of a client's unknown license keys (unknown_keys), of a license."}, []string{"limit"}),
@@ -58,9 +60,26 @@ func newMetrics() *metrics {
 	m.valid = m.validations.WithLabelValues(check.Valid.String())
 	m.hit, m.miss = m.cacheUse.WithLabelValues("hit"), m.cacheUse.WithLabelValues("miss")
 	m.lookUpOK = m.upstreamAsk.WithLabelValues(lookUp, "ok")
-	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.stale, m.circuit, m.redis, m.connections, m.connsClosed, m.limited,
+	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.stale, m.circuit, m.connections, m.connsClosed, m.limited, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// buildInfo is always 1, and its labels say which gateway this is.
+func buildInfo() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "whop_license", Name: "build_info", Help: "Always 1; the labels say which gateway this is.",
+		ConstLabels: prometheus.Labels{"version": version.Version, "goversion": runtime.Version()}}, func() float64 { return 1 })
+}
+
+// showRedis adds how Redis does, where there is one.
+func (m *metrics) showRedis() { m.registry.MustRegister(m.redis) }
+
+// showCertificate adds when the certificate in use expires, where there is one.
+func (m *metrics) showCertificate(c *certificate) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "whop_license", Name: "certificate_expiry_seconds", Help: "When the certificate in use expires, in Unix seconds. Only with --tls-cert."}, func() float64 {
+		pair, _ := c.get(nil)
+		return float64(pair.Leaf.NotAfter.Unix())
+	}))
 }
 
 // handler serves the metrics, and beside them what tells of the gateway's health,

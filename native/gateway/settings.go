@@ -61,8 +61,10 @@ const description = `Answers Whop's retired validate_license call (API v2) from 
 Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with the name of a file that holds it; WHOP_WEBHOOK_SECRET or WHOP_WEBHOOK_SECRET_FILE to take webhooks.
 
 Other commands (--help after each says more):
+  init                         write the files that a gateway under systemd needs
   keygen [FILE]                make a signing key for leases
   license show|reset|release   show a license, and free its places
+  doctor                       try everything that a license check needs
   healthcheck                  ask whether the gateway on this machine is ready`
 
 // refuser notes what is wrong with a setting.

@@ -65,6 +65,15 @@ func newWebhooks(c Config, shared *bodies) http.Handler {
 	return h
 }
 
+// WebhookKey returns the key of a webhook secret: what is encoded in it, or the
+// secret itself.
+func WebhookKey(secret string) []byte {
+	if key := encodedKey(secret); key != nil {
+		return key
+	}
+	return []byte(secret)
+}
+
 const encodedPrefix = "whsec_"
 
 // IsMisspelledSecret reports whether a webhook secret looks as if it held the key

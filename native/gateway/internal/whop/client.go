@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -213,6 +214,11 @@ func (w *Client) call(ctx context.Context, op operation, id string, body []byte,
 	var up *Failure
 	if errors.As(err, &up) && up.Kind == rateLimited {
 		pause.begin(member, time.Now(), up.after)
+	}
+	if up != nil {
+		up.op = op
+		// The message quotes the version that was asked for, which is none of them.
+		up.versions = slices.DeleteFunc(up.versions, func(v string) bool { return v == w.headers[versionHeader] })
 	}
 	w.report(op, id, w.reach[op].of(member, err, time.Now()), err)
 	return m, err

@@ -70,6 +70,7 @@ func (k Kind) mayBeCarriedOut() bool {
 // Failure is the lack of an answer from Whop.
 type Failure struct {
 	Kind     Kind
+	op       operation     // what failed
 	after    time.Duration // how long to leave Whop alone, where known
 	said     string        // Whop's own message, fit for a log
 	versions []string      // of the API, that Whop lists where it does not know ours
