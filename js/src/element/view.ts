@@ -264,7 +264,11 @@ export class View {
   /** Marks the one button that helps: that of the form, or without it the first of the outcome's. */
   #renderPrimary(answered: boolean): void {
     const first = this.#actions.find((action) => !action.hidden);
-    for (const action of this.#actions) action.part.toggle("primary", answered && action === first);
+    for (const action of this.#actions) {
+      // Not by `action.part`, which jsdom doesn't have.
+      const parts = (action.getAttribute("part") ?? "").replace(/ primary$/, "");
+      action.setAttribute("part", answered && action === first ? `${parts} primary` : parts);
+    }
   }
 
   /** Shows the time until a retry; if `said`, a screen reader hears it too. */
