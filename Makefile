@@ -181,7 +181,7 @@ RUN      ?=
 run_only  = $(if $(RUN),-run '$(RUN)')
 
 .PHONY: test-go
-test-go: programs redis js/dist/whop-license.wasm ## Test the Go code natively, with the race detector where there is gcc
+test-go: programs redis proxies js/dist/whop-license.wasm ## Test the Go code natively, with the race detector where there is gcc
 	$(RACE) $(run_only) $(or $(PACKAGES),$(RACED))
 	$(if $(PACKAGES),,go test $(run_only) $$(go list ./... | grep -vxF "$$(go list $(RACED))"))
 

@@ -139,6 +139,7 @@ export function startGateway(options: GatewayOptions): Promise<Running> {
     "whop-license-gateway",
     [
       `--listen=127.0.0.1:${options.port ?? 0}`,
+      "--drain=0",
       `--upstream-url=${options.simulator}/api/v1`,
       `--product=${options.product ?? sampleProduct}`,
       ...(options.origins ?? []).map((origin) => `--allowed-origin=${origin}`),

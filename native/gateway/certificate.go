@@ -46,10 +46,23 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.checked) > time.Minute {
-		c.checked = time.Now()
-		if err := c.load(); err != nil {
-			c.log.Error("the certificate's files can't be used; the certificate from before still is, until it expires", "error", err.Error())
-		}
+		c.reload()
 	}
 	return c.current, nil
+}
+
+// readAgain reads the files now, whether or not they look changed.
+func (c *certificate) readAgain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changed = time.Time{}
+	c.reload()
+	c.log.Info("the certificate's files were read again")
+}
+
+func (c *certificate) reload() {
+	c.checked = time.Now()
+	if err := c.load(); err != nil {
+		c.log.Error("the certificate's files can't be used; the certificate from before still is, until it expires", "error", err.Error())
+	}
 }

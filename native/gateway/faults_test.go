@@ -207,7 +207,7 @@ func TestAnswersThatAreNotHTTP(t *testing.T) {
 				_ = conn.Close()
 			}
 		}()
-		g := startGateway(t, &simulator{t, "http://" + listener.Addr().String()})
+		g := startGateway(t, &simulator{t: t, url: "http://" + listener.Addr().String()})
 		assertRefused(t, g.validate(testKey("x"), machine(1)), 503, "unavailable")
 		assert.True(t, g.logged("no verdict"))
 		assert.NotContains(t, g.logs.String(), personalMark)

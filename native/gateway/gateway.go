@@ -10,25 +10,34 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
 	"time"
-
-	"golang.org/x/net/netutil"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/binding"
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 	"github.com/whop-license/whop-license/native/gateway/internal/cluster"
+	"github.com/whop-license/whop-license/native/gateway/internal/conns"
 	"github.com/whop-license/whop-license/native/gateway/internal/notice"
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
 const (
-	// maxConnections is how many connections are held at once; more wait.
+	// maxConnections is how many connections are held at once, where the limit of
+	// open files allows it.
 	maxConnections = 20_000
-	// drainTime is how long a gateway that was told to stop goes on answering
+	// otherFiles is how many files are kept for all else: Whop (at most 256
+	// connections), Redis, metrics and health, certificates.
+	otherFiles = 512
+	// tryAgain is how often an API key that Whop refuses is tried.
+	tryAgain = 5 * time.Second
+	// finishTime is how long a gateway that takes no more requests goes on answering
 	// what it was asked.
-	drainTime = 30 * time.Second
+	finishTime = 30 * time.Second
 )
 
 // gateway is a running whop-license-gateway.
@@ -36,9 +45,11 @@ type gateway struct {
 	settings *settings
 	loaded   *loaded
 	shared   shared
+	whop     *whop.Client
 	checker  *check.Checker
 	api      *api.API
 	metrics  *metrics
+	notices  *notice.Notices
 	log      *slog.Logger
 }
 
@@ -47,28 +58,36 @@ type shared struct {
 	exclusion check.Exclusion
 	peers     check.Peers
 	refusals  check.Refusals
-	budget    whop.Budget
+	budget    budget
 	// begin starts what runs beside requests, until the context ends, and calls
 	// ready once the gateway may get requests.
 	begin func(ctx context.Context, c *check.Checker, ready func())
 	end   func()
 }
 
+// budget is the quota for calls to Whop, and the part of it for unknown license
+// keys.
+type budget interface {
+	whop.Budget
+	check.Strangers
+}
+
 func newGateway(s *settings, l *loaded, log *slog.Logger) *gateway {
 	m, tags := newMetrics(), tag.NewTagger(l.apiKey)
 	if l.redis == nil {
-		return assemble(s, l, alone(s), m, tags, log)
+		return assemble(s, l, alone(s, m), m, tags, log)
 	}
+	m.showRedis()
 	return assemble(s, l, together(s, l, m, tags, log), m, tags, log)
 }
 
 // alone returns the parts of a single gateway.
-func alone(s *settings) shared {
+func alone(s *settings, m *metrics) shared {
 	return shared{
 		exclusion: check.Alone{},
 		peers:     check.Alone{},
 		refusals:  check.NewLocalRefusals(),
-		budget:    localBudget(s),
+		budget:    localBudget(s, m),
 		begin:     func(_ context.Context, _ *check.Checker, ready func()) { ready() },
 		end:       func() {},
 	}
@@ -80,16 +99,11 @@ func alone(s *settings) shared {
 func together(s *settings, l *loaded, m *metrics, tags tag.Tagger, log *slog.Logger) shared {
 	store := cluster.NewStore(l.redis, tags, log)
 	locks := cluster.NewLocks(store, check.LockTime(s.UpstreamTimeout))
-	budget := localBudget(s)
-	if s.UpstreamBudget > 0 {
-		b := whop.NewBucket(s.UpstreamBudget)
-		budget = cluster.NewBudget(store, b.Burst, b.Refill, whop.BudgetPatience, budget)
-	}
 	return shared{
 		exclusion: locks,
 		peers:     store,
 		refusals:  store,
-		budget:    budget,
+		budget:    sharedBudget(s, store, m),
 		begin: func(ctx context.Context, c *check.Checker, ready func()) {
 			go store.Follow(ctx, c)
 			if err := locks.Begin(ctx); err != nil {
@@ -102,11 +116,27 @@ func together(s *settings, l *loaded, m *metrics, tags tag.Tagger, log *slog.Log
 }
 
 // localBudget is the quota as one gateway counts it.
-func localBudget(s *settings) whop.Budget {
+func localBudget(s *settings, m *metrics) budget {
 	if s.UpstreamBudget == 0 {
 		return whop.Unlimited{}
 	}
-	return whop.NewLocalBudget(whop.NewBucket(s.UpstreamBudget))
+	local := whop.NewLocalBudget(s.UpstreamBudget)
+	m.showQuota(whop.Counts, local.Left)
+	return local
+}
+
+// sharedBudget is the quota as several gateways count it together.
+func sharedBudget(s *settings, store *cluster.Store, m *metrics) budget {
+	if s.UpstreamBudget == 0 {
+		return whop.Unlimited{}
+	}
+	limits := map[string]cluster.Limit{}
+	for _, count := range whop.Counts {
+		limits[count] = cluster.Limit(whop.BucketOf(count, s.UpstreamBudget))
+	}
+	shared := cluster.NewBudget(store, limits, whop.Strangers, whop.BudgetPatience, whop.NewLocalBudget(s.UpstreamBudget))
+	m.showQuota(whop.Counts, shared.Left)
+	return shared
 }
 
 // assemble makes a gateway of its parts.
@@ -124,11 +154,11 @@ func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, 
 		Rules: rules, Products: s.Product, Entitled: s.EntitledStatus, Documented: whop.Statuses,
 		CacheTTL: s.CacheTTL, StaleIfError: s.StaleIfError, UpstreamTimeout: s.UpstreamTimeout,
 		ClientLimit: s.ClientLimit, LicenseLimit: s.LicenseLimit,
-		Whop: client, Exclusion: with.exclusion, Peers: with.peers, Refusals: with.refusals,
+		Whop: client, Strangers: with.budget, Exclusion: with.exclusion, Peers: with.peers, Refusals: with.refusals,
 		Notices: notices, Metrics: m, Audit: newAudit(s.AuditLog, log), Tags: tags, Log: log,
 	})
 	return &gateway{
-		settings: s, loaded: l, shared: with, checker: checker, metrics: m, log: log,
+		settings: s, loaded: l, shared: with, whop: client, checker: checker, metrics: m, notices: notices, log: log,
 		api: api.New(api.Config{
 			Checker: checker, Rules: rules, Proofs: l.proofs,
 			AllowedOrigins: s.AllowedOrigin, TrustedProxies: l.trusted,
@@ -141,20 +171,24 @@ func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, 
 // run serves until the context ends, then finishes what is under way. The first
 // line that it writes to out is the URL it listens on.
 func (g *gateway) run(ctx context.Context, out io.Writer) error {
-	listener, err := net.Listen("tcp", g.settings.Listen)
+	listener, err := g.listen()
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	scheme := "http"
+	scheme, reload := "http", func() {}
 	server := g.server(g.api)
+	server.ConnState = listener.StateChanged
 	if g.settings.TLSCert != "" {
 		certificate, err := newCertificate(g.settings.TLSCert, g.settings.TLSKey, g.log)
 		if err != nil {
 			return err
 		}
+		reload = certificate.readAgain
+		g.metrics.showCertificate(certificate)
 		scheme = "https"
 		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
 	}
+	defer onHangup(reload)()
 	stopMetrics, err := g.serveMetrics()
 	if err != nil {
 		return err
@@ -162,26 +196,83 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	defer stopMetrics()
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
-	g.shared.begin(background, g.checker, func() { g.api.SetReady(true) })
+	var missing atomic.Int32
+	missing.Store(2)
+	works := func() {
+		if missing.Add(-1) == 0 {
+			g.api.SetReady()
+		}
+	}
+	g.shared.begin(background, g.checker, works)
+	g.tryAPIKey(background, works)
 
 	url := scheme + "://" + reachable(listener.Addr())
 	fmt.Fprintln(out, url)
-	g.log.Info("listening", "url", url, "upstream", g.loaded.upstream.String(), "redis", g.loaded.redis != nil)
+	g.log.Info("listening", "url", url, "upstream", g.loaded.upstream.String(), "redis", g.loaded.redis != nil, "max_connections", capacity(openFiles()))
 	for _, warning := range g.settings.warnings(g.loaded) {
 		g.log.Warn(warning)
 	}
 
 	failed := make(chan error, 1)
-	go func() { failed <- serve(server, netutil.LimitListener(listener, maxConnections)) }()
+	go func() { failed <- serve(server, listener) }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
+	g.drain()
 	return g.stop(server, stopBackground)
 }
 
-// serveMetrics serves metrics on their own address, where there is one.
+// madeUpKey is a license key that doesn't exist.
+const madeUpKey = "WHOP-LICENSE-GATEWAY-START"
+
+// tryAPIKey looks up a license key that doesn't exist, at once and, while Whop
+// refuses the API key, again and again. It calls accepted once Whop doesn't: a
+// gateway with a wrong key must not take the place of one that works. A Whop that
+// is down is no reason to be away as well.
+func (g *gateway) tryAPIKey(ctx context.Context, accepted func()) {
+	refused := func() bool {
+		ctx, cancel := context.WithTimeout(ctx, g.settings.UpstreamTimeout)
+		defer cancel()
+		_, err := g.whop.LookUp(ctx, madeUpKey)
+		var failure *whop.Failure
+		return errors.As(err, &failure) && failure.Refused()
+	}
+	if !refused() {
+		accepted()
+		return
+	}
+	g.log.Error("the gateway is not ready until Whop accepts its API key and its requests; the line before says why it doesn't")
+	go func() {
+		for check.Sleep(ctx, tryAgain) == nil {
+			if !refused() {
+				g.log.Info("Whop accepts the API key")
+				accepted()
+				return
+			}
+		}
+	}()
+}
+
+// listen returns the listener for apps.
+func (g *gateway) listen() (*conns.Listener, error) {
+	listener, err := net.Listen("tcp", g.settings.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return conns.Limit(listener, conns.Config{
+		Max: capacity(openFiles()), Trusted: g.loaded.trusted, Notices: g.notices, Metrics: g.metrics,
+	}), nil
+}
+
+// capacity returns how many connections are held at once where so many files may
+// be open.
+func capacity(files int) int {
+	return min(maxConnections, max(files-otherFiles, files/2))
+}
+
+// serveMetrics serves metrics and health on their own address, where there is one.
 func (g *gateway) serveMetrics() (stop func(), err error) {
 	if g.settings.MetricsListen == "" {
 		return func() {}, nil
@@ -190,9 +281,24 @@ func (g *gateway) serveMetrics() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("--metrics-listen: %w", err)
 	}
-	server := g.server(g.metrics.handler())
+	server := g.server(g.metrics.handler(g.api))
 	go func() { _ = server.Serve(listener) }()
 	return func() { _ = server.Close() }, nil
+}
+
+// onHangup calls reload at each SIGHUP, which would end the program otherwise.
+func onHangup(reload func()) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			reload()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+	}
 }
 
 func serve(server *http.Server, listener net.Listener) error {
@@ -202,13 +308,20 @@ func serve(server *http.Server, listener net.Listener) error {
 	return server.Serve(listener)
 }
 
+// drain answers requests until load balancers know that no more should be sent
+// here.
+func (g *gateway) drain() {
+	g.log.Info("stopping; requests are answered until load balancers have noticed", "for", g.settings.Drain.String())
+	g.api.Drain()
+	time.Sleep(g.settings.Drain)
+}
+
 // stop finishes what is under way.
 func (g *gateway) stop(server *http.Server, stopBackground func()) error {
-	g.api.SetReady(false)
-	g.log.Info("stopping; finishing what is under way")
-	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	g.log.Info("taking no more requests; finishing what is under way")
+	finish, cancel := context.WithTimeout(context.Background(), finishTime)
 	defer cancel()
-	err := server.Shutdown(drain)
+	err := server.Shutdown(finish)
 	stopBackground()
 	g.shared.end()
 	g.log.Info("stopped")
@@ -226,6 +339,8 @@ func (g *gateway) server(h http.Handler) *http.Server {
 		WriteTimeout:      check.LongestCheck(g.settings.UpstreamTimeout),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
+		// What HTTP/2 would hold of bodies that nobody has read yet.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 50, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
 		// It would log clients' broken connections, with their addresses.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}

@@ -286,9 +286,10 @@ func newTestGateway(t *testing.T, change func(*shared), args ...string) *gateway
 	require.NoError(t, err)
 	l, err := s.load(func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] })
 	require.NoError(t, err)
-	with := alone(&s)
+	m := newMetrics()
+	with := alone(&s, m)
 	change(&with)
-	return assemble(&s, l, with, newMetrics(), tag.NewTagger(testAPIKey), gatewaytest.DiscardLog())
+	return assemble(&s, l, with, m, tag.NewTagger(testAPIKey), gatewaytest.DiscardLog())
 }
 
 func writeCertificate(t *testing.T, dir, name string) {
@@ -325,6 +326,14 @@ func TestTLS(t *testing.T) {
 	assert.Equal(t, 201, resp.StatusCode)
 	assert.Equal(t, "HTTP/2.0", resp.Proto)
 	assert.Equal(t, "first", resp.TLS.PeerCertificates[0].Subject.CommonName)
+}
+
+// certificateName is whose certificate a gateway shows.
+func certificateName(t *testing.T, url string) string {
+	c, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), &tls.Config{InsecureSkipVerify: true})
+	require.NoError(t, err)
+	defer c.Close()
+	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
 func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
@@ -378,4 +387,24 @@ func FuzzRequest(f *testing.F) {
 		assert.Contains(t, []int{201, 400, 404}, a.status, a.body)
 	})
 	assert.Zero(f, sim.calls("unknown"), "no license key leads to another of Whop's routes")
+}
+
+// A gateway whose API key Whop refuses does not take the place of one that works.
+func TestRefusedAPIKeyKeepsAGatewayFromBeingReady(t *testing.T) {
+	sim := startSim(t, nil)
+	sim.outage("401")
+	g := startGateway(t, sim)
+	assert.Equal(t, 503, g.get("/readyz").status)
+	assert.True(t, g.logged("Whop refuses the API key"))
+	assert.True(t, g.logged("not ready until Whop accepts"))
+	sim.outage("")
+	eventually(t, "it is ready", func() bool { return g.get("/readyz").status == 200 })
+}
+
+func TestAnOutageDoesNotKeepAGatewayFromBeingReady(t *testing.T) {
+	for _, kind := range []string{"reset", "500", "html-404", "429"} {
+		sim := startSim(t, nil)
+		sim.outage(kind)
+		assert.Equal(t, 200, startGateway(t, sim).get("/readyz").status, kind)
+	}
 }

@@ -14,9 +14,11 @@ import (
 var directions = map[string][]string{
 	"api":     {"binding", "check", "logtext"},
 	"binding": {"logtext"},
-	"check":   {"binding", "logtext", "tag"},
+	"check":   {"binding", "logtext", "network", "tag"},
 	"cluster": {"check", "tag"},
+	"conns":   {"network"},
 	"logtext": {},
+	"network": {},
 	"notice":  {"tag"},
 	"tag":     {},
 	"whop":    {"binding", "check", "logtext", "tag"},

@@ -85,7 +85,7 @@ func runLicense(ctx context.Context, args []string, getenv func(string) string, 
 	return 0
 }
 
-var errRedis = errors.New("Redis can't be used, and without it the gateways can't be kept from binding the license meanwhile")
+var errRedis = errors.New("nothing was written: Redis can't be used, and without it the gateways can't be kept from binding the license meanwhile")
 
 // do carries the command out, with the parts that a server has.
 func (c *licenseCommand) do(ctx context.Context, l *loaded, errOut io.Writer, command, key string, place int) (check.Report, error) {

@@ -135,3 +135,12 @@ func TestRedisUserWithLimitedRights(t *testing.T) {
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
 	assert.NotContains(t, g.logs.String(), "Redis")
 }
+
+// Without INFO, it is only noticed that Redis was emptied.
+func TestRedisUserWithoutInfoIsWarnedOf(t *testing.T) {
+	r := gatewaytest.StartRedis(t)
+	require.NoError(t, r.Client().Do(t.Context(), "ACL", "SETUSER", "gateway", "on", ">secret", "~*", "&*", "+@all", "-info").Err())
+	g := startGateway(t, startSim(t, nil), "--redis-url", "unix://gateway:secret@"+r.Socket())
+	assert.Equal(t, 200, g.get("/readyz").status, g.logs.String())
+	assert.Equal(t, 1, g.count("may not run INFO", "+info"))
+}

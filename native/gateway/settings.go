@@ -42,6 +42,7 @@ type settings struct {
 	Issuer          string        `env:"WHOP_LICENSE_ISSUER" default:"whop-license-gateway" placeholder:"NAME" help:"The leases' issuer; apps may ask for a certain one. Default: ${default}."`
 	TrustedProxies  []string      `env:"WHOP_LICENSE_TRUSTED_PROXIES" placeholder:"CIDR" help:"Network of proxies whose X-Forwarded-For is believed; repeatable."`
 	MetricsListen   string        `env:"WHOP_LICENSE_METRICS_LISTEN" placeholder:"HOST:PORT" help:"Address for /metrics. Without it there are none."`
+	Drain           time.Duration `env:"WHOP_LICENSE_DRAIN" default:"5s" placeholder:"DURATION" help:"How long after SIGTERM, when /readyz says no already, new requests are still answered, at most 1m. Default: ${default}."`
 	AuditLog        string        `env:"WHOP_LICENSE_AUDIT_LOG" type:"path" placeholder:"FILE" help:"File that gets a line of JSON for each binding, reset and release. Without it there is none."`
 	TLSCert         string        `env:"WHOP_LICENSE_TLS_CERT" name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. Read again when it changes."`
 	TLSKey          string        `env:"WHOP_LICENSE_TLS_KEY" name:"tls-key" type:"path" placeholder:"FILE" help:"Its private key in PEM."`
@@ -60,8 +61,10 @@ const description = `Answers Whop's retired validate_license call (API v2) from 
 Secrets come from the environment only: WHOP_API_KEY, or WHOP_API_KEY_FILE with the name of a file that holds it; WHOP_WEBHOOK_SECRET or WHOP_WEBHOOK_SECRET_FILE to take webhooks.
 
 Other commands (--help after each says more):
+  init                         write the files that a gateway under systemd needs
   keygen [FILE]                make a signing key for leases
   license show|reset|release   show a license, and free its places
+  doctor                       try everything that a license check needs
   healthcheck                  ask whether the gateway on this machine is ready`
 
 // refuser notes what is wrong with a setting.
@@ -89,6 +92,9 @@ func (s *settings) checkAddresses(refuse refuser) {
 		if !api.IsOrigin(o) {
 			refuse("--allowed-origin: %q is not an origin as browsers send it, such as https://app.example.com (lower case, no path, no default port); name each origin, as there is no wildcard", o)
 		}
+	}
+	if s.Drain < 0 || s.Drain > time.Minute {
+		refuse("--drain: must be 0 to 1m")
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		refuse("--tls-cert and --tls-key: give both or neither")

@@ -94,14 +94,19 @@ func keygen(file string, out io.Writer) error {
 		_, err := out.Write(text)
 		return err
 	}
+	if err := writePrivate(file, text); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "public key  %s\nkid         %s\n", base64.RawURLEncoding.EncodeToString(public), key.KeyID)
+	return err
+}
+
+// writePrivate writes a file that only its owner may read. It must not exist.
+func writePrivate(file string, text []byte) error {
 	f, err := createPrivate(file)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "public key  %s\nkid         %s\n", base64.RawURLEncoding.EncodeToString(public), key.KeyID)
-	return err
+	return errors.Join(err, f.Close())
 }

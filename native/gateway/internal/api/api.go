@@ -20,6 +20,11 @@ import (
 
 const (
 	maxBody = 64 << 10
+	// smallBody is what a body may take without a share of bodiesAtOnce. What apps
+	// send to name a machine is smaller.
+	smallBody = 4 << 10
+	// bodiesAtOnce is how much memory all larger bodies may take at once.
+	bodiesAtOnce = 16 << 20
 	// maxInFlight is how many validations may wait for an answer at once.
 	maxInFlight = 1 << 14
 
@@ -45,6 +50,8 @@ type Metrics interface {
 	// WebhookTaken counts a webhook by what came of it: "applied", "ignored",
 	// "repeated", "refused" or "failed".
 	WebhookTaken(result string)
+	// Limited counts a validation that was answered 429, by the limit.
+	Limited(limit string)
 }
 
 // Notices are messages to the seller, each of them logged once in a while.
@@ -82,21 +89,28 @@ type API struct {
 	webhooks http.Handler
 	routes   http.Handler // with CORS
 	ready    atomic.Bool
+	draining atomic.Bool
 	inFlight atomic.Int64
-	proxied  sync.Once // what a proxy in front is warned of
+	bodies   *bodies
+	notices  Notices
 	metrics  Metrics
 	log      *slog.Logger
+
+	untrusted, unnamed sync.Once // what the seller was told of a proxy in front
 }
 
 // New returns an API that is not ready yet.
 func New(c Config) *API {
+	shared := newBodies()
 	a := &API{
 		checker:  c.Checker,
+		bodies:   shared,
 		rules:    c.Rules,
 		proofs:   c.Proofs,
 		trusted:  c.TrustedProxies,
 		origins:  newOrigins(c.AllowedOrigins, c.Log),
-		webhooks: newWebhooks(c),
+		webhooks: newWebhooks(c, shared),
+		notices:  c.Notices,
 		metrics:  c.Metrics,
 		log:      c.Log,
 	}
@@ -104,9 +118,14 @@ func New(c Config) *API {
 	return a
 }
 
-// SetReady sets whether /readyz says that requests should be sent here. All
-// requests are served either way.
-func (a *API) SetReady(ready bool) { a.ready.Store(ready) }
+// SetReady lets /readyz say that requests should be sent here. All requests are
+// served either way.
+func (a *API) SetReady() { a.ready.Store(true) }
+
+// Drain lets /readyz say from now on that no more requests should be sent here.
+// They are still served, but each connection ends with its next answer, so that
+// none is idle, and about to be used again, when the server closes it.
+func (a *API) Drain() { a.draining.Store(true) }
 
 // ServeHTTP answers a request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -116,6 +135,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeError(w, errorAnswer{Status: http.StatusInternalServerError, Code: "internal", Message: "The license server failed"})
 		}
 	}()
+	if a.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
 	a.routes.ServeHTTP(w, r)
 }
 
@@ -172,7 +194,7 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 
 func (a *API) serveReady(w http.ResponseWriter) {
 	status, text := http.StatusOK, "ready"
-	if !a.ready.Load() {
+	if !a.ready.Load() || a.draining.Load() {
 		status, text = http.StatusServiceUnavailable, "not ready"
 	}
 	writeJSON(w, status, map[string]string{"status": text})

@@ -30,6 +30,7 @@ func (noChecker) Forget(context.Context, string) error                      { re
 func (noNotices) General(slog.Level, time.Duration, string, string, ...any) {}
 func (noMetrics) Validated(string, time.Duration)                           {}
 func (noMetrics) WebhookTaken(string)                                       {}
+func (noMetrics) Limited(string)                                            {}
 
 func TestTooManyAtOnce(t *testing.T) {
 	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})

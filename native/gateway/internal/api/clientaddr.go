@@ -46,14 +46,3 @@ func parseAddr(text string) netip.Addr {
 	}
 	return addr.Unmap().WithZone("")
 }
-
-// networkOf returns what the rate limit counts a client's address as: an IPv6
-// customer has a whole /64 to choose from.
-func networkOf(addr netip.Addr) netip.Addr {
-	addr = addr.Unmap().WithZone("")
-	if addr.Is6() {
-		prefix, _ := addr.Prefix(64)
-		return prefix.Addr()
-	}
-	return addr
-}

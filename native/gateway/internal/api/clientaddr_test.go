@@ -39,8 +39,6 @@ func TestClientAddr(t *testing.T) {
 			assert.Equal(t, c.want, clientAddr(r, trusted).String())
 		})
 	}
-	assert.Equal(t, "2001:db8:0:1::", networkOf(netip.MustParseAddr("2001:db8:0:1:2:3:4:5%eth0")).String())
-	assert.Equal(t, "203.0.113.9", networkOf(netip.MustParseAddr("::ffff:203.0.113.9")).String())
 }
 
 func FuzzClientAddr(f *testing.F) {
@@ -51,7 +49,6 @@ func FuzzClientAddr(f *testing.F) {
 	f.Fuzz(func(t *testing.T, forwarded string) {
 		r := &http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{"X-Forwarded-For": {forwarded}}}
 		require.True(t, clientAddr(r, trusted).IsValid())
-		_ = networkOf(clientAddr(r, trusted))
 		// An address that a trusted proxy appended can't be hidden by what is before it.
 		r.Header.Set("X-Forwarded-For", forwarded+", 198.51.100.7")
 		require.Equal(t, "198.51.100.7", clientAddr(r, trusted).String())

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -25,6 +24,7 @@ import (
 type request struct {
 	check.Query
 	nonce string // to be signed with the answer; empty where the app sent none
+	done  func() // gives back the room that the body takes
 }
 
 // read takes a query from a request, or returns what is wrong with it.
@@ -36,8 +36,11 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 		return errors.New("content-type: must be application/json; and a page whose origin is not in --allowed-origin is not answered")
 	}
 	q.readKey(r.URL.EscapedPath())
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if errors.As(err, new(*http.MaxBytesError)) {
+	body, done, err := a.bodies.read(w, r, maxBody)
+	q.done = done
+	if errors.Is(err, errNoRoom) {
+		return err
+	} else if errors.As(err, new(*http.MaxBytesError)) {
 		return errors.New("body: is over 64 KiB")
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -61,13 +64,25 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 		return err
 	}
 	q.Sent, q.nonce, q.KeepsLease = sent.Metadata, sent.Nonce, sent.Nonce != ""
-	if !isTrusted(parseAddr(r.RemoteAddr), a.trusted) && r.Header.Get("X-Forwarded-For") != "" {
-		a.proxied.Do(func() {
+	a.adviseProxies(r)
+	q.Client = clientAddr(r, a.trusted)
+	return nil
+}
+
+// adviseProxies tells the seller of a proxy in front behind which all clients are
+// limited as if they were one.
+func (a *API) adviseProxies(r *http.Request) {
+	trusted, forwarded := isTrusted(parseAddr(r.RemoteAddr), a.trusted), r.Header.Get("X-Forwarded-For") != ""
+	if !trusted && forwarded {
+		a.untrusted.Do(func() {
 			a.log.Warn("a request names an address that it was forwarded for, and came from no trusted proxy; if a proxy of yours sent it, name it with --trusted-proxies: now all its clients are limited as if they were one")
 		})
 	}
-	q.Client = networkOf(clientAddr(r, a.trusted))
-	return nil
+	if trusted && !forwarded {
+		a.unnamed.Do(func() {
+			a.log.Warn("a trusted proxy sent a request without X-Forwarded-For; let it send that header: now all its clients are limited as if they were one")
+		})
+	}
 }
 
 // readKey takes the license key from a path. It also keeps a text that can't be a

@@ -22,9 +22,14 @@ func (a *API) serveValidate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.inFlight.Add(-1)
-	q := &request{}
+	q := &request{done: func() {}}
 	q.Arrived = time.Now()
-	if err := a.read(w, r, q); errors.Is(err, os.ErrDeadlineExceeded) {
+	err := a.read(w, r, q)
+	defer func() { q.done() }()
+	if errors.Is(err, errNoRoom) {
+		a.fail(w, q, q.Arrived, unavailable(time.Second), nil)
+		return
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
 		a.fail(w, q, q.Arrived, errorAnswer{Status: http.StatusRequestTimeout, Code: "request_timeout", Message: "The request did not arrive in time; send it again"}, nil)
 		return
 	} else if err != nil {
@@ -92,12 +97,25 @@ func (a *API) fail(w http.ResponseWriter, q *request, arrived time.Time, f error
 	a.metrics.Validated(f.Code, time.Since(arrived))
 	if err != nil {
 		level := slog.LevelInfo
-		if errors.As(err, new(*check.LimitedError)) { // as it costs nothing either
-			level = slog.LevelDebug
+		var limited *check.LimitedError
+		if errors.As(err, &limited) {
+			level = slog.LevelDebug // as it costs nothing either
+			a.metrics.Limited(limited.What)
+			a.adviseLimit(limited.What)
 		}
 		a.log.Log(context.Background(), level, "no verdict", "code", f.Code, "key", license.ShortenKey(q.Key), "error", err.Error())
 	}
 	writeError(w, f)
+}
+
+// adviseLimit tells the seller that clients are turned away.
+func (a *API) adviseLimit(what string) {
+	switch what {
+	case check.LimitClient:
+		a.notices.General(slog.LevelWarn, time.Minute, what, "a client was answered 429, as it used up the look-ups that one address may cause; if many customers share that address, as behind a proxy, see --trusted-proxies and --client-limit")
+	case check.LimitUnknownKeys:
+		a.notices.General(slog.LevelWarn, time.Minute, what, "a client was answered 429, as it asked about too many license keys that don't exist; if many customers share its address, as behind a proxy, see --trusted-proxies and --client-limit")
+	}
 }
 
 // answerTo returns what a customer is told of an error. What the seller did wrong

@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 	"encoding/base64"
-	"io"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -30,6 +30,7 @@ const (
 // webhooks takes Whop's news of memberships, which are signed as Standard Webhooks
 // says (https://www.standardwebhooks.com), and has those memberships forgotten.
 type webhooks struct {
+	bodies    *bodies
 	checker   Checker
 	read      EventReader
 	verifiers []*standardwebhooks.Webhook
@@ -46,12 +47,12 @@ type EventReader func(body []byte) (kind string, memberships []string, err error
 // newWebhooks reads the secret in both encodings that are in use: the key
 // itself as text, and "whsec_" before the key in base64. Without a secret there
 // are no webhooks.
-func newWebhooks(c Config) http.Handler {
+func newWebhooks(c Config, shared *bodies) http.Handler {
 	if c.WebhookSecret == "" {
 		return http.HandlerFunc(writeNotHere)
 	}
 	secret := c.WebhookSecret
-	h := &webhooks{checker: c.Checker, read: c.ReadEvent, notices: c.Notices, metrics: c.Metrics, log: c.Log}
+	h := &webhooks{bodies: shared, checker: c.Checker, read: c.ReadEvent, notices: c.Notices, metrics: c.Metrics, log: c.Log}
 	h.seen, _ = lru.New[string, struct{}](rememberedWebhooks)
 	keys := [][]byte{[]byte(secret)}
 	if key := encodedKey(secret); key != nil {
@@ -62,6 +63,15 @@ func newWebhooks(c Config) http.Handler {
 		h.verifiers = append(h.verifiers, verifier)
 	}
 	return h
+}
+
+// WebhookKey returns the key of a webhook secret: what is encoded in it, or the
+// secret itself.
+func WebhookKey(secret string) []byte {
+	if key := encodedKey(secret); key != nil {
+		return key
+	}
+	return []byte(secret)
 }
 
 const encodedPrefix = "whsec_"
@@ -96,8 +106,12 @@ func (h *webhooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, f *errorAnswer) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhookBody))
-	if err != nil {
+	body, done, err := h.bodies.read(w, r, maxWebhookBody)
+	defer done()
+	if errors.Is(err, errNoRoom) {
+		noRoom := unavailable(time.Second)
+		return "failed", &noRoom
+	} else if err != nil {
 		return "refused", &errorAnswer{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
 	}
 	if !h.signed(body, r.Header) {

@@ -27,7 +27,7 @@ func (c *Checker) review(m *Membership) error {
 		c.notices.License(slog.LevelInfo, m.ID, "a license has a status that --entitled-status does not list; it is answered as not active", "status", status)
 	default:
 		c.notices.License(slog.LevelError, m.ID, "a license has a status that Whop does not document, so it is neither good nor bad; add it to --entitled-status if it entitles to use", "status", status)
-		return &undecided{unknownStatus, errors.New("an undocumented status")}
+		return &undecided{kind: unknownStatus, err: errors.New("an undocumented status")}
 	}
 	return nil
 }

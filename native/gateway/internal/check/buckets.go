@@ -12,7 +12,8 @@ import (
 // longest unseen is forgotten first, and with it what it had used up.
 const maxBuckets = 1 << 16
 
-// buckets are token buckets of one size, one for each key.
+// buckets are token buckets, one for each key. A key may have a multiple of the
+// usual size, its share.
 type buckets[K comparable] struct {
 	mu    sync.Mutex
 	byKey *simplelru.LRU[K, *rate.Limiter] // nil: nothing is limited
@@ -30,32 +31,33 @@ func newBuckets[K comparable](perMinute, burst int) *buckets[K] {
 	return b
 }
 
-func (b *buckets[K]) bucket(key K) *rate.Limiter {
+func (b *buckets[K]) bucket(key K, share int) *rate.Limiter {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	bucket, ok := b.byKey.Get(key)
 	if !ok {
-		bucket = rate.NewLimiter(b.rate, b.burst)
+		bucket = rate.NewLimiter(b.rate*rate.Limit(share), b.burst*share)
 		b.byKey.Add(key, bucket)
 	}
 	return bucket
 }
 
 // exhausted returns how long the key has to wait for its next event, or 0.
-func (b *buckets[K]) exhausted(key K) time.Duration {
+func (b *buckets[K]) exhausted(key K, share int) time.Duration {
 	if b.byKey == nil {
 		return 0
 	}
-	if tokens := b.bucket(key).Tokens(); tokens < 1 {
-		return time.Duration((1 - tokens) / float64(b.rate) * float64(time.Second))
+	bucket := b.bucket(key, share)
+	if tokens := bucket.Tokens(); tokens < 1 {
+		return time.Duration((1 - tokens) / float64(bucket.Limit()) * float64(time.Second))
 	}
 	return 0
 }
 
 // charge counts one event, into debt if need be.
-func (b *buckets[K]) charge(key K) {
+func (b *buckets[K]) charge(key K, share int) {
 	if b.byKey != nil {
-		b.bucket(key).Reserve()
+		b.bucket(key, share).Reserve()
 	}
 }
 
@@ -65,7 +67,7 @@ func (b *buckets[K]) pace(key K, patience time.Duration) (time.Duration, bool) {
 	if b.byKey == nil {
 		return 0, true
 	}
-	r := b.bucket(key).Reserve()
+	r := b.bucket(key, 1).Reserve()
 	wait := r.Delay()
 	if wait > patience {
 		r.Cancel()

@@ -10,12 +10,16 @@ import (
 
 func TestBuckets(t *testing.T) {
 	b := newBuckets[string](60, 2)
-	assert.Zero(t, b.exhausted("a"))
-	b.charge("a")
-	b.charge("a")
-	b.charge("a")
-	assert.Greater(t, b.exhausted("a"), time.Second, "in debt")
-	assert.Zero(t, b.exhausted("b"))
+	assert.Zero(t, b.exhausted("a", 1))
+	b.charge("a", 1)
+	b.charge("a", 1)
+	b.charge("a", 1)
+	assert.Greater(t, b.exhausted("a", 1), time.Second, "in debt")
+	assert.Zero(t, b.exhausted("b", 1))
+	for range 3 {
+		b.charge("twice", 2)
+	}
+	assert.Zero(t, b.exhausted("twice", 2))
 	began := time.Now()
 	wait, ok := b.pace("c", 0)
 	assert.True(t, ok)
@@ -28,14 +32,14 @@ func TestBuckets(t *testing.T) {
 	_, ok = b.pace("c", time.Second)
 	assert.False(t, ok)
 	for n := range 2 * maxBuckets {
-		b.charge(fmt.Sprint(n))
+		b.charge(fmt.Sprint(n), 1)
 	}
 	assert.LessOrEqual(t, b.byKey.Len(), maxBuckets, "memory is bounded")
 	none := newBuckets[string](0, 0)
 	for range 100 {
-		none.charge("a")
+		none.charge("a", 1)
 	}
-	assert.Zero(t, none.exhausted("a"))
+	assert.Zero(t, none.exhausted("a", 1))
 	_, ok = none.pace("a", 0)
 	assert.True(t, ok)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
@@ -40,6 +41,7 @@ type Config struct {
 	LicenseLimit    int           // look-ups a minute of one license; 0 is no limit
 
 	Whop      Whop
+	Strangers Strangers
 	Exclusion Exclusion
 	Peers     Peers
 	Refusals  Refusals
@@ -73,8 +75,14 @@ type Checker struct {
 	log       *slog.Logger
 
 	cache    *cache
-	clients  *buckets[netip.Addr]
+	clients  *buckets[netip.Prefix]
 	licenses *buckets[tag.Tag]
+	guesses  *guesses
+	seen     *lru.Cache[tag.Tag, struct{}] // license keys of our products
+
+	strangers    Strangers
+	strangersNow *semaphore.Weighted // look-ups of other keys under way
+
 	flights  singleflight.Group
 	turns    *turns
 	altered  *lru.Cache[tag.Tag, tag.Tag] // machines, by what is stored in place of them
@@ -84,6 +92,7 @@ type Checker struct {
 // New returns a Checker that remembers nothing yet.
 func New(c Config) *Checker {
 	altered, _ := lru.New[tag.Tag, tag.Tag](maxCached)
+	seen, _ := lru.New[tag.Tag, struct{}](maxCached)
 	return &Checker{
 		rules:           c.Rules,
 		products:        setOf(c.Products),
@@ -102,7 +111,11 @@ func New(c Config) *Checker {
 		tags:            c.Tags,
 		log:             c.Log,
 		cache:           newCache(),
-		clients:         newBuckets[netip.Addr](c.ClientLimit, c.ClientLimit),
+		clients:         newBuckets[netip.Prefix](c.ClientLimit, c.ClientLimit),
+		guesses:         newGuesses(c.ClientLimit),
+		seen:            seen,
+		strangers:       c.Strangers,
+		strangersNow:    semaphore.NewWeighted(strangersAtOnce),
 		licenses:        newBuckets[tag.Tag](c.LicenseLimit, max(1, c.LicenseLimit/6)),
 		turns:           newTurns(),
 		altered:         altered,
@@ -160,14 +173,14 @@ func (c *Checker) fromWhop(ctx context.Context, q *Query) (Verdict, error) {
 		o, _ = c.judge(l.membership, q.Sent)
 	}
 	if time.Since(q.Arrived) > answerTime {
-		return Verdict{}, &undecided{tooLate, context.DeadlineExceeded}
+		return Verdict{}, &undecided{kind: tooLate, err: context.DeadlineExceeded}
 	}
 	v := Verdict{Outcome: o, Membership: l.membership, Source: FromWhop}
 	if o == unbound {
 		v, err = c.bind(ctx, q, l)
 	}
 	if err == nil && v.Outcome == altered {
-		return Verdict{}, &undecided{storedAltered, errors.New("what was bound is stored in another form")}
+		return Verdict{}, &undecided{kind: storedAltered, err: errors.New("what was bound is stored in another form")}
 	}
 	if err != nil || v.Outcome == Valid {
 		return v, err

@@ -29,8 +29,9 @@ type Failure interface {
 
 // undecided is a [Failure] of a check where Whop itself is well.
 type undecided struct {
-	kind undecidedKind
-	err  error
+	kind  undecidedKind
+	err   error
+	after time.Duration // how long to wait before asking again, where known
 }
 
 // undecidedKind says why no verdict was reached.
@@ -41,15 +42,16 @@ const (
 	unknownStatus undecidedKind = "unknown_status" // of the membership
 	notStored     undecidedKind = "not_stored"     // Whop accepted a binding and does not show it
 	storedAltered undecidedKind = "altered"        // Whop stored a binding in another form
+	strangersOut  undecidedKind = "strangers"      // unknown license keys have used up their part of the quota
 )
 
-func (e *undecided) Error() string           { return "whop: " + string(e.kind) + ": " + e.err.Error() }
-func (e *undecided) Unwrap() error           { return e.err }
-func (e *undecided) Unasked() bool           { return e.kind == tooLate }
-func (*undecided) MayBeCarriedOut() bool     { return false }
-func (*undecided) Passing() bool             { return false }
-func (*undecided) SellersFault() bool        { return false }
-func (*undecided) RetryAfter() time.Duration { return 0 }
+func (e *undecided) Error() string             { return "whop: " + string(e.kind) + ": " + e.err.Error() }
+func (e *undecided) Unwrap() error             { return e.err }
+func (e *undecided) Unasked() bool             { return e.kind == tooLate || e.kind == strangersOut }
+func (*undecided) MayBeCarriedOut() bool       { return false }
+func (*undecided) Passing() bool               { return false }
+func (*undecided) SellersFault() bool          { return false }
+func (e *undecided) RetryAfter() time.Duration { return e.after }
 
 // mayBeCarriedOut reports whether a write that ended with an error, or without
 // one, was carried out or still can be.
@@ -58,9 +60,16 @@ func mayBeCarriedOut(written error) bool {
 	return !errors.As(written, &f) || f.MayBeCarriedOut()
 }
 
+// What a [LimitedError] can be about.
+const (
+	LimitClient      = "client"       // the look-ups that one client may cause
+	LimitUnknownKeys = "unknown_keys" // the license keys that one client may guess
+	LimitLicense     = "license"      // the look-ups of one license
+)
+
 // A LimitedError says that a client or a license has used up its look-ups.
 type LimitedError struct {
-	What       string // "client" or "license"
+	What       string // [LimitClient], [LimitUnknownKeys] or [LimitLicense]
 	RetryAfter time.Duration
 }
 

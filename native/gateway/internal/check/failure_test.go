@@ -10,9 +10,9 @@ import (
 // Where Whop answered and nothing can be decided, no older look-up stands in.
 func TestUndecidedIsNotUnasked(t *testing.T) {
 	for kind, want := range map[undecidedKind]bool{tooLate: true, unknownStatus: false, notStored: false, storedAltered: false} {
-		assert.Equal(t, want, unasked(&undecided{kind, errors.New("x")}), kind)
+		assert.Equal(t, want, unasked(&undecided{kind: kind, err: errors.New("x")}), kind)
 	}
-	assert.False(t, unasked(&BusyError{Busy, 0, &undecided{tooLate, errors.New("x")}}))
+	assert.False(t, unasked(&BusyError{Busy, 0, &undecided{kind: tooLate, err: errors.New("x")}}))
 	assert.False(t, unasked(&LimitedError{"client", 0}))
 	assert.False(t, unasked(ErrUnknown))
 }

@@ -204,7 +204,7 @@ func (u *firstUse) giveUp() error {
 	if u.written == nil {
 		u.notices.License(slog.LevelError, u.seen.membership.ID, "Whop accepts a binding and does not store it, so the license can't be used; see whether its metadata can be changed on Whop's dashboard")
 	}
-	return &undecided{notStored, errors.New("the binding was not stored")}
+	return &undecided{kind: notStored, err: errors.New("the binding was not stored")}
 }
 
 // remember keeps the last look-up of the membership.

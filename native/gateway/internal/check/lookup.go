@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/network"
 )
 
 // licensePatience is how long a look-up may be put off because its license was
@@ -13,8 +15,10 @@ const licensePatience = 2 * time.Second
 // lookUpShared looks a license up, together with all others who want to know the
 // same. It goes on when its caller leaves, as others may be waiting with it.
 func (c *Checker) lookUpShared(q *Query) (lookUp, error) {
-	if wait := c.clients.exhausted(q.Client); wait > 0 {
-		return lookUp{}, &LimitedError{"client", wait}
+	for _, n := range network.Of(q.Client) {
+		if wait := c.clients.exhausted(n.Prefix, n.Share); wait > 0 {
+			return lookUp{}, &LimitedError{LimitClient, wait}
+		}
 	}
 	l, err, _ := c.flights.Do(string(q.keyTag[:]), func() (any, error) {
 		return c.lookUpCharged(q)
@@ -24,22 +28,41 @@ func (c *Checker) lookUpShared(q *Query) (lookUp, error) {
 
 // lookUpCharged looks a license key up, at the cost of the client that asked
 // first, and remembers the answer.
-func (c *Checker) lookUpCharged(q *Query) (lookUp, error) {
-	c.clients.charge(q.Client)
+func (c *Checker) lookUpCharged(q *Query) (l lookUp, err error) {
+	if !c.seen.Contains(q.keyTag) {
+		end, tooMany := c.beginStranger(q)
+		if tooMany != nil {
+			return lookUp{}, tooMany
+		}
+		defer func() { end(err == nil && c.unknown(l)) }()
+	}
+	for _, n := range network.Of(q.Client) {
+		c.clients.charge(n.Prefix, n.Share)
+	}
 	wait, ok := c.licenses.pace(q.keyTag, licensePatience)
 	if !ok {
-		return lookUp{}, &LimitedError{"license", wait}
+		return lookUp{}, &LimitedError{LimitLicense, wait}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wait+2*c.upstreamTimeout)
 	defer cancel()
 	if err := Sleep(ctx, wait); err != nil {
-		return lookUp{}, &undecided{tooLate, err}
+		return lookUp{}, &undecided{kind: tooLate, err: err}
 	}
-	l, err := c.lookUpNow(ctx, q.Key)
-	if err == nil {
-		c.cache.put(q.keyTag, l)
+	if l, err = c.lookUpNow(ctx, q.Key); err != nil {
+		return l, err
 	}
-	return l, err
+	c.cache.put(q.keyTag, l)
+	if c.unknown(l) {
+		c.seen.Remove(q.keyTag)
+	} else {
+		c.seen.Add(q.keyTag, struct{}{})
+	}
+	return l, nil
+}
+
+// unknown reports whether a look-up found no license of our products.
+func (c *Checker) unknown(l lookUp) bool {
+	return l.membership == nil || !c.products[l.membership.Product]
 }
 
 // lookUpNow looks up a license key or membership id.

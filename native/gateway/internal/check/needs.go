@@ -67,10 +67,22 @@ type Peers interface {
 	CatchUp(ctx context.Context) error
 }
 
+// Strangers is the part of Whop's quota that license keys may use which were never
+// seen good. A look-up counts in it only if the key turns out to be unknown.
+type Strangers interface {
+	// Room returns 0 if there is room for a look-up, or else how long until there is.
+	Room(ctx context.Context) time.Duration
+	// Spend counts a look-up.
+	Spend(ctx context.Context)
+}
+
 // Notices are messages to the seller, each of them logged once in a while.
 type Notices interface {
 	// License logs a message about one license, given by its key or membership id.
 	License(level slog.Level, id, msg string, args ...any)
+	// General logs a message that concerns more than one license, at most once in
+	// the given span of time for each subject.
+	General(level slog.Level, every time.Duration, subject, msg string, args ...any)
 }
 
 // Audit records who may use a license on which machine.

@@ -14,7 +14,7 @@ type Query struct {
 	NotAKey    bool             // Key can't be a license key, so it is not asked about
 	Sent       binding.Metadata // what the app sent to name its machine
 	KeepsLease bool             // the app sent a nonce, so it keeps leases that stand in
-	Client     netip.Addr       // what the rate limit counts the client as
+	Client     netip.Addr       // the client's address
 	Arrived    time.Time
 
 	keyTag tag.Tag // set by [Checker.Check]

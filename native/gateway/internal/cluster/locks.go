@@ -82,7 +82,7 @@ func (l *Locks) wait(ctx context.Context, member tag.Tag) (lock *redislock.Lock,
 			}
 			return err
 		})
-		if err != nil {
+		if err != nil && ctx.Err() == nil { // else the time to wait has ended while Redis was asked
 			return nil, asked, &check.BusyError{Kind: check.RedisDown, RetryAfter: 5 * time.Second, Cause: err}
 		}
 		if lock != nil {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,6 +31,8 @@ type Store struct {
 	self    string // tells this gateway's own news from others'
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	echoes  echoes
+	silent  sync.Once // that Redis does not say who it is
+	log     *slog.Logger
 }
 
 const (
@@ -57,6 +60,7 @@ func NewStore(options *redis.Options, tags tag.Tagger, log *slog.Logger) *Store 
 		rdb:    redis.NewClient(options),
 		prefix: "whop-license:" + tags.Of("namespace", nil).String() + ":",
 		self:   rand.Text(),
+		log:    log,
 		echoes: echoes{begun: make(chan struct{}), again: make(chan struct{}, 1), waiting: map[tag.Tag]chan struct{}{}},
 		breaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 			Timeout:     redisRest,
@@ -91,7 +95,13 @@ var workScript = redis.NewScript(`return redis.call("GET", KEYS[1])`)
 func (s *Store) works(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*Timeout)
 	defer cancel()
-	if info, err := s.rdb.Info(ctx, "server").Result(); err == nil { // not everyone may ask
+	info, err := s.rdb.Info(ctx, "server").Result()
+	if redis.HasErrorPrefix(err, "NOPERM") {
+		s.silent.Do(func() {
+			s.log.Warn("the Redis user may not run INFO, so the gateway does not notice when another Redis takes over and locks are lost; give the user +info")
+		})
+	}
+	if err == nil {
 		if err := supportedMode(infoField(info, "redis_mode")); err != nil {
 			return err
 		}

@@ -35,25 +35,67 @@ func NewBucket(perMinute int) Bucket {
 	return Bucket{burst, max(1, perMinute-burst)}
 }
 
-// Unlimited is the [Budget] where there is no quota.
+// BucketOf returns the bucket for one of the [Counts] under a quota of calls a
+// minute. Unknown license keys may use half of it; the rest is kept for those that
+// were seen good.
+func BucketOf(count string, perMinute int) Bucket {
+	if count == Strangers {
+		return NewBucket(perMinute / 2)
+	}
+	return NewBucket(perMinute)
+}
+
+// Unlimited is the [Budget] and the [check.Strangers] where there is no quota.
 type Unlimited struct{}
 
 // Take lets every call through.
 func (Unlimited) Take(context.Context, string) (time.Duration, error) { return 0, nil }
 
-// localBudget is one gateway's own count.
-type localBudget map[string]*rate.Limiter
+// Room says that there always is.
+func (Unlimited) Room(context.Context) time.Duration { return 0 }
 
-// NewLocalBudget returns a [Budget] that one gateway counts for itself.
-func NewLocalBudget(b Bucket) Budget {
-	l := localBudget{}
-	for _, op := range []operation{opLookUp, opWrite} {
-		l[string(op)] = rate.NewLimiter(rate.Limit(b.Refill)/60, b.Burst)
+// Spend counts nothing.
+func (Unlimited) Spend(context.Context) {}
+
+// LocalBudget is one gateway's own count, by operation. It is a [Budget] and a
+// [check.Strangers].
+type LocalBudget map[string]*rate.Limiter
+
+// Counts are what a quota is counted by: the operations, and among the look-ups
+// those of license keys that turned out to be unknown.
+var Counts = []string{string(opLookUp), string(opWrite), Strangers}
+
+// Strangers is the count of look-ups of license keys that turned out to be unknown.
+const Strangers = "look_up_unknown"
+
+// NewLocalBudget returns a budget under a quota of calls a minute.
+func NewLocalBudget(perMinute int) LocalBudget {
+	l := LocalBudget{}
+	for _, count := range Counts {
+		b := BucketOf(count, perMinute)
+		l[count] = rate.NewLimiter(rate.Limit(b.Refill)/60, b.Burst)
 	}
 	return l
 }
 
-func (l localBudget) Take(ctx context.Context, operation string) (time.Duration, error) {
+// Left returns how many calls may be made at once now.
+func (l LocalBudget) Left(_ context.Context, count string) float64 { return max(0, l[count].Tokens()) }
+
+// Room returns 0 if unknown license keys may be looked up, or how long until they
+// may.
+func (l LocalBudget) Room(context.Context) time.Duration {
+	if tokens := l[Strangers].Tokens(); tokens < 1 {
+		return time.Duration((1 - tokens) / float64(l[Strangers].Limit()) * float64(time.Second))
+	}
+	return 0
+}
+
+// Spend counts a look-up of an unknown license key, into debt if need be.
+func (l LocalBudget) Spend(context.Context) { l[Strangers].Reserve() }
+
+// Take waits for one call's share of the quota, or returns how long the wait would
+// be where that is too long.
+func (l LocalBudget) Take(ctx context.Context, operation string) (time.Duration, error) {
 	r := l[operation].Reserve()
 	wait := r.Delay()
 	if wait > BudgetPatience {

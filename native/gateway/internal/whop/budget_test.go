@@ -19,7 +19,7 @@ func TestBudgetNeverExceedsTheQuota(t *testing.T) {
 }
 
 func TestBudgetCountsOperationsApart(t *testing.T) {
-	b := NewLocalBudget(NewBucket(60))
+	b := NewLocalBudget(60)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // so that nothing waits
 	take := func(op operation) bool {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -214,6 +215,11 @@ func (w *Client) call(ctx context.Context, op operation, id string, body []byte,
 	if errors.As(err, &up) && up.Kind == rateLimited {
 		pause.begin(member, time.Now(), up.after)
 	}
+	if up != nil {
+		up.op = op
+		// The message quotes the version that was asked for, which is none of them.
+		up.versions = slices.DeleteFunc(up.versions, func(v string) bool { return v == w.headers[versionHeader] })
+	}
 	w.report(op, id, w.reach[op].of(member, err, time.Now()), err)
 	return m, err
 }
@@ -225,6 +231,7 @@ func (w *Client) takeShare(ctx context.Context, op operation) error {
 	case err != nil:
 		return newFailure(timeout, err)
 	case wait > 0:
+		w.notices.General(slog.LevelWarn, generalNotice, string(op), "the quota for calls to Whop (--upstream-budget) is used up, so some checks are answered 503 for now", "operation", op)
 		return &Failure{Kind: overBudget, after: wait, err: errors.New("the quota for calls to Whop is used up")}
 	default:
 		return nil

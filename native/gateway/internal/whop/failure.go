@@ -70,6 +70,7 @@ func (k Kind) mayBeCarriedOut() bool {
 // Failure is the lack of an answer from Whop.
 type Failure struct {
 	Kind     Kind
+	op       operation     // what failed
 	after    time.Duration // how long to leave Whop alone, where known
 	said     string        // Whop's own message, fit for a log
 	versions []string      // of the API, that Whop lists where it does not know ours
@@ -95,6 +96,10 @@ func (e *Failure) Passing() bool { return (e.Kind.outage() || e.Kind == badAnswe
 // SellersFault reports whether asking again does not help until the seller has
 // acted.
 func (e *Failure) SellersFault() bool { return e.Kind.sellersFault() }
+
+// Refused reports whether Whop refuses every call until the seller has acted: the
+// API key is wrong, lacks a permission, or its version of the API is not known.
+func (e *Failure) Refused() bool { return e.Kind.sellersFault() || e.Kind == badVersion }
 
 // RetryAfter is how long to leave Whop alone, or 0 where that is not known.
 func (e *Failure) RetryAfter() time.Duration { return e.after }

@@ -1,0 +1,145 @@
+//go:build unix
+
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+)
+
+func TestDoctorFindsNothingWrong(t *testing.T) {
+	key := testKey("patient")
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1), "vip": true}})})
+	signing := filepath.Join(t.TempDir(), "signing-key.json")
+	require.NoError(t, keygen(signing, &gatewaytest.Buffer{}))
+	r := gatewaytest.StartRedis(t)
+	args := []string{"--signing-key", signing, "--allowed-origin", "app://my-app", "--allowed-origin", "https://app.example.com", "--redis-url", r.URL()}
+	g := startGateway(t, sim, args...)
+	code, out, errOut := operate(t, sim, []string{"doctor", "--public-url", g.url + "/", "--license-key", key}, args...)
+	assert.Zero(t, code, out)
+	assert.Empty(t, errOut)
+	assert.Equal(t, strings.ReplaceAll(`good   settings      they can work
+good   files         no secret is in a file that every user can open
+good   clock         it is right
+good   look-up       Whop takes the API key and the version 2025-01-01
+good   binding       the API key may change memberships
+good   Redis         it takes writes, scripts and messages, and evicts nothing
+skip   certificate   the gateway has none; a proxy in front of it must
+good   gateway       URL refuses a made-up license key, as it should
+good   signing key   the gateway publishes it
+good   origin        app://my-app may call the gateway
+good   origin        https://app.example.com may call the gateway
+good   webhook       the gateway takes what is signed with WHOP_WEBHOOK_SECRET; whether Whop has the same one, its dashboard shows
+good   license       a check answers valid on a machine that has a place, metadata_mismatch on any other: every place is taken by another machine: release one, or let the customer use Reset Key
+note   metadata      "vip" does not look like a machine id; if it is yours, set --seller-metadata vip
+good   metadata      its machines are stored as HWID, so the app must send exactly that
+`, "URL", g.url), out)
+	assert.Equal(t, map[string]any{"HWID": machine(1), "vip": true}, sim.membership(key).Metadata, "and nothing was written")
+}
+
+func TestDoctorFindsWhatIsWrongWithWhop(t *testing.T) {
+	for _, c := range []struct {
+		sim, args []string
+		says      string
+	}{
+		{[]string{"--permissions", "none"}, nil, `WRONG  look-up       Whop forbids a look-up.*member:basic:read`},
+		{[]string{"--permissions", "member:basic:read,member:email:read"}, nil, `WRONG  binding       Whop forbids to bind a license.*member:manage`},
+		{nil, []string{"--api-version-date", "2026-03-01"}, `WRONG  look-up       Whop does not have this version; set --api-version-date to one of 2025-01-01, .*2026-11-17\n`},
+		{[]string{"--api-key", "another"}, nil, `WRONG  look-up       Whop refuses the API key`},
+	} {
+		sim := startSim(t, nil, c.sim...)
+		code, out, _ := operate(t, sim, []string{"doctor"}, c.args...)
+		assert.Equal(t, 1, code)
+		assert.Regexp(t, c.says, out)
+		assert.Equal(t, 1, strings.Count(out, "WRONG"), out)
+		assert.Contains(t, out, "skip   gateway       not tried; --public-url says where it is")
+	}
+}
+
+// A gateway that was started with other settings is told by what it answers.
+func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
+	key := testKey("ill")
+	sim := startSim(t, []fields{licensed(key, fields{"product": "prod_2", "metadata": fields{"HWID_2": machine(1)}})})
+	dir := t.TempDir()
+	signing := filepath.Join(dir, "signing-key.json")
+	require.NoError(t, keygen(signing, &gatewaytest.Buffer{}))
+	require.NoError(t, os.Chmod(signing, 0o644))
+	g := startGatewayWith(t, sim, map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": "another-PRIVATE"})
+	r := gatewaytest.StartRedis(t)
+	require.NoError(t, r.Client().ConfigSet(t.Context(), "maxmemory-policy", "allkeys-lru").Err())
+	code, out, _ := operate(t, sim, []string{"doctor", "--public-url", g.url, "--license-key", key}, "--signing-key", signing, "--allowed-origin", "app://my-app", "--redis-url", r.URL())
+	assert.Equal(t, 1, code)
+	for _, says := range []string{
+		"WRONG  files         every user of this machine can open " + signing + " (mode 0644); run: chmod o= ",
+		"WRONG  Redis         its maxmemory-policy is allkeys-lru",
+		"WRONG  signing key   the gateway does not publish " + signing,
+		"WRONG  origin        app://my-app may not call the gateway",
+		"WRONG  webhook       the gateway refuses a webhook that is signed",
+		"WRONG  license       a check answers not_found: the license belongs to prod_2",
+		"WRONG  metadata      place 2 is taken, and --max-machines is 1: set --max-machines 2",
+	} {
+		assert.Contains(t, out, says)
+	}
+	assert.Equal(t, 7, strings.Count(out, "WRONG"), out)
+
+	g.stop()
+	code, out, _ = operate(t, sim, []string{"doctor", "--public-url", g.url})
+	assert.Equal(t, 1, code)
+	assert.Contains(t, out, "WRONG  gateway       "+g.url+" can't be reached")
+	code, out, _ = operate(t, sim, []string{"doctor", "--public-url", sim.url})
+	assert.Equal(t, 1, code)
+	assert.Contains(t, out, "in place of 404")
+	code, _, errOut := operate(t, sim, []string{"doctor", "--public-url", "http://license.example.com"})
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errOut, "--public-url")
+}
+
+func TestDoctorFindsWhatIsWrongWithCertificates(t *testing.T) {
+	sim := startSim(t, nil)
+	for notAfter, says := range map[time.Duration]string{
+		48*time.Hour + time.Minute:    "WRONG  certificate   --tls-cert: only 2 days are left",
+		90*24*time.Hour + time.Minute: "good   certificate   --tls-cert: 90 days are left",
+		-time.Minute:                  "WRONG  certificate   --tls-cert: the certificate expired on",
+	} {
+		dir := t.TempDir()
+		writeCertificateUntil(t, dir, "license.example.com", time.Now().Add(notAfter))
+		args := []string{"--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem")}
+		g := startGateway(t, sim, args...)
+		code, out, _ := operate(t, sim, []string{"doctor", "--public-url", g.url}, args...)
+		assert.Equal(t, 1, code, "nobody vouches for it")
+		assert.Contains(t, out, says)
+		assert.Regexp(t, `WRONG  gateway       .* can't be reached: .*certificate`, out)
+		_, out, _ = operate(t, sim, []string{"doctor", "--public-url", "https://localhost:1"}, args...)
+		assert.Contains(t, out, "WRONG  certificate   --tls-cert: x509: certificate is valid for")
+	}
+}
+
+func TestDoctorFindsAWrongClock(t *testing.T) {
+	sim := startSim(t, nil)
+	early := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+		http.Redirect(w, r, sim.url, http.StatusFound)
+	}))
+	defer early.Close()
+	code, out, _ := operate(t, &simulator{t: t, url: early.URL}, []string{"doctor"})
+	assert.Equal(t, 1, code)
+	assert.Contains(t, out, "WRONG  clock         this machine's clock is off by 1h0m")
+}
+
+func TestDoctorWithSettingsThatCantWork(t *testing.T) {
+	code, out, _ := operate(t, startSim(t, nil), []string{"doctor", "--redis-url", "redis://:PRIVATE@a:b"}, "--max-machines", "0")
+	assert.Equal(t, 1, code)
+	assert.Equal(t, 2, len(regexp.MustCompile(`(?m)^WRONG  settings      --(max-machines|redis-url): `).FindAllString(out, -1)), out)
+	assert.NotContains(t, out, "good")
+}

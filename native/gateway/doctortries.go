@@ -1,0 +1,266 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/api"
+	"github.com/whop-license/whop-license/native/gateway/internal/cluster"
+	"github.com/whop-license/whop-license/native/gateway/internal/tag"
+	"github.com/whop-license/whop-license/native/gateway/internal/whop"
+)
+
+const (
+	// tryTime is how long each thing that is tried may take.
+	tryTime = 10 * time.Second
+	// maxSkew is how far this machine's clock may be from Whop's. A webhook is good
+	// for five minutes, and a lease's times are this machine's.
+	maxSkew = time.Minute
+	// renewalDue is how long before its end a certificate should have been renewed.
+	renewalDue = 7 * 24 * time.Hour
+	// maxTried bounds what is read of an answer.
+	maxTried = 64 << 10
+)
+
+// tryFiles looks whether others can read what is secret.
+func (d *doctor) tryFiles() {
+	files := append([]string{d.settings.TLSKey, d.settings.AuditLog, d.getenv("WHOP_API_KEY_FILE"), d.getenv("WHOP_WEBHOOK_SECRET_FILE")}, d.settings.SigningKey...)
+	open := false
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if file == "" || err != nil || runtime.GOOS == "windows" { // there, modes mean nothing
+			continue
+		}
+		if info.Mode().Perm()&0o007 != 0 {
+			open = true
+			d.bad("files", "every user of this machine can open %s (mode %04o); run: chmod o= %s", file, info.Mode().Perm(), file)
+		}
+	}
+	if !open {
+		d.good("files", "no secret is in a file that every user can open")
+	}
+}
+
+// tryClock compares this machine's clock with Whop's.
+func (d *doctor) tryClock(ctx context.Context) {
+	a, err := d.ask(ctx, http.MethodGet, d.loaded.upstream.String(), nil)
+	if err != nil {
+		d.bad("clock", "Whop's clock can't be asked: %v", err)
+		return
+	}
+	theirs, err := http.ParseTime(a.header.Get("Date"))
+	if err != nil {
+		d.say("note", "clock", "Whop does not say what time it is")
+		return
+	}
+	if off := time.Since(theirs).Round(time.Second); off.Abs() > maxSkew {
+		d.bad("clock", "this machine's clock is off by %s, and webhooks and leases are judged by it; turn on NTP", off)
+		return
+	}
+	d.good("clock", "it is right")
+}
+
+// tryWhop tries the API key, what it may do, and the version.
+func (d *doctor) tryWhop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	if err := d.whop.ProbeLookUp(ctx); err != nil {
+		d.bad("look-up", "%s", whop.Advice(err))
+		return
+	}
+	d.good("look-up", "Whop takes the API key and the version %s", d.settings.APIVersionDate)
+	if err := d.whop.ProbeWrite(ctx); err != nil {
+		d.bad("binding", "%s", whop.Advice(err))
+		return
+	}
+	d.good("binding", "the API key may change memberships")
+}
+
+// tryRedis tries what gateways need of Redis.
+func (d *doctor) tryRedis(ctx context.Context, tags tag.Tagger, log *slog.Logger) {
+	if d.loaded.redis == nil {
+		d.say("skip", "Redis", "not needed for one gateway; --redis-url names one for several")
+		return
+	}
+	store := cluster.NewStore(d.loaded.redis, tags, log)
+	defer func() { _ = store.Close() }()
+	condition, err := store.Examine(ctx)
+	switch {
+	case err != nil:
+		d.bad("Redis", "%v", err)
+	case !condition.MayInfo:
+		d.say("note", "Redis", "the user may not run INFO, so that only an emptied Redis is noticed and not another server that took over; give it +info")
+	case condition.Eviction != "noeviction":
+		d.bad("Redis", "its maxmemory-policy is %s, so that it may drop locks; set maxmemory-policy noeviction", condition.Eviction)
+	default:
+		d.good("Redis", "it takes writes, scripts and messages, and evicts nothing")
+	}
+}
+
+// tryCertificate looks at the certificate's files. What apps see is tried by the
+// public address.
+func (d *doctor) tryCertificate() {
+	leaf := d.loaded.certificate
+	if leaf == nil {
+		d.say("skip", "certificate", "the gateway has none; a proxy in front of it must")
+		return
+	}
+	if d.public != nil {
+		if err := leaf.VerifyHostname(d.public.Hostname()); err != nil {
+			d.bad("certificate", "--tls-cert: %v", err)
+			return
+		}
+	}
+	d.tellEnd(leaf, "--tls-cert")
+}
+
+// tellEnd says how long a certificate is good for.
+func (d *doctor) tellEnd(leaf *x509.Certificate, which string) {
+	left := time.Until(leaf.NotAfter)
+	if wrong := outOfDate(leaf, time.Now()); wrong != "" {
+		d.bad("certificate", "%s: %s", which, wrong)
+	} else if left < renewalDue {
+		d.bad("certificate", "%s: only %d days are left; see why it was not renewed", which, int(left.Hours()/24))
+	} else {
+		d.good("certificate", "%s: %d days are left", which, int(left.Hours()/24))
+	}
+}
+
+// tryGateway tries the running gateway as apps, browsers and Whop see it.
+func (d *doctor) tryGateway(ctx context.Context) {
+	base := d.public.String()
+	check := base + "/api/v2/memberships/PROBE-" + rand.Text() + "/validate_license"
+	a, err := d.ask(ctx, http.MethodPost, check, []byte(`{"metadata":{}}`), "Content-Type", "application/json")
+	if err != nil {
+		d.bad("gateway", "%s can't be reached: %v", base, err)
+		return
+	}
+	if a.certificate != nil {
+		d.tellEnd(a.certificate, base)
+	}
+	if a.status != http.StatusNotFound || a.code() != "not_found" {
+		d.bad("gateway", "%s answers a made-up license key with status %d, %q, in place of 404, \"not_found\": the gateway's log says why, or something else answers there", base, a.status, a.code())
+		return
+	}
+	d.good("gateway", "%s refuses a made-up license key, as it should", base)
+	d.trySigningKeys(ctx, base)
+	for _, origin := range d.settings.AllowedOrigin {
+		a, err := d.ask(ctx, http.MethodOptions, check, nil, "Origin", origin, "Access-Control-Request-Method", http.MethodPost, "Access-Control-Request-Headers", "content-type")
+		if err != nil || a.header.Get("Access-Control-Allow-Origin") != origin {
+			d.bad("origin", "%s may not call the gateway: it has other settings, or a proxy in front changes the answer", origin)
+		} else {
+			d.good("origin", "%s may call the gateway", origin)
+		}
+	}
+	d.tryWebhook(ctx, base)
+}
+
+// trySigningKeys looks whether the gateway publishes the keys of the settings.
+func (d *doctor) trySigningKeys(ctx context.Context, base string) {
+	if len(d.settings.SigningKey) == 0 {
+		d.say("note", "signing key", "there is none, so that nothing is signed; see keygen")
+		return
+	}
+	a, err := d.ask(ctx, http.MethodGet, base+"/.well-known/jwks.json", nil)
+	var published struct{ Keys []struct{ Kid string } }
+	if err == nil {
+		err = json.Unmarshal(a.body, &published)
+	}
+	for _, file := range d.settings.SigningKey {
+		key, keyErr := readSigningKey(file)
+		if err != nil || keyErr != nil || !slices.ContainsFunc(published.Keys, func(k struct{ Kid string }) bool { return k.Kid == key.KeyID }) {
+			d.bad("signing key", "the gateway does not publish %s; it was started with other settings", file)
+			return
+		}
+	}
+	d.good("signing key", "the gateway publishes it")
+}
+
+// tryWebhook sends an event of a type of its own, which a gateway with the same
+// secret takes and ignores.
+func (d *doctor) tryWebhook(ctx context.Context, base string) {
+	if d.loaded.webhookSecret == "" {
+		d.say("note", "webhook", "there is no WHOP_WEBHOOK_SECRET, so that a cancellation counts after up to %s", d.settings.CacheTTL)
+		return
+	}
+	body, id, now := []byte(`{"type":"whop_license.doctor","data":{}}`), "msg_doctor_"+rand.Text(), time.Now()
+	signer, err := standardwebhooks.NewWebhookRaw(api.WebhookKey(d.loaded.webhookSecret))
+	var signature string
+	if err == nil {
+		signature, err = signer.Sign(id, now, body)
+	}
+	var a tried
+	if err == nil {
+		a, err = d.ask(ctx, http.MethodPost, base+"/webhooks/whop", body, standardwebhooks.HeaderWebhookID, id,
+			standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10), standardwebhooks.HeaderWebhookSignature, signature)
+	}
+	switch {
+	case err != nil:
+		d.bad("webhook", "%v", err)
+	case a.status == http.StatusUnauthorized:
+		d.bad("webhook", "the gateway refuses a webhook that is signed with WHOP_WEBHOOK_SECRET: it was started with another one, or its clock is wrong")
+	case a.status != http.StatusNoContent:
+		d.bad("webhook", "the gateway answers a webhook with status %d: it was started without WHOP_WEBHOOK_SECRET, or a proxy in front answers", a.status)
+	default:
+		d.good("webhook", "the gateway takes what is signed with WHOP_WEBHOOK_SECRET; whether Whop has the same one, its dashboard shows")
+	}
+}
+
+// tried is the answer to something that was tried.
+type tried struct {
+	status      int
+	header      http.Header
+	body        []byte
+	certificate *x509.Certificate // nil: not over HTTPS
+}
+
+// code is the code of a gateway's error.
+func (a tried) code() string {
+	var e struct{ Error struct{ Code string } }
+	_ = json.Unmarshal(a.body, &e)
+	return e.Error.Code
+}
+
+// ask sends a request by the system's proxy, and follows no redirect.
+func (d *doctor) ask(ctx context.Context, method, url string, body []byte, header ...string) (tried, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return tried{}, err
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Do(req)
+	if err != nil {
+		var unknown x509.UnknownAuthorityError
+		if errors.As(err, &unknown) {
+			return tried{}, fmt.Errorf("nobody vouches for its certificate; --tls-cert must hold the whole chain: %w", err)
+		}
+		return tried{}, err
+	}
+	defer resp.Body.Close()
+	a := tried{status: resp.StatusCode, header: resp.Header}
+	if resp.TLS != nil {
+		a.certificate = resp.TLS.PeerCertificates[0]
+	}
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxTried))
+	return a, err
+}

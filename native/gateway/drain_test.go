@@ -1,0 +1,180 @@
+//go:build unix
+
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+)
+
+// After SIGTERM a gateway is not ready and still answers. SIGHUP does not end it,
+// and a second SIGTERM does.
+func TestDrain(t *testing.T) {
+	key := testKey("late")
+	g, process := startGatewayProcess(t, startSim(t, []fields{licensed(key)}), "--drain", "1m")
+	require.NoError(t, process.Signal(syscall.SIGHUP))
+	require.Equal(t, 200, g.get("/readyz").status)
+	require.NoError(t, process.Signal(syscall.SIGTERM))
+	eventually(t, "it is not ready", func() bool { return g.get("/readyz").status == 503 })
+	assert.Equal(t, 201, g.validate(key, machine(1)).status)
+	answered, err := io.ReadAll(g.connect("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")) // until it is closed
+	require.NoError(t, err)
+	assert.Contains(t, string(answered), "200 OK")
+	assert.Equal(t, -1, g.stop(), "ended by the signal")
+}
+
+func TestHangupReadsTheCertificateAgain(t *testing.T) {
+	dir := t.TempDir()
+	writeCertificate(t, dir, "first")
+	g, process := startGatewayProcess(t, startSim(t, nil), "--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"))
+	writeCertificate(t, dir, "second")
+	require.NoError(t, process.Signal(syscall.SIGHUP))
+	eventually(t, "it is read", func() bool { return g.logged("the certificate's files were read again") })
+	assert.Equal(t, "second", certificateName(t, g.url))
+}
+
+// askers ask about a license all the time, each on a connection of its own or of
+// the pool, and count what is not answered with a yes.
+type askers struct {
+	asked, lost atomic.Int64
+	stop        func()
+}
+
+func ask(url func() string, key string) *askers {
+	a, stopped := &askers{}, make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stopped:
+					return
+				default:
+				}
+				a.asked.Add(1)
+				resp, err := http.Post(url()+validatePath(key), "application/json", strings.NewReader(`{"metadata":{"HWID":"`+machine(1)+`"}}`))
+				if err != nil {
+					a.lost.Add(1)
+					continue
+				}
+				_ = resp.Body.Close()
+				if resp.StatusCode != http.StatusCreated {
+					a.lost.Add(1)
+				}
+			}
+		})
+	}
+	a.stop = sync.OnceFunc(func() { close(stopped); wg.Wait() })
+	return a
+}
+
+func isReady(url string) bool {
+	resp, err := http.Get(url + "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// A load balancer that looks at /readyz loses nothing when a gateway stops.
+func TestStoppingBehindABalancerLosesNothing(t *testing.T) {
+	key := testKey("steady")
+	sim := startSim(t, []fields{boundTo(key, 1)})
+	first, _ := startGatewayProcess(t, sim, "--drain", "1s")
+	second, _ := startGatewayProcess(t, sim)
+	to := atomic.Pointer[string]{}
+	to.Store(&first.url)
+	a := ask(func() string { return *to.Load() }, key)
+	defer a.stop()
+	go func() {
+		looks := time.Tick(50 * time.Millisecond)
+		for isReady(first.url) {
+			<-looks
+		}
+		to.Store(&second.url)
+	}()
+	assert.Equal(t, 0, first.stop())
+	a.stop()
+	assert.Zero(t, a.lost.Load(), "of %d", a.asked.Load())
+	assert.Positive(t, a.asked.Load())
+}
+
+// Three gateways behind nginx, set up as deploying.md says, are restarted one
+// after the other.
+func TestRollingRestartLosesNothing(t *testing.T) {
+	key := testKey("rolling")
+	sim, r := startSim(t, []fields{boundTo(key, 1)}), gatewaytest.StartRedis(t)
+	addrs := []string{freeAddress(t), freeAddress(t), freeAddress(t)}
+	start := func(addr string) *gw {
+		g, _ := startGatewayProcess(t, sim, "--listen", addr, "--redis-url", r.URL(), "--trusted-proxies", "127.0.0.1", "--drain", "300ms")
+		eventually(t, "it is ready", func() bool { return g.get("/readyz").status == 200 })
+		return g
+	}
+	gateways := make([]*gw, len(addrs))
+	for i, addr := range addrs {
+		gateways[i] = start(addr)
+	}
+	front := startNginx(t, addrs)
+	a := ask(func() string { return front }, key)
+	defer a.stop()
+	for i, g := range gateways {
+		assert.Equal(t, 0, g.stop())
+		before := a.asked.Load()
+		eventually(t, "others are asked", func() bool { return a.asked.Load() > before+20 })
+		start(addrs[i])
+	}
+	a.stop()
+	assert.Zero(t, a.lost.Load(), "of %d", a.asked.Load())
+}
+
+// startNginx runs nginx as deploying.md shows it, in front of gateways.
+func startNginx(t *testing.T, gateways []string) (url string) {
+	program, err := exec.LookPath("nginx")
+	require.NoError(t, err, "nginx is needed: make proxies")
+	page, err := os.ReadFile("../../web/docs/deploying.md")
+	require.NoError(t, err)
+	_, after, found := strings.Cut(string(page), "```nginx\n")
+	require.True(t, found)
+	text, _, _ := strings.Cut(after, "```")
+	front, dir := freeAddress(t), t.TempDir()
+	for i, addr := range gateways {
+		shown := "server 10.0.0." + string(rune('1'+i)) + ":8080"
+		require.Contains(t, text, shown)
+		text = strings.ReplaceAll(text, shown, "server "+addr)
+	}
+	require.Contains(t, text, "listen 443 ssl;")
+	text = strings.ReplaceAll(text, "listen 443 ssl;", "listen "+front+";")
+	head := "daemon off; master_process off; pid nginx.pid; error_log stderr crit; events {} http { access_log off;\n"
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		head += kind + "_temp_path " + kind + ";\n"
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), []byte(head+text+"}\n"), 0o600))
+	cmd := exec.Command(program, "-p", dir, "-c", "nginx.conf", "-e", "stderr")
+	logs := &gatewaytest.Buffer{}
+	cmd.Stderr = logs
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	eventually(t, "nginx answers: "+logs.String(), func() bool {
+		resp, err := http.Get("http://" + front + "/healthz")
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err == nil && resp.StatusCode == 200
+	})
+	return "http://" + front
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/term"
+)
+
+// unit is the systemd unit as it is in the repository.
+//
+//go:embed whop-license-gateway.service
+var unit string
+
+// defaultDir is where the unit looks for its files.
+const defaultDir = "/etc/whop-license-gateway"
+
+// initCommand is what `init` takes. What is not given is asked for.
+type initCommand struct {
+	Dir     string `default:"/etc/whop-license-gateway" type:"path" placeholder:"FOLDER" help:"Where to write the files, which must not exist. Default: ${default}."`
+	Product string `placeholder:"PROD_ID" help:"Product whose licenses are accepted."`
+	Domain  string `placeholder:"NAME" help:"Name under which apps reach the gateway, such as license.example.com."`
+}
+
+// runInit writes what a gateway under systemd needs.
+func runInit(_ context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
+	return initialize(args, getenv, os.Stdin, out, errOut)
+}
+
+func initialize(args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) int {
+	var c initCommand
+	if _, exit := parse(&c, "init", "Writes the settings, the API key, a signing key and a systemd unit, and prints what to run then. The API key comes from WHOP_API_KEY or WHOP_API_KEY_FILE, and else is asked for.", args, out, errOut); exit >= 0 {
+		return exit
+	}
+	fail := func(code int, err error) int {
+		fmt.Fprintf(errOut, "whop-license-gateway: init: %v\n", err)
+		return code
+	}
+	if err := c.absent(); err != nil {
+		return fail(2, err)
+	}
+	key, err := c.ask(&asker{in: in, lines: bufio.NewReader(in), out: out}, getenv)
+	if err != nil {
+		return fail(2, err)
+	}
+	public, err := c.write(key)
+	if err != nil {
+		return fail(1, err)
+	}
+	c.printNext(out, public)
+	return 0
+}
+
+func (c *initCommand) file(name string) string { return filepath.Join(c.Dir, name) }
+
+// absent returns an error if one of the files exists.
+func (c *initCommand) absent() error {
+	for _, name := range []string{"settings", "api-key", "signing-key.json", "whop-license-gateway.service"} {
+		if _, err := os.Lstat(c.file(name)); !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s exists or can't be looked at; nothing was written: give another --dir, or change the files by hand", c.file(name))
+		}
+	}
+	return nil
+}
+
+// ask completes what was not given, checks it, and returns the API key.
+func (c *initCommand) ask(a *asker, getenv func(string) string) (key string, err error) {
+	if key, err = secret(getenv, "WHOP_API_KEY"); err != nil {
+		return "", err
+	}
+	if key == "" {
+		text := a.ask("API key (with member:basic:read, member:email:read and member:manage): ", true)
+		if key, err = secret(func(name string) string { return map[string]string{"WHOP_API_KEY": text}[name] }, "WHOP_API_KEY"); err != nil {
+			return "", err
+		}
+		if key == "" {
+			return "", errors.New("an API key is needed; make one in Whop's dashboard")
+		}
+	}
+	if c.Product == "" {
+		c.Product = a.ask("Product (prod_…): ", false)
+	}
+	if c.Domain == "" {
+		c.Domain = a.ask("Domain of the gateway (license.example.com): ", false)
+	}
+	var errs []error
+	s := settings{EntitledStatus: []string{"active"}, MaxMachines: 1}
+	if c.Product != "" {
+		s.Product = []string{c.Product}
+	}
+	s.checkLicenses(func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) })
+	if u, err := url.Parse("https://" + c.Domain); err != nil || u.Host != c.Domain || u.Port() != "" || !strings.Contains(c.Domain, ".") {
+		errs = append(errs, fmt.Errorf("--domain: %q is not a name such as license.example.com", c.Domain))
+	}
+	return key, errors.Join(errs...)
+}
+
+// write writes all files, and returns the public key.
+func (c *initCommand) write(apiKey string) (public string, err error) {
+	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
+		return "", err
+	}
+	if err := keygen(c.file("signing-key.json"), io.Discard); err != nil {
+		return "", err
+	}
+	key, err := readSigningKey(c.file("signing-key.json"))
+	if err != nil {
+		return "", err
+	}
+	settings := fmt.Sprintf("# The gateway's settings: a line each, as its documentation lists them.\nWHOP_LICENSE_PRODUCT=%s\nWHOP_LICENSE_TRUSTED_PROXIES=127.0.0.1,::1\n# The origins of pages that ask the gateway, if there are any:\n#WHOP_LICENSE_ALLOWED_ORIGIN=https://app.example.com\n", c.Product)
+	service := strings.NewReplacer(
+		defaultDir, c.Dir,
+		"#LoadCredential=signing-key:", "LoadCredential=signing-key:",
+		"#Environment=WHOP_LICENSE_SIGNING_KEY=", "Environment=WHOP_LICENSE_SIGNING_KEY=",
+	).Replace(unit)
+	return publicText(key), errors.Join(
+		writePrivate(c.file("settings"), []byte(settings)),
+		writePrivate(c.file("api-key"), []byte(apiKey+"\n")),
+		os.WriteFile(c.file("whop-license-gateway.service"), []byte(service), 0o644), // nothing secret is in it
+	)
+}
+
+// publicText is the public half of a signing key, as apps take it.
+func publicText(key *jose.JSONWebKey) string {
+	public, _ := key.Public().Key.(ed25519.PublicKey)
+	return base64.RawURLEncoding.EncodeToString(public)
+}
+
+// printNext says what to run, and what the app needs.
+func (c *initCommand) printNext(out io.Writer, public string) {
+	fmt.Fprintf(out, `Wrote settings, api-key, signing-key.json and whop-license-gateway.service into %[1]s.
+Keep a copy of signing-key.json where you keep secrets.
+
+Next, as root:
+
+  install -m 0755 whop-license-gateway /usr/local/bin/
+  install -m 0644 %[1]s/whop-license-gateway.service /etc/systemd/system/
+  systemctl daemon-reload
+  systemctl enable --now whop-license-gateway
+
+A reverse proxy with a certificate leads to it. For Caddy:
+
+  %[2]s {
+      reverse_proxy 127.0.0.1:8080
+  }
+
+Then see whether all is well:
+
+  set -a; . %[1]s/settings; set +a
+  export WHOP_API_KEY_FILE=%[1]s/api-key WHOP_LICENSE_SIGNING_KEY=%[1]s/signing-key.json
+  whop-license-gateway doctor --public-url https://%[2]s
+
+In your app:
+
+  const { validateLicense } = await loadValidator({
+    endpoint: "https://%[2]s",
+    publicKey: "%[3]s",
+  });
+`, c.Dir, c.Domain, public)
+}
+
+// asker asks questions and reads a line for each.
+type asker struct {
+	in    io.Reader
+	lines *bufio.Reader
+	out   io.Writer
+}
+
+// ask returns the answer, or nothing where there is none. What is hidden does not
+// show on a terminal.
+func (a *asker) ask(question string, hidden bool) string {
+	fmt.Fprint(a.out, question)
+	if f, ok := a.in.(*os.File); ok && hidden && term.IsTerminal(int(f.Fd())) {
+		answer, _ := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(a.out)
+		return string(answer)
+	}
+	answer, _ := a.lines.ReadString('\n')
+	return strings.TrimSpace(answer)
+}

@@ -1,0 +1,158 @@
+package conns
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// arrived is a listener on which connections have arrived, from any address.
+type arrived struct{ queue []net.Conn }
+
+func (a *arrived) Accept() (net.Conn, error) {
+	if len(a.queue) == 0 {
+		return nil, net.ErrClosed
+	}
+	c := a.queue[0]
+	a.queue = a.queue[1:]
+	return c, nil
+}
+func (*arrived) Close() error   { return nil }
+func (*arrived) Addr() net.Addr { return &net.TCPAddr{} }
+
+// from is a connection from an address. It notes whether it was closed.
+type from struct {
+	net.Conn
+	addr   string
+	closed bool
+}
+
+func (f *from) RemoteAddr() net.Addr {
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(f.addr), 4711))
+}
+func (f *from) Close() error { f.closed = true; return nil }
+
+// door is a limited listener, and what it tells.
+type door struct {
+	*Listener
+	open   int
+	closed map[string]int
+	said   map[string]int
+}
+
+func (d *door) ConnectionsOpen(n int)         { d.open = n }
+func (d *door) ConnectionClosed(limit string) { d.closed[limit]++ }
+func (d *door) General(_ slog.Level, every time.Duration, subject, _ string, _ ...any) {
+	d.said[fmt.Sprint(subject, " ", every)]++
+}
+
+// newDoor holds 32 connections, two of a client.
+func newDoor(trusted ...netip.Prefix) *door {
+	d := &door{closed: map[string]int{}, said: map[string]int{}}
+	d.Listener = Limit(&arrived{}, Config{Max: 32, Trusted: trusted, Notices: d, Metrics: d})
+	return d
+}
+
+// knock connects from an address. The connection is nil where it was not taken.
+func (d *door) knock(t *testing.T, addr string, states ...http.ConnState) (net.Conn, *from) {
+	t.Helper()
+	f := &from{addr: addr}
+	d.Listener.Listener = &arrived{[]net.Conn{f}}
+	c, err := d.Accept()
+	if err != nil {
+		require.ErrorIs(t, err, net.ErrClosed)
+		assert.True(t, f.closed, "what is not taken is closed")
+		return nil, f
+	}
+	for _, state := range append([]http.ConnState{http.StateNew}, states...) {
+		d.StateChanged(c, state)
+	}
+	return c, f
+}
+
+func TestOneClientHoldsItsShare(t *testing.T) {
+	d := newDoor()
+	idle, there := d.knock(t, "203.0.113.1", http.StateActive, http.StateIdle)
+	_, busy := d.knock(t, "203.0.113.1", http.StateActive)
+	_, third := d.knock(t, "203.0.113.1", http.StateActive)
+	assert.True(t, there.closed, "the one that waits makes room")
+	assert.False(t, busy.closed)
+	assert.False(t, third.closed)
+	refused, _ := d.knock(t, "203.0.113.1")
+	assert.Nil(t, refused, "none of its others waits")
+	other, _ := d.knock(t, "203.0.113.2")
+	assert.NotNil(t, other, "another client is not limited with it")
+	assert.Equal(t, map[string]int{"client": 2}, d.closed)
+	assert.Equal(t, map[string]int{"client 1m0s": 2}, d.said)
+	assert.Equal(t, 3, d.open)
+
+	require.NoError(t, idle.Close())
+	assert.Equal(t, 3, d.open, "it was counted out already")
+	d.StateChanged(idle, http.StateIdle) // the server may say so late
+	require.NoError(t, other.Close())
+	assert.Equal(t, 2, d.open)
+	assert.Equal(t, 0, d.waiting.Len())
+}
+
+func TestClosedConnectionsMakeRoom(t *testing.T) {
+	d := newDoor()
+	for range 100 {
+		c, _ := d.knock(t, "2001:db8::1", http.StateActive)
+		require.NotNil(t, c)
+		require.NoError(t, c.Close())
+	}
+	assert.Zero(t, d.open)
+	assert.Empty(t, d.clients)
+	assert.Empty(t, d.closed)
+}
+
+func TestOneSiteOfManyNetworksHoldsItsShare(t *testing.T) {
+	d := newDoor()
+	taken := func(addr string) (n int) {
+		for range 3 {
+			if c, _ := d.knock(t, addr, http.StateActive); c != nil {
+				n++
+			}
+		}
+		return n
+	}
+	assert.Equal(t, []int{2, 2, 0, 2, 2, 0, 2}, []int{
+		taken("2001:db8:1:100::1"), taken("2001:db8:1:101::1"), taken("2001:db8:1:102::1"), // a /56 holds four
+		taken("2001:db8:1:200::1"), taken("2001:db8:1:300::1"), taken("2001:db8:1:400::1"), // a /48 holds eight
+		taken("2001:db8:2::1"),
+	})
+}
+
+func TestTrustedProxiesHoldAllAndTheLongestWaitingGoesFirst(t *testing.T) {
+	d := newDoor(netip.MustParsePrefix("10.0.0.0/8"))
+	var list []*from
+	for range 32 {
+		c, f := d.knock(t, "::ffff:10.0.0.1", http.StateActive, http.StateIdle)
+		require.NotNil(t, c)
+		list = append(list, f)
+	}
+	assert.Empty(t, d.closed)
+	for range 2 {
+		c, _ := d.knock(t, "203.0.113.1", http.StateActive)
+		require.NotNil(t, c)
+	}
+	assert.True(t, list[0].closed)
+	assert.True(t, list[1].closed)
+	assert.False(t, list[2].closed)
+	assert.Equal(t, 32, d.open)
+	assert.Equal(t, map[string]int{"all": 2}, d.closed)
+	assert.Equal(t, map[string]int{"all 1m0s": 2}, d.said)
+	for i := range 30 {
+		c, _ := d.knock(t, fmt.Sprintf("198.51.100.%d", i), http.StateActive)
+		require.NotNil(t, c)
+	}
+	c, _ := d.knock(t, "198.51.100.99")
+	assert.Nil(t, c, "a request is under way on each")
+}

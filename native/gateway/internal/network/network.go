@@ -1,0 +1,30 @@
+// Package network says as what a client's address is counted. An IPv6 customer
+// has a whole /64 to choose addresses from, and often a /56 or a /48.
+package network
+
+import "net/netip"
+
+// Network is one of those that an address is counted in.
+type Network struct {
+	netip.Prefix
+	Share int // how many times a single client's limit it may use
+}
+
+// Of returns the networks of an address, the narrowest first: the address itself
+// for IPv4; the /64, the /56 and the /48 for IPv6. All addresses that are not known
+// count as one.
+func Of(addr netip.Addr) []Network {
+	addr = addr.Unmap().WithZone("")
+	switch {
+	case !addr.IsValid():
+		return []Network{{Share: 1}}
+	case addr.Is4():
+		return []Network{{netip.PrefixFrom(addr, 32), 1}}
+	}
+	list := make([]Network, 0, 3)
+	for i, bits := range [...]int{64, 56, 48} {
+		prefix, _ := addr.Prefix(bits)
+		list = append(list, Network{prefix, 1 << i})
+	}
+	return list
+}

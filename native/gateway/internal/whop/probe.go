@@ -1,0 +1,54 @@
+package whop
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/binding"
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+)
+
+// ProbeLookUp asks about a license that does not exist. It returns nil if Whop
+// says so, and so takes the API key and the version, or else a [*Failure].
+func (w *Client) ProbeLookUp(ctx context.Context) error {
+	_, err := w.LookUp(ctx, "PROBE-"+rand.Text())
+	if errors.Is(err, check.ErrUnknown) {
+		return nil
+	}
+	return err
+}
+
+// ProbeWrite writes nothing to a membership that does not exist. It returns nil if
+// Whop says so, and so may be written to, or else a [*Failure].
+func (w *Client) ProbeWrite(ctx context.Context) error {
+	err := w.SetMetadata(ctx, "mem_"+strings.ToLower(rand.Text()), binding.Metadata{}, rand.Text())
+	var f *Failure
+	if errors.As(err, &f) && f.Kind == unknownToWrite {
+		return nil
+	}
+	return err
+}
+
+// Advice says for the seller what an error of a [Client] means and what to do. It
+// holds no secret.
+func Advice(err error) string {
+	var f *Failure
+	if !errors.As(err, &f) {
+		return err.Error()
+	}
+	says := ""
+	if f.said != "" {
+		says = " (Whop says: " + f.said + ")"
+	}
+	switch {
+	case f.Kind == badVersion:
+		return "Whop does not have this version; set --api-version-date to one of " + strings.Join(f.versions, ", ")
+	case f.Kind.refusal():
+		// The log has Whop's words in whop_says.
+		return strings.Replace(refusalAdvice(f.op, f.Kind), ", and whop_says why", "", 1) + says
+	default:
+		return f.Error() + says
+	}
+}
