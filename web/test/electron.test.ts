@@ -48,6 +48,8 @@ const bundlers: Record<string, (root: string, entry: string, file: string) => Pr
     }),
 };
 
+const unsandboxed = { webPreferences: { sandbox: false } };
+
 describe(`an Electron app ${runsIn}`, () => {
   let behind: Behind;
   let machine: string;
@@ -300,6 +302,35 @@ describe(`an Electron app ${runsIn}`, () => {
     await fails(page, /wasm-unsafe-eval/);
     await app.quit();
   });
+
+  for (const [reason, decidesInMain, more, words] of [
+    ["its page isn't listed", true, { host: { origins: ["app://other"] } }, /not in `origins`/],
+    ["it is unsafe", true, { webPreferences: { webSecurity: false } }, /set `webSecurity: true`/],
+    ["it is unsafe, and its page decides", false, unsandboxed, /set `sandbox: true`/],
+  ] as const) {
+    test(`the gate of a window that is refused, as ${reason}, shows just that`, async () => {
+      const host = { origins: [origin], ...("host" in more && more.host) };
+      const { app, page } = await launch({
+        ...more,
+        host: decidesInMain ? { ...host, validator: trusted() } : host,
+      });
+      const key = "ELECTRON-REFUSED";
+      const outcome = decidesInMain
+        ? await call(page, "validateInMain", key)
+        : await call(page, "validate", trusted(), key);
+      assert.ok("error" in outcome);
+      assert.match(outcome.error.message, words);
+      await call(page, "addGate", ...(decidesInMain ? [] : [trusted()]));
+      await page.getByRole("textbox", { name: "License key" }).fill(key);
+      await page.keyboard.press("Enter");
+      const message = page.locator("whop-license-gate [part=message]");
+      await message.waitFor();
+      assert.equal(await message.innerText(), outcome.error.message);
+      const gate = await page.locator("whop-license-gate").ariaSnapshot();
+      assert.doesNotMatch(gate, /browser|extensions/);
+      await app.quit();
+    });
+  }
 
   async function fails(page: Page, message: RegExp): Promise<void> {
     const outcome = await call(page, "validate", trusted(), "K");

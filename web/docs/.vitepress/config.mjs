@@ -46,6 +46,7 @@ export default defineConfig({
           page("The gate", "/element"),
           page("Frameworks", "/frameworks"),
           page("Electron", "/electron"),
+          page("Plain Electron and electron-builder", "/electron-plain"),
           page("electron-vite", "/electron-vite"),
           page("Electron Forge", "/electron-forge"),
           page("The sidecar", "/sidecar"),

@@ -1,0 +1,2 @@
+const names = document.getElementById('versions')
+names.innerText = `known to the preload: ${window.versions.names()}`
