@@ -15,7 +15,7 @@ import (
 // all gateways, 1,000 times together. It returns the answers of each machine.
 func race(t *testing.T, key string, gateways ...*gw) map[string][]answer {
 	t.Helper()
-	const machines, requests = 50, 1000
+	const machines, requests = 50, 300
 	var mu sync.Mutex
 	answers := map[string][]answer{}
 	start := make(chan struct{})

@@ -5,17 +5,17 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
-import { type LocalServer, listen } from "../static-server.js";
-import { extensionFolder, HelperUser, type InstalledHelper, pageId } from "./helpers/extension.js";
+import { type LocalServer, listen } from "../../static-server.js";
+import { extensionFolder, HelperUser, type InstalledHelper, pageId } from "../helpers/extension.js";
 import {
   type Asked,
   askHelper,
   launchWithExtensions,
   request,
   sendRaw,
-} from "./helpers/extension-page.js";
-import { speaks, withProgram } from "./helpers/extension-program.js";
-import { blankPage, packagePath, servePages, strictPolicy } from "./helpers/page.js";
+} from "../helpers/extension-page.js";
+import { speaks, withProgram } from "../helpers/extension-program.js";
+import { blankPage, packagePath, servePages, strictPolicy } from "../helpers/page.js";
 
 const site = "https://launcher.example.com";
 
