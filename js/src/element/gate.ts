@@ -210,10 +210,10 @@ export class WhopLicenseGate extends Base {
   }
 
   disconnectedCallback(): void {
+    removeEventListener("online", this.#online); // at once: jsdom's globals end with a test
     // An element that is only moved is connected again before this runs.
     queueMicrotask(() => {
       if (this.isConnected) return;
-      removeEventListener("online", this.#online);
       this.#countdown.pause();
       this.#lease.stop();
       this.#recalled = undefined;
