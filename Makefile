@@ -216,7 +216,7 @@ test-js: js programs pack signer ## Test the npm package, as built and as packed
 	cd js && npm test
 
 .PHONY: test-web
-test-web: build pack browser proxies ## Test pages, bundlers and Electron apps end to end in a browser
+test-web: build pack browser proxies ## Test pages and Electron apps end to end in a browser
 	cd web && npm test
 
 # The templates that people start from, changed by what the docs show.
