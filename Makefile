@@ -209,7 +209,7 @@ fuzz: ## Fuzz at length: every target, or FUZZ=name in PACKAGES=folder, FUZZ_COU
 
 .PHONY: test-fuzz
 test-fuzz: ## Fuzz each target shortly
-	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 3000x
+	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 1000x
 
 .PHONY: test-js
 test-js: js programs pack signer ## Test the npm package, as built and as packed
