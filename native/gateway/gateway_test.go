@@ -172,12 +172,15 @@ func TestRefusedAPIKeyKeepsAGatewayFromBeingReady(t *testing.T) {
 	t.Parallel()
 	sim := startSim(t, nil)
 	sim.outage("401")
-	g := startGateway(t, sim)
+	addr := freeAddress(t)
+	g := startGateway(t, sim, "--metrics-listen", addr)
 	assert.Equal(t, 503, g.get("/readyz").status)
+	assert.Equal(t, "0", metric(t, addr, "whop_license_ready"))
 	assert.True(t, g.logged("Whop refuses the API key"))
 	assert.True(t, g.logged("not ready until Whop accepts"))
 	sim.outage("")
 	eventually(t, "it is ready", func() bool { return g.get("/readyz").status == 200 })
+	assert.Equal(t, "1", metric(t, addr, "whop_license_ready"))
 }
 
 func TestAnOutageDoesNotKeepAGatewayFromBeingReady(t *testing.T) {

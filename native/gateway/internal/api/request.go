@@ -75,11 +75,13 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 func (a *API) adviseProxies(r *http.Request) {
 	trusted, forwarded := network.Contain(a.trusted, network.Addr(r.RemoteAddr)), r.Header.Get("X-Forwarded-For") != ""
 	if !trusted && forwarded {
+		a.metrics.ProxyProblem("not_trusted")
 		a.untrusted.Do(func() {
 			a.log.Warn("a request names an address that it was forwarded for, and came from no trusted proxy; if a proxy of yours sent it, name it with --trusted-proxies: now all its clients are limited as if they were one")
 		})
 	}
 	if trusted && !forwarded {
+		a.metrics.ProxyProblem("no_header")
 		a.unnamed.Do(func() {
 			a.log.Warn("a trusted proxy sent a request without X-Forwarded-For; let it send that header: now all its clients are limited as if they were one")
 		})
