@@ -46,7 +46,14 @@ type Checker interface {
 type Metrics interface {
 	// Validated counts a validation by its outcome: a verdict's, or the code of the
 	// error.
-	Validated(outcome string, took time.Duration)
+	Validated(outcome string)
+	// Answered notes how long it took to answer a validation for which Whop was
+	// asked.
+	Answered(took time.Duration)
+	// ProxyProblem counts a validation that shows that a proxy's clients can't be
+	// told apart: a trusted proxy named none of them ("no_header"), or somebody did
+	// who is no trusted proxy ("not_trusted").
+	ProxyProblem(problem string)
 	// WebhookTaken counts a webhook by what came of it: "applied", "ignored",
 	// "repeated", "refused" or "failed".
 	WebhookTaken(result string)
@@ -122,6 +129,9 @@ func New(c Config) *API {
 // served either way.
 func (a *API) SetReady() { a.ready.Store(true) }
 
+// Ready reports whether requests should be sent here.
+func (a *API) Ready() bool { return a.ready.Load() && !a.draining.Load() }
+
 // Drain lets /readyz say from now on that no more requests should be sent here.
 // They are still served, but each connection ends with its next answer, so that
 // none is idle, and about to be used again, when the server closes it.
@@ -194,7 +204,7 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 
 func (a *API) serveReady(w http.ResponseWriter) {
 	status, text := http.StatusOK, "ready"
-	if !a.ready.Load() || a.draining.Load() {
+	if !a.Ready() {
 		status, text = http.StatusServiceUnavailable, "not ready"
 	}
 	writeJSON(w, status, map[string]string{"status": text})
