@@ -219,6 +219,22 @@ test-js: js programs pack signer ## Test the npm package, as built and as packed
 test-web: build pack browser proxies ## Test pages and Electron apps end to end in a browser
 	cd web && npm test
 
+.PHONY: test-monitoring
+test-monitoring: bin/promtool ## Test the gateway's alerts with Prometheus's own tool
+	bin/promtool check rules native/gateway/monitoring/alerts.yaml
+	bin/promtool test rules native/gateway/monitoring/alerts_test.yaml
+
+# Where it is missing, it is taken out of Debian's package, which would start a
+# server if it was installed.
+bin/promtool:
+	@mkdir -p bin
+	@if path=$$(command -v promtool); then ln -sf "$$path" $@; exit; fi; \
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && \
+	download() { apt-get -o APT::Sandbox::User=root download prometheus >/dev/null 2>&1; } && \
+	{ download || { apt-get update >/dev/null 2>&1; download; }; } && \
+	dpkg-deb --fsys-tarfile ./*.deb | tar -xO ./usr/bin/promtool > promtool && chmod +x promtool && mv promtool "$(CURDIR)/$@" || \
+	{ echo "The tests of the alerts need promtool: install Prometheus and put promtool on PATH." >&2; exit 1; }
+
 # The templates that people start from, changed by what the docs show.
 .PHONY: test-frameworks
 test-frameworks: build pack browser ## Follow the docs' recipes in frameworks' own templates, and use what comes of it
