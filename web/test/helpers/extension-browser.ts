@@ -34,6 +34,8 @@ export class HelperBrowser {
         chromiumSandbox: process.getuid?.() !== 0,
         env: user.env,
         headless: !visible,
+        // Whoever shows a window ends it, and removes what was made.
+        ...{ handleSIGINT: !visible, handleSIGTERM: !visible, handleSIGHUP: !visible },
         viewport: visible ? null : { width: 1280, height: 720 },
         ignoreDefaultArgs: ["--disable-extensions"],
         args: [
