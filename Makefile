@@ -143,6 +143,10 @@ demo: build ## Show every outcome on this machine, through the real parts
 launcher: build ## Serve the launcher page with sample keys until interrupted
 	cd web && npm run --silent launcher
 
+.PHONY: launcher-helper
+launcher-helper: build browser ## Open the launcher in a browser that has the helper, in a throw-away profile
+	@cd web && npm run --silent launcher:helper
+
 # What is pasted into a page names the port, so it stays the same.
 ORIGIN ?=
 PORT   ?= 8787
