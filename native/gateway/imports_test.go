@@ -12,6 +12,7 @@ import (
 // directions are which of the gateway's packages each of them may import. The
 // main program alone knows them all.
 var directions = map[string][]string{
+	"acme":    {},
 	"api":     {"binding", "check", "logtext"},
 	"binding": {"logtext"},
 	"check":   {"binding", "logtext", "network", "tag"},

@@ -90,6 +90,7 @@ type API struct {
 	routes   http.Handler // with CORS
 	ready    atomic.Bool
 	draining atomic.Bool
+	withheld func() string // why no app can be served, or ""
 	inFlight atomic.Int64
 	bodies   *bodies
 	notices  Notices
@@ -113,6 +114,7 @@ func New(c Config) *API {
 		notices:  c.Notices,
 		metrics:  c.Metrics,
 		log:      c.Log,
+		withheld: func() string { return "" },
 	}
 	a.routes = a.origins.handler(a.route)
 	return a
@@ -121,6 +123,10 @@ func New(c Config) *API {
 // SetReady lets /readyz say that requests should be sent here. All requests are
 // served either way.
 func (a *API) SetReady() { a.ready.Store(true) }
+
+// Withhold lets /readyz say no for as long as reason returns one, which it then
+// tells. It is called before the first request.
+func (a *API) Withhold(reason func() string) { a.withheld = reason }
 
 // Drain lets /readyz say from now on that no more requests should be sent here.
 // They are still served, but each connection ends with its next answer, so that
@@ -193,9 +199,13 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 }
 
 func (a *API) serveReady(w http.ResponseWriter) {
-	status, text := http.StatusOK, "ready"
-	if !a.ready.Load() || a.draining.Load() {
-		status, text = http.StatusServiceUnavailable, "not ready"
+	reason := a.withheld()
+	switch {
+	case reason != "":
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": reason})
+	case !a.ready.Load() || a.draining.Load():
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
+	default:
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}
-	writeJSON(w, status, map[string]string{"status": text})
 }
