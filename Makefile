@@ -244,6 +244,19 @@ bin/promtool:
 test-frameworks: build pack browser ## Follow the docs' recipes in frameworks' own templates, and use what comes of it
 	cd web && npm run --silent test:frameworks
 
+# A CA for tests takes a minute of a processor's time to build.
+.PHONY: test-acme
+test-acme: programs pebble ## Test certificates from a CA, against Let's Encrypt's CA for tests
+	go test -tags pebble -timeout=10m ./native/gateway/internal/acme
+	go test -tags pebble -timeout=10m -run Pebble ./native/gateway
+
+.PHONY: pebble
+pebble: bin/pebble
+
+bin/pebble: .ci/pebble/go.mod .ci/pebble/go.sum
+	cd .ci/pebble && go build -trimpath -o ../../bin/ tool
+	@touch $@
+
 # What depends on the operating system, for those that have no Redis and no Chromium.
 .PHONY: test-desktop
 test-desktop: build pack ## Test what depends on the system: the sidecar, the packages, Electron apps
@@ -275,10 +288,12 @@ bench: build pack browser redis ## Measure the budgets of size and speed
 check: bin/staticcheck bin/actionlint bin/misspell pack web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, the packages' entries, spelling, workflows, links, and that nothing generated is committed
 	@unformatted=$$(gofmt -l native shared wasm web); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags pebble ./native/gateway/...
 	GOOS=js GOARCH=wasm go vet ./wasm ./shared/... ./web/...
 	GOOS=windows go vet ./native/sidecar/... ./shared/...
 	GOOS=darwin go vet ./native/sidecar/... ./shared/...
 	bin/staticcheck ./...
+	bin/staticcheck -tags pebble ./native/gateway/...
 	GOOS=js GOARCH=wasm bin/staticcheck ./wasm ./shared/...
 	GOOS=windows bin/staticcheck ./native/sidecar
 	GOOS=darwin bin/staticcheck ./native/sidecar
