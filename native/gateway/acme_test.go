@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,7 +25,9 @@ func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 	_, port, _ := strings.Cut(freeAddress(t), ":")
 	g := startGateway(t, startSim(t, nil), "--acme-domain", "license.example.com", "--acme-ca", noCA, "--acme-dir", folder, "--acme-http-port", port, "--metrics-listen", metricsAddr)
 	assert.True(t, strings.HasPrefix(g.url, "https://"))
-	eventually(t, "it is told", func() bool { return g.logged("the gateway has no certificate", "license.example.com", "connection refused", "1m0s") })
+	eventually(t, "it is told", func() bool {
+		return g.logged("the gateway has no certificate", "license.example.com", "connection refused", "1m0s")
+	})
 	health := &gw{t: t, url: "http://" + metricsAddr}
 	assert.Regexp(t, `"reason":"there is no certificate for license.example.com yet: .*connection refused`, health.get("/readyz").body)
 	assert.Equal(t, 503, health.get("/readyz").status)
@@ -33,6 +36,12 @@ func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 	plain := &gw{t: t, url: "http://127.0.0.1:" + port}
 	assert.Equal(t, 404, plain.get("/healthz").status)
 	assert.Equal(t, 404, plain.validate(testKey("plain"), machine(1)).status, "and no look-up")
+	for range challengeConnections/16 + 1 {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		require.NoError(t, err)
+		defer c.Close()
+	}
+	eventually(t, "a client holds its share at most", func() bool { return g.logged("one client holds as many connections as it may") })
 	info, err := os.Stat(folder)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
