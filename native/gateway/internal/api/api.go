@@ -46,7 +46,14 @@ type Checker interface {
 type Metrics interface {
 	// Validated counts a validation by its outcome: a verdict's, or the code of the
 	// error.
-	Validated(outcome string, took time.Duration)
+	Validated(outcome string)
+	// Answered notes how long it took to answer a validation for which Whop was
+	// asked.
+	Answered(took time.Duration)
+	// ProxyProblem counts a validation that shows that a proxy's clients can't be
+	// told apart: a trusted proxy named none of them ("no_header"), or somebody did
+	// who is no trusted proxy ("not_trusted").
+	ProxyProblem(problem string)
 	// WebhookTaken counts a webhook by what came of it: "applied", "ignored",
 	// "repeated", "refused" or "failed".
 	WebhookTaken(result string)
@@ -128,6 +135,11 @@ func (a *API) SetReady() { a.ready.Store(true) }
 // tells. It is called before the first request.
 func (a *API) Withhold(reason func() string) { a.withheld = reason }
 
+// Ready reports whether requests should be sent here.
+func (a *API) Ready() bool {
+	return a.ready.Load() && !a.draining.Load() && a.withheld() == ""
+}
+
 // Drain lets /readyz say from now on that no more requests should be sent here.
 // They are still served, but each connection ends with its next answer, so that
 // none is idle, and about to be used again, when the server closes it.
@@ -203,7 +215,7 @@ func (a *API) serveReady(w http.ResponseWriter) {
 	switch {
 	case reason != "":
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": reason})
-	case !a.ready.Load() || a.draining.Load():
+	case !a.Ready():
 		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
 	default:
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
