@@ -146,28 +146,15 @@ func (c *initCommand) write(apiKey string) (public string, err error) {
 	if err != nil {
 		return "", err
 	}
-<<<<<<< HEAD
-	return publicText(key), errors.Join(
-		writePrivate(c.file("settings"), []byte(c.settings())),
-		writePrivate(c.file("api-key"), []byte(apiKey+"\n")),
-		os.WriteFile(c.file("whop-license-gateway.service"), []byte(c.service()), 0o644), // nothing secret is in it
-=======
-	settings := fmt.Sprintf("# The gateway's settings: a line each, as its documentation lists them.\nWHOP_LICENSE_PRODUCT=%s\nWHOP_LICENSE_TRUSTED_PROXIES=127.0.0.1,::1\n# The origins of pages that ask the gateway, if there are any:\n#WHOP_LICENSE_ALLOWED_ORIGIN=https://app.example.com\n", c.Product)
-	service := strings.NewReplacer(
-		defaultDir, c.Dir,
-		"#LoadCredential=signing-key:", "LoadCredential=signing-key:",
-		"#Environment=WHOP_LICENSE_SIGNING_KEY=", "Environment=WHOP_LICENSE_SIGNING_KEY=",
-	).Replace(unit)
 	if err := os.Remove(c.file("settings")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	err = errors.Join(
-		writePrivate(c.file("settings"), []byte(settings)),
+		writePrivate(c.file("settings"), []byte(c.settings())),
 		writePrivate(c.file("api-key"), []byte(apiKey+"\n")),
->>>>>>> main
 	)
 	if err == nil && !c.packaged() {
-		err = os.WriteFile(c.file("whop-license-gateway.service"), []byte(service), 0o644) // nothing secret is in it
+		err = os.WriteFile(c.file("whop-license-gateway.service"), []byte(c.service()), 0o644) // nothing secret is in it
 	}
 	return publicText(key), err
 }
@@ -189,15 +176,11 @@ func (c *initCommand) settings() string {
 
 // service is the systemd unit for these files.
 func (c *initCommand) service() string {
-	used := []string{"LoadCredential=signing-key:", "Environment=WHOP_LICENSE_SIGNING_KEY="}
-	if !c.BehindProxy {
-		used = append(used, "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "AmbientCapabilities=CAP_NET_BIND_SERVICE")
-	}
-	changes := []string{defaultDir, c.Dir}
-	for _, line := range used {
-		changes = append(changes, "#"+line, line)
-	}
-	return strings.NewReplacer(changes...).Replace(unit)
+	return strings.NewReplacer(
+		defaultDir, c.Dir,
+		"#LoadCredential=signing-key:", "LoadCredential=signing-key:",
+		"#Environment=WHOP_LICENSE_SIGNING_KEY=", "Environment=WHOP_LICENSE_SIGNING_KEY=",
+	).Replace(unit)
 }
 
 // publicText is the public half of a signing key, as apps take it.
@@ -222,7 +205,7 @@ Next, as root:
 
 %[5]s
 
-%[4]s
+%[6]s
 
 Then see whether all is well:
 
@@ -236,8 +219,7 @@ In your app:
     endpoint: "https://%[2]s",
     publicKey: "%[3]s",
   });
-<<<<<<< HEAD
-`, c.Dir, c.Domain, public, c.way())
+`, c.Dir, c.Domain, public, files, install, c.way())
 }
 
 // way says how apps reach the gateway.
@@ -252,9 +234,6 @@ func (c *initCommand) way() string {
 	return `It gets a certificate from Let's Encrypt, whose terms it accepts for you, once ` + c.Domain + `
 has a DNS record with this machine's address, and ports 443 and 80 reach it.
 (Where a reverse proxy has the certificate, init --behind-proxy.)`
-=======
-`, c.Dir, c.Domain, public, files, install)
->>>>>>> main
 }
 
 // asker asks questions and reads a line for each.

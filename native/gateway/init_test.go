@@ -54,7 +54,7 @@ func TestInit(t *testing.T) {
 	service, err := os.ReadFile(filepath.Join(dir, "whop-license-gateway.service"))
 	require.NoError(t, err)
 	assert.Contains(t, out, "reverse_proxy 127.0.0.1:8080")
-	for _, line := range []string{"CapabilityBoundingSet=", "AmbientCapabilities=", "EnvironmentFile=" + dir + "/settings", "LoadCredential=api-key:" + dir + "/api-key", "LoadCredential=signing-key:" + dir + "/signing-key.json", "Environment=WHOP_LICENSE_SIGNING_KEY=%d/signing-key"} {
+	for _, line := range []string{"EnvironmentFile=" + dir + "/settings", "LoadCredential=api-key:" + dir + "/api-key", "LoadCredential=signing-key:" + dir + "/signing-key.json", "Environment=WHOP_LICENSE_SIGNING_KEY=%d/signing-key"} {
 		assert.Contains(t, string(service), "\n"+line+"\n")
 	}
 	assert.NotContains(t, string(service), defaultDir)
