@@ -232,9 +232,10 @@ test-frameworks: build pack browser ## Follow the docs' recipes in frameworks' o
 
 # A CA for tests takes a minute of a processor's time to build.
 .PHONY: test-acme
-test-acme: programs pebble ## Test certificates from a CA, against Let's Encrypt's CA for tests
+test-acme: build pebble browser ## Test certificates from a CA, and the deploy page's first hour, against Let's Encrypt's CA for tests
 	go test -tags pebble -timeout=10m ./native/gateway/internal/acme
 	go test -tags pebble -timeout=10m -run Pebble ./native/gateway
+	cd web && npm run --silent test:acme
 
 .PHONY: pebble
 pebble: bin/pebble

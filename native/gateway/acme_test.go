@@ -3,9 +3,12 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -35,6 +38,12 @@ func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 	plain := &gw{t: t, url: "http://127.0.0.1:" + port}
 	assert.Equal(t, 404, plain.get("/healthz").status)
 	assert.Equal(t, 404, plain.validate(testKey("plain"), machine(1)).status, "and no look-up")
+	for range challengeConnections/16 + 1 {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		require.NoError(t, err)
+		defer c.Close()
+	}
+	eventually(t, "a client holds its share at most", func() bool { return g.logged("one client holds as many connections as it may") })
 	info, err := os.Stat(folder)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
@@ -100,4 +109,38 @@ func TestPortOfChallengesThatIsTaken(t *testing.T) {
 	assert.Equal(t, 1, code)
 	assert.Contains(t, errOut, "--acme-http-port: ")
 	assert.Contains(t, errOut, "address already in use")
+}
+
+// systemd hands over what only root can read, under the names that the drop-in of
+// the documentation gives it.
+func TestCertbotsFilesAsCredentials(t *testing.T) {
+	page, err := os.ReadFile("../../web/docs/deploying.md")
+	require.NoError(t, err)
+	_, dropIn, found := strings.Cut(string(page), "```ini [/etc/systemd/system/whop-license-gateway.service.d/certbot.conf]\n")
+	require.True(t, found)
+	dropIn, _, _ = strings.Cut(dropIn, "```")
+	source, credentials := t.TempDir(), t.TempDir()
+	writeCertificate(t, source, "license.example.com")
+	for _, c := range regexp.MustCompile(`(?m)^LoadCredential=([\w-]+):/etc/letsencrypt/live/license.example.com/(fullchain|privkey).pem$`).FindAllStringSubmatch(dropIn, -1) {
+		b, err := os.ReadFile(filepath.Join(source, map[string]string{"fullchain": "cert.pem", "privkey": "key.pem"}[c[2]]))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(credentials, c[1]), b, 0o400))
+	}
+	for _, line := range regexp.MustCompile(`(?m)^Environment=(\w+)=(.*)$`).FindAllStringSubmatch(dropIn, -1) {
+		t.Setenv(line[1], strings.ReplaceAll(line[2], "%d", credentials))
+	}
+	g, process := startGatewayProcess(t, startSim(t, nil))
+	require.Equal(t, "license.example.com", certificateName(t, g.url))
+
+	// What is renewed elsewhere is not seen, whatever the gateway reads again.
+	writeCertificate(t, source, "renewed")
+	require.NoError(t, process.Signal(syscall.SIGHUP))
+	eventually(t, "it is read", func() bool { return g.logged("the certificate's files were read again") })
+	assert.Equal(t, "license.example.com", certificateName(t, g.url))
+
+	dir := filepath.Join(t.TempDir(), "whop-license-gateway.service.d")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "certbot.conf"), []byte(dropIn), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(dir), "whop-license-gateway.service"), []byte(unit), 0o600))
+	verifyUnit(t, filepath.Join(filepath.Dir(dir), "whop-license-gateway.service"))
 }

@@ -49,7 +49,7 @@ func TestDebianPackage(t *testing.T) {
 	assert.NotContains(t, asked(), "start whop-license-gateway.service", "there is nothing to start with yet")
 	output(t, "systemd-analyze", "verify", unitFile)
 
-	set := exec.Command("whop-license-gateway", "init", "--product", product, "--domain", domain)
+	set := exec.Command("whop-license-gateway", "init", "--product", product, "--domain", domain, "--behind-proxy")
 	set.Env = append(os.Environ(), "WHOP_API_KEY="+apiKey)
 	out, err := set.CombinedOutput()
 	require.NoError(t, err, string(out))
