@@ -129,6 +129,10 @@ demo: build ## Show every outcome on this machine, through the real parts
 launcher: build ## Serve the launcher page with sample keys until interrupted
 	cd web && npm run --silent launcher
 
+.PHONY: launcher-helper
+launcher-helper: build browser ## Open the launcher in a browser that has the helper, in a throw-away profile
+	@cd web && npm run --silent launcher:helper
+
 # What is pasted into a page names the port, so it stays the same.
 ORIGIN ?=
 PORT   ?= 8787
@@ -195,20 +199,49 @@ fuzz: ## Fuzz at length: every target, or FUZZ=name in PACKAGES=folder, FUZZ_COU
 
 .PHONY: test-fuzz
 test-fuzz: ## Fuzz each target shortly
-	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 3000x
+	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 1000x
 
 .PHONY: test-js
 test-js: js programs pack signer ## Test the npm package, as built and as packed
 	cd js && npm test
 
 .PHONY: test-web
-test-web: build pack browser proxies ## Test pages, bundlers and Electron apps end to end in a browser
+test-web: build pack browser proxies ## Test pages and Electron apps end to end in a browser
 	cd web && npm test
+
+.PHONY: test-monitoring
+test-monitoring: bin/promtool ## Test the gateway's alerts with Prometheus's own tool
+	bin/promtool check rules native/gateway/monitoring/alerts.yaml
+	bin/promtool test rules native/gateway/monitoring/alerts_test.yaml
+
+# Where it is missing, it is taken out of Debian's package, which would start a
+# server if it was installed.
+bin/promtool:
+	@mkdir -p bin
+	@if path=$$(command -v promtool); then ln -sf "$$path" $@; exit; fi; \
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && \
+	download() { apt-get -o APT::Sandbox::User=root download prometheus >/dev/null 2>&1; } && \
+	{ download || { apt-get update >/dev/null 2>&1; download; }; } && \
+	dpkg-deb --fsys-tarfile ./*.deb | tar -xO ./usr/bin/promtool > promtool && chmod +x promtool && mv promtool "$(CURDIR)/$@" || \
+	{ echo "The tests of the alerts need promtool: install Prometheus and put promtool on PATH." >&2; exit 1; }
 
 # The templates that people start from, changed by what the docs show.
 .PHONY: test-frameworks
 test-frameworks: build pack browser ## Follow the docs' recipes in frameworks' own templates, and use what comes of it
 	cd web && npm run --silent test:frameworks
+
+# A CA for tests takes a minute of a processor's time to build.
+.PHONY: test-acme
+test-acme: programs pebble ## Test certificates from a CA, against Let's Encrypt's CA for tests
+	go test -tags pebble -timeout=10m ./native/gateway/internal/acme
+	go test -tags pebble -timeout=10m -run Pebble ./native/gateway
+
+.PHONY: pebble
+pebble: bin/pebble
+
+bin/pebble: .ci/pebble/go.mod .ci/pebble/go.sum
+	cd .ci/pebble && go build -trimpath -o ../../bin/ tool
+	@touch $@
 
 # What depends on the operating system, for those that have no Redis and no Chromium.
 .PHONY: test-desktop
@@ -241,10 +274,12 @@ bench: build pack browser redis ## Measure the budgets of size and speed
 check: bin/staticcheck bin/actionlint bin/misspell pack web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, the packages' entries, spelling, workflows, links, and that nothing generated is committed
 	@unformatted=$$(gofmt -l native shared wasm web .ci/downloads); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags pebble ./native/gateway/...
 	GOOS=js GOARCH=wasm go vet ./wasm ./shared/... ./web/...
 	GOOS=windows go vet ./native/sidecar/... ./shared/...
 	GOOS=darwin go vet ./native/sidecar/... ./shared/...
 	bin/staticcheck ./...
+	bin/staticcheck -tags pebble ./native/gateway/...
 	GOOS=js GOARCH=wasm bin/staticcheck ./wasm ./shared/...
 	GOOS=windows bin/staticcheck ./native/sidecar
 	GOOS=darwin bin/staticcheck ./native/sidecar

@@ -34,7 +34,7 @@ const packagedUnit = "/usr/lib/systemd/system/whop-license-gateway.service"
 
 // initCommand is what `init` takes. What is not given is asked for.
 type initCommand struct {
-	Dir     string `default:"/etc/whop-license-gateway" type:"path" placeholder:"FOLDER" help:"Where to write the files, which must not exist. Default: ${default}."`
+	Dir     string `default:"${dir}" type:"path" placeholder:"FOLDER" help:"Where to write the files, which must not exist. Default: ${default}."`
 	Product string `placeholder:"PROD_ID" help:"Product whose licenses are accepted."`
 	Domain  string `placeholder:"NAME" help:"Name under which apps reach the gateway, such as license.example.com."`
 }
