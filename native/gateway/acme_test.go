@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,12 @@ func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 	plain := &gw{t: t, url: "http://127.0.0.1:" + port}
 	assert.Equal(t, 404, plain.get("/healthz").status)
 	assert.Equal(t, 404, plain.validate(testKey("plain"), machine(1)).status, "and no look-up")
+	for range challengeConnections/16 + 1 {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		require.NoError(t, err)
+		defer c.Close()
+	}
+	eventually(t, "a client holds its share at most", func() bool { return g.logged("one client holds as many connections as it may") })
 	info, err := os.Stat(folder)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,8 +24,12 @@ import (
 //go:embed whop-license-gateway.service
 var unit string
 
-// defaultDir is where the unit looks for its files.
-const defaultDir = "/etc/whop-license-gateway"
+const (
+	// defaultDir is where the unit looks for its files.
+	defaultDir = "/etc/whop-license-gateway"
+	// stateDir is where the unit's StateDirectory is.
+	stateDir = "/var/lib/whop-license-gateway"
+)
 
 // packagedUnit is where Debian's package puts the unit, which is then not written
 // again.
@@ -37,6 +40,9 @@ type initCommand struct {
 	Dir     string `default:"${dir}" type:"path" placeholder:"FOLDER" help:"Where to write the files, which must not exist. Default: ${default}."`
 	Product string `placeholder:"PROD_ID" help:"Product whose licenses are accepted."`
 	Domain  string `placeholder:"NAME" help:"Name under which apps reach the gateway, such as license.example.com."`
+	Email   string `placeholder:"ADDRESS" help:"Where the CA may write to about the domain's certificate."`
+
+	BehindProxy bool `help:"A reverse proxy on this machine has the certificate. Without it, the gateway gets one by itself."`
 }
 
 // runInit writes what a gateway under systemd needs.
@@ -119,8 +125,11 @@ func (c *initCommand) ask(a *asker, getenv func(string) string) (key string, err
 		s.Product = []string{c.Product}
 	}
 	s.checkLicenses(func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) })
-	if u, err := url.Parse("https://" + c.Domain); err != nil || u.Host != c.Domain || u.Port() != "" || !strings.Contains(c.Domain, ".") {
+	if !isDomain(c.Domain) {
 		errs = append(errs, fmt.Errorf("--domain: %q is not a name such as license.example.com", c.Domain))
+	}
+	if c.Email != "" && !isEmail(c.Email) {
+		errs = append(errs, fmt.Errorf("--email: %q is not an email address", c.Email))
 	}
 	return key, errors.Join(errs...)
 }
@@ -137,23 +146,45 @@ func (c *initCommand) write(apiKey string) (public string, err error) {
 	if err != nil {
 		return "", err
 	}
-	settings := fmt.Sprintf("# The gateway's settings: a line each, as its documentation lists them.\nWHOP_LICENSE_PRODUCT=%s\nWHOP_LICENSE_TRUSTED_PROXIES=127.0.0.1,::1\n# The origins of pages that ask the gateway, if there are any:\n#WHOP_LICENSE_ALLOWED_ORIGIN=https://app.example.com\n", c.Product)
-	service := strings.NewReplacer(
-		defaultDir, c.Dir,
-		"#LoadCredential=signing-key:", "LoadCredential=signing-key:",
-		"#Environment=WHOP_LICENSE_SIGNING_KEY=", "Environment=WHOP_LICENSE_SIGNING_KEY=",
-	).Replace(unit)
 	if err := os.Remove(c.file("settings")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
 	err = errors.Join(
-		writePrivate(c.file("settings"), []byte(settings)),
+		writePrivate(c.file("settings"), []byte(c.settings())),
 		writePrivate(c.file("api-key"), []byte(apiKey+"\n")),
 	)
 	if err == nil && !c.packaged() {
-		err = os.WriteFile(c.file("whop-license-gateway.service"), []byte(service), 0o644) // nothing secret is in it
+		err = os.WriteFile(c.file("whop-license-gateway.service"), []byte(c.service()), 0o644) // nothing secret is in it
 	}
 	return publicText(key), err
+}
+
+// settings is the file of settings.
+func (c *initCommand) settings() string {
+	lines := []string{"# The gateway's settings: a line each, as its documentation lists them.", "WHOP_LICENSE_PRODUCT=" + c.Product}
+	if c.BehindProxy {
+		lines = append(lines, "WHOP_LICENSE_TRUSTED_PROXIES=127.0.0.1,::1")
+	} else {
+		lines = append(lines, "WHOP_LICENSE_LISTEN=:443", "WHOP_LICENSE_ACME_DOMAIN="+c.Domain, "WHOP_LICENSE_ACME_DIR="+stateDir+"/acme")
+		if c.Email != "" {
+			lines = append(lines, "WHOP_LICENSE_ACME_EMAIL="+c.Email)
+		}
+	}
+	lines = append(lines, "# The origins of pages that ask the gateway, if there are any:", "#WHOP_LICENSE_ALLOWED_ORIGIN=https://app.example.com")
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// service is the systemd unit for these files.
+func (c *initCommand) service() string {
+	used := []string{"LoadCredential=signing-key:", "Environment=WHOP_LICENSE_SIGNING_KEY="}
+	if !c.BehindProxy {
+		used = append(used, "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "AmbientCapabilities=CAP_NET_BIND_SERVICE")
+	}
+	changes := []string{defaultDir, c.Dir}
+	for _, line := range used {
+		changes = append(changes, "#"+line, line)
+	}
+	return strings.NewReplacer(changes...).Replace(unit)
 }
 
 // publicText is the public half of a signing key, as apps take it.
@@ -171,18 +202,14 @@ func (c *initCommand) printNext(out io.Writer, public string) {
 	if c.packaged() {
 		files, install = "settings, api-key and signing-key.json", "  systemctl restart whop-license-gateway"
 	}
-	fmt.Fprintf(out, `Wrote %[4]s into %[1]s.
+	fmt.Fprintf(out, `Wrote %[5]s into %[1]s.
 Keep a copy of signing-key.json where you keep secrets.
 
 Next, as root:
 
-%[5]s
+%[6]s
 
-A reverse proxy with a certificate leads to it. For Caddy:
-
-  %[2]s {
-      reverse_proxy 127.0.0.1:8080
-  }
+%[4]s
 
 Then see whether all is well:
 
@@ -196,7 +223,21 @@ In your app:
     endpoint: "https://%[2]s",
     publicKey: "%[3]s",
   });
-`, c.Dir, c.Domain, public, files, install)
+`, c.Dir, c.Domain, public, c.way(), files, install)
+}
+
+// way says how apps reach the gateway.
+func (c *initCommand) way() string {
+	if c.BehindProxy {
+		return `A reverse proxy with a certificate leads to it. For Caddy:
+
+  ` + c.Domain + ` {
+      reverse_proxy 127.0.0.1:8080
+  }`
+	}
+	return `It gets a certificate from Let's Encrypt, whose terms it accepts for you, once ` + c.Domain + `
+has a DNS record with this machine's address, and ports 443 and 80 reach it.
+(Where a reverse proxy has the certificate, init --behind-proxy.)`
 }
 
 // asker asks questions and reads a line for each.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -24,7 +25,7 @@ func tryInit(env map[string]string, answers string, args ...string) (code int, o
 // answers.
 func TestInit(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gateway")
-	code, out, errOut := tryInit(nil, testAPIKey+"\nprod_sim\nlicense.example.com\n", "--dir", dir)
+	code, out, errOut := tryInit(nil, testAPIKey+"\nprod_sim\nlicense.example.com\n", "--dir", dir, "--behind-proxy")
 	require.Zero(t, code, errOut)
 	assert.Empty(t, errOut)
 	assert.Contains(t, out, "API key (with member:basic:read, member:email:read and member:manage): Product (prod_…): Domain of the gateway (license.example.com): ")
@@ -52,7 +53,8 @@ func TestInit(t *testing.T) {
 
 	service, err := os.ReadFile(filepath.Join(dir, "whop-license-gateway.service"))
 	require.NoError(t, err)
-	for _, line := range []string{"EnvironmentFile=" + dir + "/settings", "LoadCredential=api-key:" + dir + "/api-key", "LoadCredential=signing-key:" + dir + "/signing-key.json", "Environment=WHOP_LICENSE_SIGNING_KEY=%d/signing-key"} {
+	assert.Contains(t, out, "reverse_proxy 127.0.0.1:8080")
+	for _, line := range []string{"CapabilityBoundingSet=", "AmbientCapabilities=", "EnvironmentFile=" + dir + "/settings", "LoadCredential=api-key:" + dir + "/api-key", "LoadCredential=signing-key:" + dir + "/signing-key.json", "Environment=WHOP_LICENSE_SIGNING_KEY=%d/signing-key"} {
 		assert.Contains(t, string(service), "\n"+line+"\n")
 	}
 	assert.NotContains(t, string(service), defaultDir)
@@ -60,6 +62,53 @@ func TestInit(t *testing.T) {
 	code, _, errOut = tryInit(nil, testAPIKey+"\n", "--dir", dir, "--product", "prod_sim", "--domain", "license.example.com")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errOut, "exists or can't be looked at; nothing was written")
+}
+
+// Without a proxy, init sets up a gateway that gets its certificate by itself, and
+// gives it the right to do so.
+func TestInitWithoutAProxy(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gateway")
+	code, out, errOut := tryInit(map[string]string{"WHOP_API_KEY": testAPIKey}, "", "--dir", dir, "--product", "prod_sim", "--domain", "license.example.com", "--email", "me@example.com")
+	require.Zero(t, code, errOut)
+	assert.Contains(t, out, "It gets a certificate from Let's Encrypt, whose terms it accepts for you, once license.example.com\nhas a DNS record")
+	assert.NotContains(t, out, "Caddy")
+	settings, err := os.ReadFile(filepath.Join(dir, "settings"))
+	require.NoError(t, err)
+	for _, line := range regexp.MustCompile(`(?m)^(\w+)=(.*)$`).FindAllStringSubmatch(string(settings), -1) {
+		t.Setenv(line[1], line[2])
+	}
+	code, _, errOut = operate(t, startSim(t, nil), []string{"--config-check"})
+	assert.Zero(t, code, errOut)
+	assert.Empty(t, errOut)
+	assert.Equal(t, "license.example.com", os.Getenv("WHOP_LICENSE_ACME_DOMAIN"))
+	assert.Equal(t, "me@example.com", os.Getenv("WHOP_LICENSE_ACME_EMAIL"))
+	assert.Equal(t, ":443", os.Getenv("WHOP_LICENSE_LISTEN"))
+	assert.Equal(t, "/var/lib/whop-license-gateway/acme", os.Getenv("WHOP_LICENSE_ACME_DIR"), "where doctor finds it too")
+	assert.Empty(t, os.Getenv("WHOP_LICENSE_TRUSTED_PROXIES"))
+
+	service, err := os.ReadFile(filepath.Join(dir, "whop-license-gateway.service"))
+	require.NoError(t, err)
+	for _, line := range []string{"CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "AmbientCapabilities=CAP_NET_BIND_SERVICE", "StateDirectory=whop-license-gateway"} {
+		assert.Contains(t, string(service), "\n"+line+"\n")
+	}
+	verifyUnit(t, filepath.Join(dir, "whop-license-gateway.service"))
+}
+
+// verifyUnit lets systemd read a unit, where it is installed.
+func verifyUnit(t *testing.T, file string) {
+	t.Helper()
+	systemd, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Log("systemd-analyze is not installed, so that systemd does not read " + file)
+		return
+	}
+	out, _ := exec.Command(systemd, "verify", file).CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		// The program is not installed here, and this machine has other units too.
+		if strings.Contains(line, "whop-license-gateway") && !strings.Contains(line, "is not executable") {
+			assert.Fail(t, "systemd says: "+line)
+		}
+	}
 }
 
 func TestInitThatCantWork(t *testing.T) {
@@ -75,6 +124,7 @@ func TestInitThatCantWork(t *testing.T) {
 		{env, []string{"--product", "prod_1", "--domain", "https://license.example.com"}, "--domain"},
 		{env, []string{"--product", "prod_1", "--domain", "license.example.com:8443"}, "--domain"},
 		{env, []string{"--product", "prod_1"}, "--domain"},
+		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "me"}, "--email"},
 		{map[string]string{"WHOP_API_KEY": `"` + testAPIKey + `"`}, nil, "quotation mark"},
 	} {
 		dir := filepath.Join(t.TempDir(), "gateway")

@@ -123,11 +123,11 @@ func (s *settings) checkACME(refuse refuser) {
 		refuse("--acme-domain and --tls-cert: give only one; the gateway gets a certificate from a CA, or reads one from files")
 	}
 	for _, name := range s.ACMEDomain {
-		if ascii, err := idna.Registration.ToASCII(name); err != nil || ascii != name || !strings.Contains(name, ".") || net.ParseIP(name) != nil {
+		if !isDomain(name) {
 			refuse("--acme-domain: %q is not a name such as license.example.com (in lower case, without port or wildcard, and not an address)", name)
 		}
 	}
-	if address, err := mail.ParseAddress(s.ACMEEmail); s.ACMEEmail != "" && (err != nil || address.Address != s.ACMEEmail) {
+	if s.ACMEEmail != "" && !isEmail(s.ACMEEmail) {
 		refuse("--acme-email: %q is not an email address", s.ACMEEmail)
 	}
 	if u, err := url.Parse(s.ACMECA); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !license.IsLoopback(u.Hostname())) {
@@ -136,6 +136,16 @@ func (s *settings) checkACME(refuse refuser) {
 	if s.ACMEHTTPPort < 0 || s.ACMEHTTPPort > 65535 {
 		refuse("--acme-http-port: must be 0 to 65535")
 	}
+}
+
+func isDomain(name string) bool {
+	ascii, err := idna.Registration.ToASCII(name)
+	return err == nil && ascii == name && strings.Contains(name, ".") && net.ParseIP(name) == nil
+}
+
+func isEmail(text string) bool {
+	address, err := mail.ParseAddress(text)
+	return err == nil && address.Address == text
 }
 
 // checkLicenses checks which licenses are good, and for how many machines.
