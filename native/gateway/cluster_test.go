@@ -40,6 +40,7 @@ func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
 }
 
 func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
+	t.Parallel()
 	key := testKey("flakies")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key, fields{"fault": "random-500", "fault_probability": 0.3})})
