@@ -145,7 +145,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	var wg sync.WaitGroup
 	for worker := range 12 {
 		wg.Go(func() {
-			next := time.Tick(50 * time.Millisecond)
+			next := time.Tick(25 * time.Millisecond)
 			for i := worker; ; i++ {
 				select {
 				case <-stop:
