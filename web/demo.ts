@@ -5,6 +5,10 @@ import { createServer } from "node:http";
 import { LicenseError, loadValidator, type ValidateLicense, type Verdict } from "whop-license";
 import { createSidecar, type MachineId } from "whop-license/sidecar";
 import { makeSigningKey, sampleKeys, startServers } from "./servers.js";
+import { pageId } from "./test/helpers/extension.js";
+import { HelperBrowser } from "./test/helpers/extension-browser.js";
+import { askHelper } from "./test/helpers/extension-page.js";
+import { blankPage, servePages } from "./test/helpers/page.js";
 
 interface Step {
   name: string;
@@ -16,6 +20,9 @@ interface Step {
 const sidecar = createSidecar();
 const machine = await sidecar.machineId();
 sidecar.close();
+
+// Meanwhile, as a browser takes a while to start.
+const helped = throughHelper();
 
 const { file, publicKey, remove } = await makeSigningKey();
 const servers = await startServers({ gatewayArgs: [`--signing-key=${file}`] });
@@ -78,11 +85,14 @@ for (const { name, expected, source = "server", ask } of steps) {
   const mark = good ? "✔" : `✘ expected ${expected}:`;
   console.log(`  ${mark} ${name.padEnd(17)} ${outcome.code.padEnd(18)} ${outcome.text}`);
 }
+const { mark, text, failed } = await helped;
+if (failed) unexpected++;
+console.log(`  ${mark} ${"a page's id".padEnd(17)} ${text}`);
 await Promise.all([servers.stop(), forger.stop(), remove()]);
 console.log(
   unexpected === 0
     ? "\nAll outcomes as expected. `make launcher` shows them in a page."
-    : `\n${unexpected} of ${steps.length} outcomes were not the expected ones.`,
+    : `\n${unexpected} of ${steps.length + 1} outcomes were not the expected ones.`,
 );
 process.exitCode = unexpected === 0 ? 0 : 1;
 
@@ -128,7 +138,44 @@ async function startForger(): Promise<{ url: string; stop: () => Promise<void> }
   };
 }
 
+/** A page's id of this machine, through the browser helper in a Chromium with a throw-away profile. */
+async function throughHelper(): Promise<{ mark: string; text: string; failed?: true }> {
+  if (process.platform === "win32") {
+    return {
+      mark: "–",
+      text: "not shown: the helper is tried with a throw-away user, on Linux and macOS",
+    };
+  }
+  let browser: HelperBrowser;
+  try {
+    browser = await HelperBrowser.start();
+  } catch (error) {
+    const [why] = (error as Error).message.split("\n");
+    return { mark: "–", text: `not shown: ${why}` };
+  }
+  const pages = await servePages();
+  try {
+    await browser.user.install("chromium");
+    const page = await browser.open(pages.origin + blankPage);
+    const asked = await browser.decide("Allow", () => askHelper(page));
+    const { id, message } = asked;
+    if (id !== (await pageId(pages.origin))) {
+      return { mark: "✘", text: `the helper gave no or another id: ${message}`, failed: true };
+    }
+    return {
+      mark: "✔",
+      text: `${short(id)} through the browser helper, for ${pages.origin} alone`,
+    };
+  } finally {
+    await Promise.all([browser.close(), pages.close()]);
+  }
+}
+
+function short(id: string): string {
+  return `${id.slice(0, 8)}…${id.slice(-4)}`;
+}
+
 function shortened({ id, scheme, source, warnings }: MachineId): string {
   const origin = `(${scheme}, from ${source})`;
-  return [`${id.slice(0, 8)}…${id.slice(-4)} ${origin}`, ...warnings].join("\n              ");
+  return [`${short(id)} ${origin}`, ...warnings].join("\n              ");
 }

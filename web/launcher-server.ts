@@ -19,7 +19,8 @@ page.handle(launcherPage(servers.endpoint));
 
 console.log(`${page.origin}/#machine-id=${id}
 
-The address carries this machine's id. Keys to try:
+The address carries this machine's id. Without what follows #, the page asks the browser
+helper for it. Keys to try:
 
   ${sampleKeys.good}   works, and is then bound to this machine
   ${sampleKeys.elsewhere}   is in use on another machine

@@ -9,6 +9,7 @@ export {
   LicenseError,
   type LicenseErrorCode,
   type LicenseErrorDetails,
+  type LicenseErrorReason,
 } from "./errors.js";
 export type * from "./types.js";
 

@@ -75,7 +75,7 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	c, err := newCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), slog.New(slog.NewJSONHandler(&logs, nil)))
 	require.NoError(t, err)
 	name := func() string {
-		pair, err := c.get(nil)
+		pair, err := c.Get(nil)
 		require.NoError(t, err)
 		leaf, err := x509.ParseCertificate(pair.Certificate[0])
 		require.NoError(t, err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -175,19 +174,13 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	scheme, reload := "http", func() {}
 	server := g.server(g.api)
 	server.ConnState = listener.StateChanged
-	if g.settings.TLSCert != "" {
-		certificate, err := newCertificate(g.settings.TLSCert, g.settings.TLSKey, g.log)
-		if err != nil {
-			return err
-		}
-		reload = certificate.readAgain
-		g.metrics.showCertificate(certificate)
-		scheme = "https"
-		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
+	scheme, reload, stopTLS, err := g.secure(server, listener)
+	if err != nil {
+		return err
 	}
+	defer stopTLS()
 	defer onHangup(reload)()
 	stopMetrics, err := g.serveMetrics()
 	if err != nil {

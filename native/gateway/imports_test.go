@@ -17,6 +17,7 @@ import (
 // directions are which of the gateway's packages each of them may import. The
 // main program alone knows them all.
 var directions = map[string][]string{
+	"acme":    {},
 	"api":     {"binding", "check", "logtext", "network"},
 	"binding": {"logtext"},
 	"check":   {"binding", "logtext", "network", "tag"},

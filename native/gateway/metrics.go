@@ -116,11 +116,10 @@ func buildInfo() prometheus.Collector {
 // showRedis adds how Redis does, where there is one.
 func (m *metrics) showRedis() { m.registry.MustRegister(m.redis) }
 
-// showCertificate adds when the certificate in use expires, where there is one.
-func (m *metrics) showCertificate(c *certificate) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "certificate_expiry_seconds", Help: "When the certificate in use expires, in Unix seconds. Only with --tls-cert."}, func() float64 {
-		pair, _ := c.get(nil)
-		return float64(pair.Leaf.NotAfter.Unix())
+// showCertificate adds when the certificate in use expires, where there is HTTPS.
+func (m *metrics) showCertificate(c certificates) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "certificate_expiry_seconds", Help: "When the certificate in use expires, in Unix seconds; 0 while the CA has given none. Only with --tls-cert or --acme-domain."}, func() float64 {
+		return float64(c.Expiry().Unix())
 	}))
 }
 

@@ -3,7 +3,7 @@
 import { consentOf, type Decision, decide, isConsentPage } from "./consent.js";
 import { Limit, tooMany } from "./limits.js";
 import { type Answer, isQuestion, type Question } from "./messages.js";
-import { machineId, programError } from "./native.js";
+import { machineId, programError, recentProgramError } from "./native.js";
 import { askingOrigin } from "./origins.js";
 
 /** By origin. One that is idle is forgotten. */
@@ -60,7 +60,7 @@ function limitOf(origin: string): Limit {
 }
 
 async function stateOf(origin: string): Promise<Answer> {
-  const lacks = await programError();
+  const lacks = await recentProgramError();
   if (lacks) return lacks;
   const consent = await consentOf(origin);
   return { state: consent === "allowed" ? "ready" : "no_consent" };
@@ -77,7 +77,7 @@ function idFor(origin: string, question: Question): Promise<Answer> {
 async function giveId(origin: string, { active }: Question): Promise<Answer> {
   let consent: Decision | undefined = await consentOf(origin);
   if (consent === undefined) {
-    // Nobody is asked for what can't be given.
+    // Nobody is asked for what can't be given, so what was known a moment ago won't do.
     const lacks = await programError();
     if (lacks) return lacks;
     if (!active) return noConsent("It asks you after your next click in this page.");

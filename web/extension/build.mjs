@@ -2,7 +2,7 @@
 // reproducible archive: `node extension/build.mjs FOLDER [NAME=VALUE…]`, where the names
 // are those of `make extension`. Without them it is the generic helper.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { buildSync } from "esbuild";
 import { zipSync } from "fflate";
@@ -43,7 +43,8 @@ export function readSettings(given = {}) {
 function readOrigin(text) {
   const { origin, protocol, hostname } = URL.canParse(text) ? new URL(text) : {};
   const loopback = protocol === "http:" && ["localhost", "127.0.0.1"].includes(hostname);
-  if (origin !== text || !(protocol === "https:" || loopback)) {
+  // URL takes a wildcard for a host's name.
+  if (origin !== text || hostname.includes("*") || !(protocol === "https:" || loopback)) {
     throw new Error(`ORIGINS: ${text} is no origin, such as https://launcher.example.com`);
   }
   return origin;
@@ -104,7 +105,9 @@ export function buildExtension(folder, settings = readSettings()) {
       entryPoints: ["background", "content", "consent-page", "options-page"].map((name) =>
         join(here, `${name}.ts`),
       ),
-      outdir: unpacked,
+      outdir: resolve(unpacked),
+      // Its comments name files from here, wherever the build was started.
+      absWorkingDir: here,
       bundle: true,
       format: "iife",
       target: "es2022",

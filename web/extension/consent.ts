@@ -5,7 +5,7 @@ export type Decision = "allowed" | "denied";
 
 const PREFIX = "consent:";
 const WINDOW = { type: "popup", width: 460, height: 420, focused: true } as const;
-/** How often a window may be closed without an answer before no page's is opened any more. */
+/** How often a window may be closed without an answer. Then that is a no, which the options list. */
 const MAX_CLOSED = 3;
 
 interface Pending {
@@ -39,7 +39,7 @@ export async function keep(origin: string, decision: Decision | undefined): Prom
 
 /** Asks the customer. Undefined if the window was closed without an answer, or can't be opened now. */
 export async function decide(origin: string): Promise<Decision | undefined> {
-  if (pending || (closed.get(origin) ?? 0) >= MAX_CLOSED) return undefined;
+  if (pending) return undefined;
   const decided = new Promise<Decision | undefined>((settle) => {
     pending = { origin, settle };
   });
@@ -50,8 +50,13 @@ export async function decide(origin: string): Promise<Decision | undefined> {
   } finally {
     pending = undefined;
   }
-  if (decision) await keep(origin, decision);
-  else closed.set(origin, (closed.get(origin) ?? 0) + 1);
+  const times = decision ? 0 : (closed.get(origin) ?? 0) + 1;
+  closed.set(origin, times);
+  if (times >= MAX_CLOSED) decision = "denied";
+  if (decision) {
+    closed.delete(origin);
+    await keep(origin, decision);
+  }
   return decision;
 }
 

@@ -25,10 +25,13 @@ export function machineId(origin: string): Promise<Answer> {
 
 /** What is wrong with the program, or undefined. */
 export function programError(): Promise<Answer | undefined> {
-  if (!known || Date.now() - known.at > FRESH_MS) {
-    known = { at: Date.now(), error: withProgram(async () => undefined) };
-  }
+  known = { at: Date.now(), error: withProgram(async () => undefined) };
   return known.error;
+}
+
+/** As programError, or what it told a moment ago: for pages that watch. */
+export function recentProgramError(): Promise<Answer | undefined> {
+  return known && Date.now() - known.at <= FRESH_MS ? known.error : programError();
 }
 
 type Call = (method: string, params: object) => Promise<unknown>;

@@ -12,8 +12,8 @@ const advanced = find("#advanced") as HTMLDetailsElement;
 gate.texts = {
   outcomes: {
     no_machine_id: {
-      title: "That can’t be a machine id",
-      text: "It has a form that no machine id has. Your license was not checked.",
+      title: "This machine can’t be identified",
+      text: "Its id couldn’t be read, or has a form that no machine id has. Your license was not checked.",
       next: [
         "Check the machine id under Advanced for missing or extra characters.",
         "Or open this page from the app, which fills it in.",
@@ -34,19 +34,18 @@ gate.addEventListener("whop-license-valid", ({ detail }) => {
   find("#facts").replaceChildren(...facts(detail.membership));
 });
 gate.addEventListener("whop-license-error", ({ detail }) => {
-  if (detail.code === "no_machine_id") advanced.open = true;
+  if (detail.code === "no_machine_id" && !detail.reason) advanced.open = true;
 });
 find("#another").addEventListener("click", () => void gate.forget());
 addEventListener("hashchange", readFragment);
+machineId.addEventListener("input", useMachineId);
 
 readFragment();
 // Started early so that the first check is quick; a failure is shown by that check.
 loadValidator({ endpoint }).catch(() => {});
 
 gate.validator = {
-  async validateLicense(licenseKey, _, options) {
-    // Not the gate's machineId, as a machine id is optional here.
-    const hwid = machineId.value.trim() || undefined;
+  async validateLicense(licenseKey, hwid, options) {
     try {
       const { validateLicense } = await loadValidator({ endpoint });
       return await validateLicense(licenseKey, hwid, options);
@@ -70,6 +69,12 @@ function find(selector: string): Element {
 function readFragment(): void {
   const id = new URLSearchParams(location.hash.slice(1)).get("machine-id");
   if (id !== null) machineId.value = id;
+  useMachineId();
+}
+
+/** An id in the field is used in place of the browser helper's. */
+function useMachineId(): void {
+  gate.machineId = machineId.value.trim() || undefined;
 }
 
 /** What a membership says of itself, as text and never as markup. */

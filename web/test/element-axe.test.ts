@@ -1,8 +1,18 @@
 // <whop-license-gate> in every state and look, as axe-core sees it.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import type { LicenseErrorReason } from "whop-license";
 import { engineName, notIn } from "./engines/launch.js";
-import { type GatePage, gateSuite, type OpenOptions, refusal, valid } from "./helpers/gate.js";
+import {
+  type GatePage,
+  gateSuite,
+  type OpenOptions,
+  type Plan,
+  refusal,
+  valid,
+} from "./helpers/gate.js";
+
+const lacks = (reason: LicenseErrorReason): Plan => ({ error: "no_machine_id", reason });
 
 const states: Record<string, (p: GatePage) => Promise<void>> = {
   idle: async () => {},
@@ -19,6 +29,10 @@ const states: Record<string, (p: GatePage) => Promise<void>> = {
   unauthorized: (p) => p.check({ error: "unauthorized" }),
   "rate_limited, waiting": (p) => p.check({ error: "rate_limited", retryAfterMs: 60_000 }),
   unavailable: (p) => p.check({ error: "unavailable" }),
+  "without the helper": (p) => p.check(lacks("no_extension")),
+  "without the helper's program": (p) => p.check(lacks("no_program")),
+  "without a consent": (p) => p.check(lacks("no_consent")),
+  "refused by the helper": (p) => p.check(lacks("refused")),
   canceled: (p) => p.check({ error: "aborted" }),
   untrusted_response: (p) => p.check({ error: "untrusted_response" }),
   "open from a lease": (p) =>
@@ -40,7 +54,7 @@ const looks: [string, OpenOptions][] = [
 suite("the license gate under axe-core", () => {
   const open = gateSuite();
 
-  const attributes = { "buy-url": "/buy", "support-url": "/support" };
+  const attributes = { "buy-url": "/buy", "support-url": "/support", "helper-url": "/helper" };
   for (const [look, options] of looks) {
     // In the others, the last two are enough for all of them.
     const skip =

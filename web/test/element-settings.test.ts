@@ -80,6 +80,7 @@ suite("what a license gate is given", () => {
       ["texts = { retryIn: 'x' }", "texts.retryIn"],
       ["texts = { locale: 'not a tag' }", "texts.locale"],
       ["texts = { outcomes: { valid: { next: 'x' } } }", "texts.outcomes.valid.next"],
+      ["texts = { helper: { refused: { next: 'x' } } }", "texts.helper.refused.next"],
       ["receive({ valid: true })", "verdict"],
       ["receive()", "verdict"],
     ]) {

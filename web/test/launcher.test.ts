@@ -220,14 +220,15 @@ suite("the launcher page", () => {
     await check("L-ARGUMENT");
     const shown = await result();
     assert.equal(shown.code, "no_machine_id");
-    assert.match(shown.text, /can’t be a machine id.*was not checked.*under Advanced/s);
+    assert.match(shown.text, /can’t be identified.*was not checked.*under Advanced/s);
     await page.getByRole("textbox", { name: "Machine id" }).fill("one");
     await page.keyboard.press("Enter");
     await valid();
     assert.equal(await requests(), 1);
 
     server.handle(launcherPage("http://license.example.com"));
-    await page.goto(server.origin);
+    await page.goto(`${server.origin}/#machine-id=two`);
+    await page.reload();
     await check("L-ARGUMENT");
     const { code, text } = await result();
     assert.equal(code, "invalid_argument");
@@ -245,7 +246,7 @@ suite("the launcher page", () => {
     await valid();
   });
 
-  test("sends the machine id of the fragment or the field, and nothing where there is none", async () => {
+  test("sends the machine id of the fragment or the field, or asks for the helper", async () => {
     await simulator.add({ license_key: "L-ID", fault: "403" });
     await open("#machine-id=from+the+app");
     await check("L-ID");
@@ -261,7 +262,16 @@ suite("the launcher page", () => {
       () => document.querySelector<HTMLInputElement>("#machine-id")?.value === "",
     );
     await check("L-ID");
-    await result();
+    const { code, text } = await result();
+    assert.equal(code, "no_machine_id");
+    assert.match(text, /install the helper.*extension in this browser.*program on this computer/s);
+
+    // A seller may take this away. Then no machine is named.
+    await page.evaluate(() => {
+      document.querySelector("whop-license-gate")?.removeAttribute("machine");
+    });
+    await check("L-ID");
+    assert.equal((await result()).code, "bad_response");
     const bodies = (await simulator.seen())
       .filter(({ operation }) => operation === "v2.validate")
       .map(({ body }) => JSON.parse(body));
@@ -273,7 +283,7 @@ suite("the launcher page", () => {
   });
 
   test("an empty field is pointed out without a request", async () => {
-    await open();
+    await open("#machine-id=one");
     await check("   ");
     const said = page.locator("[part=field-error]");
     assert.equal(await said.innerText(), "Enter your license key.");
@@ -312,7 +322,7 @@ suite("the launcher page", () => {
   test("a server that says nothing is a timeout", async () => {
     await simulator.add({ license_key: "L-SILENT", fault: "timeout" });
     await page.clock.install();
-    await open();
+    await open("#machine-id=one");
     const sent = front.nextCheck();
     await check("L-SILENT");
     await sent;

@@ -38,6 +38,7 @@ suite("programs", () => {
       /✔ an unknown key +not_found/,
       /✔ a canceled key +inactive/,
       /✔ an outage +unavailable/,
+      /✔ a page's id +[0-9a-f]{8}….{4} through the browser helper, for http:/,
     ]) {
       assert.match(text, line);
     }

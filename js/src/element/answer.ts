@@ -1,8 +1,14 @@
 // A validator's answer, made safe to show and to pass on.
-import { blamesClock, clockCause, LicenseError, textOf } from "../errors.js";
+import {
+  blamesClock,
+  clockCause,
+  LicenseError,
+  type LicenseErrorReason,
+  textOf,
+} from "../errors.js";
 import type { Verdict, VerdictError } from "../types.js";
 import { VERSION } from "../version.js";
-import { type GateTexts, type OutcomeCode, timeLeft } from "./texts.js";
+import { type GateTexts, type OutcomeCode, type OutcomeTexts, timeLeft } from "./texts.js";
 
 /** Either a verdict, or why there is none. */
 export type Answer = Verdict | LicenseError;
@@ -18,6 +24,10 @@ export interface Manner {
   buy?: true;
   support?: true;
   retry?: true;
+  /** With the link to the browser helper. */
+  helper?: true;
+  /** With a button that loads the page again, as Chrome puts an extension only into new pages. */
+  reload?: true;
 }
 
 const verdicts = {
@@ -40,20 +50,42 @@ const errors = {
   load_failed: { tone: "warn", message: true, support: true, retry: true },
 } as const;
 
-export const manners: Readonly<Record<OutcomeCode, Manner>> = {
+const manners: Readonly<Record<OutcomeCode, Manner>> = {
   ...verdicts,
   ...errors,
   clock: { tone: "warn", retry: true },
 };
 
-/** What an answer is shown as. */
-export function outcomeOf(answer: Answer): OutcomeCode {
+const helperManners: Readonly<Record<LicenseErrorReason, Manner>> = {
+  no_extension: { tone: "neutral", helper: true, reload: true },
+  no_program: { tone: "neutral", helper: true, retry: true },
+  no_consent: { tone: "neutral", retry: true },
+  refused: { tone: "warn", retry: true, support: true },
+};
+
+/** What the browser helper lacks, if an answer is about it. */
+export function lackOf(answer: Answer | undefined): LicenseErrorReason | undefined {
+  return answer instanceof LicenseError ? answer.reason : undefined;
+}
+
+function outcomeOf(answer: Answer): OutcomeCode {
   return answer instanceof LicenseError && blamesClock(answer) ? "clock" : answer.code;
+}
+
+/** How an answer is shown. */
+export function mannerOf(answer: Answer): Manner {
+  const lack = lackOf(answer);
+  return lack ? helperManners[lack] : manners[outcomeOf(answer)];
+}
+
+function textsOn(answer: Answer, texts: GateTexts): OutcomeTexts {
+  const lack = lackOf(answer);
+  return lack ? texts.helper[lack] : texts.outcomes[outcomeOf(answer)];
 }
 
 /** Whether typing the license key again may help. */
 export function asksForKey(answer: Answer): boolean {
-  return blamesKey(answer) || manners[outcomeOf(answer)].form === true;
+  return blamesKey(answer) || mannerOf(answer).form === true;
 }
 
 /** The errors that another network, or being online again, may resolve. */
@@ -76,12 +108,12 @@ export interface Advice {
 
 export function adviceOn(answer: Answer, texts: GateTexts, online: boolean): Advice {
   const outcome = outcomeOf(answer);
-  const { title, text, next } = texts.outcomes[outcome];
+  const { title, text, next } = textsOn(answer, texts);
   const offline = !online && (outcome === "unavailable" || outcome === "load_failed");
   if (offline) {
     return { title, text: texts.offline, message: "", next: texts.outcomes.unavailable.next };
   }
-  const tells = manners[outcome].message && answer instanceof LicenseError && !answer.retryable;
+  const tells = mannerOf(answer).message && answer instanceof LicenseError && !answer.retryable;
   return { title, text, message: tells ? answer.message.slice(0, MAX_MESSAGE) : "", next };
 }
 
@@ -125,13 +157,14 @@ export function isLicenseError(thrown: unknown): thrown is LicenseError {
 export function readError(thrown: unknown, licenseKey = ""): LicenseError {
   try {
     if (isLicenseError(thrown)) {
-      const { code, message, retryable, argument, status, retryAfterMs } = thrown;
+      const { code, message, retryable, argument, status, retryAfterMs, reason } = thrown;
       if (Object.hasOwn(errors, code)) {
         return new LicenseError(code, redact(String(message), licenseKey), {
           retryable: retryable === true,
           argument: typeof argument === "string" ? argument : undefined,
           status: typeof status === "number" ? status : undefined,
           retryAfterMs: Number(retryAfterMs) > 0 ? Number(retryAfterMs) : undefined,
+          reason: code === "no_machine_id" && isLack(reason) ? reason : undefined,
           cause: blamesClock(thrown) ? clockCause("The clock is wrong.") : undefined,
         });
       }
@@ -142,6 +175,10 @@ export function readError(thrown: unknown, licenseKey = ""): LicenseError {
   } catch {
     return new LicenseError("load_failed", "The validator threw something that can't be read.");
   }
+}
+
+function isLack(reason: unknown): reason is LicenseErrorReason {
+  return typeof reason === "string" && Object.hasOwn(helperManners, reason);
 }
 
 function redact(text: string, licenseKey: string): string {
@@ -186,7 +223,7 @@ export function leaseEnd(answer: Answer): number | undefined {
 export function reportOf(answer: Answer): string {
   const message = "message" in answer ? answer.message.slice(0, MAX_MESSAGE) : undefined;
   const lines = [
-    ["Outcome", answer.code],
+    ["Outcome", [answer.code, lackOf(answer)].filter(Boolean).join(" ")],
     ["Message", message],
     ["HTTP status", "status" in answer ? answer.status : undefined],
     ["Time", new Date().toISOString()],

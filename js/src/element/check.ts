@@ -22,6 +22,14 @@ export type GateValidatorSource =
 /** This machine's id, or a function that finds it and is called for every check. */
 export type GateMachineId = string | (() => string | PromiseLike<string>);
 
+/** A check that is under way. */
+export interface Run {
+  /** What it was started by; `store` is a remembered key, `helper` a change of the browser helper. */
+  readonly by: "customer" | "store" | "app" | "helper";
+  readonly controller: AbortController;
+  readonly done: Promise<void>;
+}
+
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | undefined)?.then === "function";
 }

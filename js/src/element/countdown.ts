@@ -1,3 +1,5 @@
+const MAX_MS = 24 * 3_600_000;
+
 /** Counts the seconds to a moment. */
 export class Countdown {
   readonly #tell: (seconds: number, said: boolean) => void;
@@ -15,7 +17,7 @@ export class Countdown {
   }
 
   start(ms: number): void {
-    this.#end = performance.now() + ms;
+    this.#end = performance.now() + Math.min(ms, MAX_MS);
     this.resume();
   }
 

@@ -11,6 +11,15 @@ export function mayTakeFocus(element: Element): boolean {
   return !focused || focused === document.body || element.contains(focused);
 }
 
+/** Gives the focus to the content of an element that shows it: to what has `autofocus`, or to its frame. */
+export function focusContent(element: Element, content: HTMLElement, options?: FocusOptions): void {
+  const wanted = element.querySelector<HTMLElement>("[autofocus]");
+  wanted?.focus(options);
+  if (wanted && focusedBeside(element) === wanted) return;
+  content.tabIndex = -1;
+  content.focus(options);
+}
+
 /** Notes what has the focus in the element, and returns a function that tells whether it has been hidden since. */
 export function noteFocus(element: Element): () => boolean {
   const outer = focusedBeside(element);

@@ -1,10 +1,12 @@
 import { invalid, LicenseError } from "../errors.js";
+import type { HelperState } from "../helper/index.js";
 import type { Verdict } from "../types.js";
 import {
   type Answer,
   asksForKey,
   blamesKey,
   eventOf,
+  lackOf,
   leaseNotice,
   mayChangeOnline,
   readVerdict,
@@ -16,25 +18,19 @@ import {
   type GateValidatorSource,
   isThenable,
   isValidatorSource,
+  type Run,
 } from "./check.js";
 import { Countdown } from "./countdown.js";
-import { focusedBeside, mayTakeFocus, noteFocus } from "./focus.js";
+import { focusContent, mayTakeFocus, noteFocus } from "./focus.js";
 import { LeaseWatch } from "./lease-watch.js";
-import { type GateStore, type KeyStore, readStore, recall, remember } from "./store.js";
+import { HelperWatch, MACHINE_ATTRIBUTES, machineOf, stepOn } from "./machine.js";
+import { type GateStore, KeyKeeper, readStore } from "./store.js";
 import { type GateTexts, type GateTextsInput, mergeTexts, waitText } from "./texts.js";
 import { upgrade } from "./upgrade.js";
 import { type GateState, phaseOf, SHOWN_ATTRIBUTES, View } from "./view.js";
 
 export type { GateState };
 
-interface Run {
-  /** What it was started by; `store` is a remembered key. */
-  readonly by: "customer" | "store" | "app";
-  readonly controller: AbortController;
-  readonly done: Promise<void>;
-}
-
-const MAX_WAIT = 24 * 3_600_000;
 const PROPERTIES = ["texts", "store", "machineId", "validator"] as const;
 
 // Without a DOM, as on a server, the module can still be imported.
@@ -52,7 +48,7 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
  * tools. Code that matters has to ask the validator itself.
  */
 export class WhopLicenseGate extends Base {
-  static readonly observedAttributes = ["store", ...SHOWN_ATTRIBUTES];
+  static readonly observedAttributes = ["store", ...MACHINE_ATTRIBUTES, ...SHOWN_ATTRIBUTES];
 
   #validator: GateValidatorSource | undefined;
   #machineId: GateMachineId | undefined;
@@ -77,8 +73,8 @@ export class WhopLicenseGate extends Base {
     if (this.#lease.isOver) void this.recheck();
     this.#render(); // the days left
   });
-  #recalled: KeyStore | undefined; // the store that was asked for a key
-  #storing = Promise.resolve();
+  readonly #helper = new HelperWatch(this, (state, first) => this.#heed(state, first));
+  readonly #keeper = new KeyKeeper();
 
   constructor() {
     super();
@@ -102,7 +98,7 @@ export class WhopLicenseGate extends Base {
     // A promise that fails is reported by the check that needs it.
     if (isThenable(validator)) validator.then(undefined, () => {});
     this.#validator = validator ?? undefined;
-    this.#recalled = undefined;
+    this.#keeper.reset();
     this.#prepare();
   }
 
@@ -110,12 +106,15 @@ export class WhopLicenseGate extends Base {
    * This machine's id, passed to the validator with every check. Leave it
    * undefined if the validator knows it already. A function that returns no text
    * is the error `no_machine_id`, as all machines without an id would look alike.
+   * Where it is set, the attribute `machine` counts for nothing.
    */
   get machineId(): GateMachineId | undefined {
     return this.#machineId;
   }
   set machineId(machineId: GateMachineId | undefined) {
     this.#machineId = machineId;
+    if (machineId !== undefined && lackOf(this.#answer)) this.#showForm();
+    this.#follow();
   }
 
   /** Where a license key that was valid is remembered. Default: the attribute `store`, or `"none"`. */
@@ -172,7 +171,7 @@ export class WhopLicenseGate extends Base {
   /** Forgets the license key, in the store too, and closes. It resolves when the store has done so. */
   async forget(): Promise<void> {
     this.#stop();
-    this.#remember(undefined);
+    const removed = this.#keeper.remember(readStore(this.store), undefined);
     this.#countdown.stop();
     this.#lease.take(undefined);
     this.#licenseKey = this.#answer = this.#fieldError = undefined;
@@ -181,7 +180,7 @@ export class WhopLicenseGate extends Base {
     const hidFocus = this.#enter("idle");
     this.#view.announce();
     if (hidFocus) this.focus();
-    await this.#storing;
+    await removed;
   }
 
   /** Focuses the field for the license key, the outcome that stands in its place, or the content of an open gate. */
@@ -189,13 +188,7 @@ export class WhopLicenseGate extends Base {
     const { input, cancel, content, resultTitle } = this.#view;
     if (this.#state === "checking") cancel.focus(options);
     else if (this.#state !== "open") (this.#form ? input : resultTitle).focus(options);
-    else {
-      const wanted = this.querySelector<HTMLElement>("[autofocus]");
-      wanted?.focus(options);
-      if (wanted && focusedBeside(this) === wanted) return;
-      content.tabIndex = -1;
-      content.focus(options);
-    }
+    else focusContent(this, content, options);
   }
 
   connectedCallback(): void {
@@ -207,6 +200,7 @@ export class WhopLicenseGate extends Base {
     this.#prepare();
     this.#countdown.resume();
     if (this.#state === "open") this.#lease.start();
+    this.#follow();
   }
 
   disconnectedCallback(): void {
@@ -216,7 +210,8 @@ export class WhopLicenseGate extends Base {
       if (this.isConnected) return;
       this.#countdown.pause();
       this.#lease.stop();
-      this.#recalled = undefined;
+      this.#helper.reset();
+      this.#keeper.reset();
       this.#stop();
       if (this.#state !== "checking") return;
       this.#form = true;
@@ -226,7 +221,9 @@ export class WhopLicenseGate extends Base {
 
   attributeChangedCallback(name: string): void {
     if (name === "store") this.#prepare();
-    else this.#render();
+    if (name.startsWith("helper-s") || name === "machine") this.#helper.reset();
+    this.#follow();
+    this.#render();
   }
 
   readonly #online = (): void => {
@@ -239,12 +236,10 @@ export class WhopLicenseGate extends Base {
   /** Checks a remembered key, once everything that belongs to it has been set. */
   #prepare(): void {
     queueMicrotask(async () => {
-      const store = readStore(this.store);
       const waiting = (): boolean => this.isConnected && !this.#run && this.#state !== "open";
-      if (!store || !this.#validator || this.#recalled === store || !waiting()) return;
-      this.#recalled = store;
-      const licenseKey = await recall(store);
-      if (!licenseKey || this.#recalled !== store || !waiting()) return;
+      if (!this.#validator || !waiting()) return;
+      const licenseKey = await this.#keeper.recall(readStore(this.store));
+      if (!licenseKey || !waiting()) return;
       const { input } = this.#view;
       // The customer may have been quicker than the store.
       if (input.value.trim() !== "" && input.value !== licenseKey) return;
@@ -269,12 +264,17 @@ export class WhopLicenseGate extends Base {
   }
 
   #useOtherKey(): void {
+    this.#showForm();
+    this.#view.input.focus();
+    this.#view.input.select();
+  }
+
+  /** Shows the form again, and tells whether that has hidden what had the focus. */
+  #showForm(): boolean {
     this.#countdown.stop();
     this.#answer = undefined;
     this.#form = true;
-    this.#enter("idle");
-    this.#view.input.focus();
-    this.#view.input.select();
+    return this.#enter("idle");
   }
 
   #cancel(): void {
@@ -294,11 +294,14 @@ export class WhopLicenseGate extends Base {
     const licenseKey = this.#licenseKey;
     if (licenseKey === undefined || !this.isConnected) return Promise.resolve();
     const controller = new AbortController();
-    const asked = check(this.#validator, this.#machineId, licenseKey, controller.signal);
+    const { signal } = controller;
+    const given = this.#machineId;
+    const machine = given === undefined ? machineOf(this, signal) : given;
+    const asked = check(this.#validator, machine, licenseKey, signal);
     const done = asked.then((answer) => {
       if (this.#run !== run) return;
       this.#run = undefined;
-      if (answer.code === "valid") this.#remember(licenseKey);
+      if (answer.code === "valid") void this.#keeper.remember(readStore(this.store), licenseKey);
       this.#settle(answer, by);
     });
     const run: Run = { by, controller, done };
@@ -313,9 +316,26 @@ export class WhopLicenseGate extends Base {
     return done;
   }
 
-  #remember(licenseKey: string | undefined): void {
-    const store = readStore(this.store);
-    if (store) this.#storing = this.#storing.then(() => remember(store, licenseKey));
+  get #shown() {
+    const blank = this.#state === "idle" && this.#view.input.value.trim() === "";
+    return { answer: this.#answer, hasKey: this.#licenseKey !== undefined, blank };
+  }
+
+  /** Follows the browser helper as long as what is shown depends on it. */
+  #follow(): void {
+    this.#helper.follow(
+      this.isConnected && this.#machineId === undefined ? this.#shown : undefined,
+    );
+  }
+
+  #heed(state: HelperState, first: boolean): void {
+    const step = stepOn(state, first, this.#shown);
+    if (step === "check") void this.#ask("helper");
+    else if (step === "form") {
+      if (this.#showForm()) this.focus();
+      this.#view.announce(this.#view.title);
+    } else if (step) this.#conclude(step, "helper");
+    this.#follow();
   }
 
   #settle(answer: Answer, by: Run["by"]): void {
@@ -341,7 +361,7 @@ export class WhopLicenseGate extends Base {
     this.#report = reportOf(answer);
     this.#fieldError = blamesKey(answer) ? "keyInvalid" : undefined;
     this.#countdown.stop();
-    if (error?.retryAfterMs) this.#countdown.start(Math.min(error.retryAfterMs, MAX_WAIT));
+    if (error?.retryAfterMs) this.#countdown.start(error.retryAfterMs);
     const hidFocus = this.#enter(error ? "error" : answer.code === "valid" ? "open" : "refused");
 
     const { input, resultTitle } = this.#view;
@@ -377,6 +397,7 @@ export class WhopLicenseGate extends Base {
     this.#state = state;
     this.setAttribute("state", state);
     this.#render();
+    this.#follow();
     return focusIsHidden();
   }
 
@@ -392,6 +413,7 @@ export class WhopLicenseGate extends Base {
       fieldError: this.#fieldError ? texts[this.#fieldError] : "",
       answer: this.#answer,
       report: this.#report,
+      hasKey: this.#licenseKey !== undefined,
       online: navigator.onLine,
       wait: waitText(this.#countdown.seconds, texts),
       notice: leaseNotice(this.#answer, texts),

@@ -2,7 +2,7 @@
 import { WhopLicenseGate } from "./gate.js";
 import type { GateEventMap } from "./props.js";
 
-export { LicenseError, type LicenseErrorCode } from "../errors.js";
+export { LicenseError, type LicenseErrorCode, type LicenseErrorReason } from "../errors.js";
 export type { InvalidVerdict, ValidVerdict, Verdict } from "../types.js";
 export type { GateMachineId, GateValidator, GateValidatorSource } from "./check.js";
 export { type GateState, WhopLicenseGate } from "./gate.js";

@@ -1,5 +1,6 @@
 // What a framework's markup can give a gate, for the types of each framework.
 import type { LicenseError } from "../errors.js";
+import type { MachineIdScheme } from "../sidecar/types.js";
 import type { InvalidVerdict, ValidVerdict } from "../types.js";
 import type { GateMachineId, GateValidatorSource } from "./check.js";
 import type { GateStore } from "./store.js";
@@ -19,6 +20,9 @@ export interface GateAttributes {
   "reset-url"?: string | undefined;
   "buy-url"?: string | undefined;
   "support-url"?: string | undefined;
+  machine?: "helper" | undefined;
+  "helper-url"?: string | undefined;
+  "helper-scheme"?: MachineIdScheme | undefined;
 }
 
 /** The gate's events. */

@@ -31,8 +31,33 @@ export function readStore(store: unknown): KeyStore | undefined {
   throw invalid("store", 'must be "none", "local", or an object with get, set and remove');
 }
 
+/** A gate's dealings with its stores. */
+export class KeyKeeper {
+  #asked: KeyStore | undefined;
+  #written = Promise.resolve();
+
+  /** The key in a store; undefined if it holds none, or was asked already. */
+  async recall(store: KeyStore | undefined): Promise<string | undefined> {
+    if (!store || store === this.#asked) return undefined;
+    this.#asked = store;
+    const licenseKey = await recall(store);
+    return store === this.#asked ? licenseKey : undefined;
+  }
+
+  /** The store may be asked again. */
+  reset(): void {
+    this.#asked = undefined;
+  }
+
+  /** Puts a key into a store, or removes it, one after the other. */
+  remember(store: KeyStore | undefined, licenseKey: string | undefined): Promise<void> {
+    if (store) this.#written = this.#written.then(() => remember(store, licenseKey));
+    return this.#written;
+  }
+}
+
 /** The key in a store. If the store fails, or holds no text, there is none. */
-export async function recall(store: KeyStore): Promise<string | undefined> {
+async function recall(store: KeyStore): Promise<string | undefined> {
   try {
     const value = await store.get(NAME);
     if (typeof value !== "string" || value.length > MAX_LENGTH) return undefined;
@@ -43,7 +68,7 @@ export async function recall(store: KeyStore): Promise<string | undefined> {
 }
 
 /** Puts a key into a store, or removes it. A failure is only written to the console: the key is then not remembered. */
-export async function remember(store: KeyStore, licenseKey: string | undefined): Promise<void> {
+async function remember(store: KeyStore, licenseKey: string | undefined): Promise<void> {
   try {
     await (licenseKey === undefined ? store.remove(NAME) : store.set(NAME, licenseKey));
   } catch {

@@ -1,4 +1,4 @@
-import { invalid, type LicenseErrorCode } from "../errors.js";
+import { invalid, type LicenseErrorCode, type LicenseErrorReason } from "../errors.js";
 import type { Verdict } from "../types.js";
 
 /**
@@ -52,6 +52,10 @@ export interface GateTexts {
   support: string;
   /** Read out after the text of a link. */
   newTab: string;
+  /** The link of `helper-url`. */
+  getHelper: string;
+  /** The button that loads the page again. */
+  reload: string;
   retry: string;
   /** @param time A length of time in the locale's words, such as "42 seconds". */
   retryIn: (time: string, seconds: number) => string;
@@ -69,13 +73,16 @@ export interface GateTexts {
   /** As `lease`, where the end is not known. */
   leaseWithoutEnd: string;
   outcomes: Readonly<Record<OutcomeCode, OutcomeTexts>>;
+  /** In place of the outcome `no_machine_id`, where the browser helper lacks something: by the error's `reason`. */
+  helper: Readonly<Record<LicenseErrorReason, OutcomeTexts>>;
 }
 
 /** Texts that replace some of the defaults. Those left out, or undefined, stay as they are. */
 export type GateTextsInput = {
-  [Name in Exclude<keyof GateTexts, "outcomes">]?: GateTexts[Name] | undefined;
+  [Name in Exclude<keyof GateTexts, "outcomes" | "helper">]?: GateTexts[Name] | undefined;
 } & {
   outcomes?: { [Code in OutcomeCode]?: Partial<OutcomeTexts> | undefined } | undefined;
+  helper?: { [Reason in LicenseErrorReason]?: Partial<OutcomeTexts> | undefined } | undefined;
 };
 
 /** Whether this page is a desktop app's: then its customer has no browser to look after. */
@@ -120,6 +127,8 @@ export const defaultTexts: GateTexts = {
   buy: "Get a license",
   support: "Contact support",
   newTab: "(opens in a new tab)",
+  getHelper: "Get the helper",
+  reload: "Reload this page",
   retry: "Try again",
   retryIn: (time) => `You can try again in ${time}.`,
   retryNow: "You can try again now.",
@@ -216,6 +225,37 @@ export const defaultTexts: GateTexts = {
         "Check your internet connection.",
         "Try again.",
       ],
+    },
+  },
+  helper: {
+    no_extension: {
+      title: "To use your license on this computer, install the helper",
+      text: "Your license is tied to one computer. Only the helper can tell this page which one this is. It works in Chrome, Edge, Brave, Chromium, and Firefox.",
+      next: [
+        "Install the helper’s extension in this browser.",
+        "Install the helper’s program on this computer, then reload this page.",
+      ],
+    },
+    no_program: {
+      title: "To use your license on this computer, install the helper’s program",
+      text: "The helper’s extension is in this browser. Its program is missing on this computer, or the browser can’t start it.",
+      next: [
+        "Install the helper’s program on this computer, again if it is there already.",
+        "Come back here. This page notices it and continues.",
+      ],
+    },
+    no_consent: {
+      title: "Allow this site to know this computer",
+      text: "Your license is tied to one computer. The helper tells this site which one this is only if you allow it.",
+      next: [
+        "Select Try again, then Allow in the window that opens.",
+        "If no window opens, open the helper by its icon in the browser’s toolbar and allow this site there.",
+      ],
+    },
+    refused: {
+      title: "The helper didn’t answer this page",
+      text: `It answers a page only so often, and only pages that it is made for. ${notChecked}`,
+      next: ["Wait a minute, then try again.", keepsHappening],
     },
   },
 };

@@ -1,6 +1,6 @@
 // What the gate shows: its shadow tree, built by DOM calls alone, so that it
 // works under a policy that forbids inline styles and markup from strings.
-import { type Answer, adviceOn, blamesKey, type Manner, manners, outcomeOf } from "./answer.js";
+import { type Answer, adviceOn, blamesKey, lackOf, type Manner, mannerOf } from "./answer.js";
 import { MAX_LENGTH } from "./store.js";
 import { adoptStyles } from "./styles.js";
 import type { GateTexts } from "./texts.js";
@@ -40,6 +40,8 @@ export interface Model {
   fieldError: string;
   answer: Answer | undefined;
   report: string;
+  /** Whether a license key has been entered, or was remembered. */
+  hasKey: boolean;
   online: boolean;
   /** What is said of the time until a retry, or "". */
   wait: string;
@@ -48,7 +50,9 @@ export interface Model {
 }
 
 /** The attributes that are shown: the product's name, and addresses. */
-export const SHOWN_ATTRIBUTES = ["product-name", "reset-url", "buy-url", "support-url"] as const;
+export const SHOWN_ATTRIBUTES = [
+  ...(["product-name", "reset-url", "buy-url", "support-url", "helper-url"] as const),
+] as const;
 
 /** Where Whop's customers find their memberships, and in them the license key and its reset. */
 const MEMBERSHIPS = "https://whop.com/@me/settings/memberships/";
@@ -93,6 +97,8 @@ export class View {
   readonly #message = make("p", "message", { lang: "en", dir: "ltr" });
   readonly #nextTitle = make("p", "next-title", { id: "next-title" });
   readonly #next = make("ol", "next", { "aria-labelledby": "next-title" });
+  readonly #helper = link("helper");
+  readonly #reload = make("button", "button reload", { type: "button" });
   readonly #manage = link("manage");
   readonly #buy = link("buy");
   readonly #support = link("support");
@@ -102,7 +108,9 @@ export class View {
   readonly #wait = make("p", "wait", { "aria-hidden": "true" });
   readonly #waitSaid = make("p", "", { id: "wait", class: "hidden-text" });
   /** In the order of what helps; the first that is shown without the form is the primary one. */
-  readonly #actions = [this.#manage, this.#retry, this.#buy, this.#support];
+  readonly #actions = [
+    ...[this.#helper, this.#reload, this.#manage, this.#retry, this.#buy, this.#support],
+  ];
   readonly #summary = make("summary", "details-title", {});
   readonly #report = make("pre", "report", { lang: "en", dir: "ltr" });
   readonly #details = make("details", "details", {}, this.#summary, this.#report);
@@ -158,10 +166,16 @@ export class View {
     this.#retry.addEventListener("click", () => {
       if (this.#retry.getAttribute("aria-disabled") !== "true") actions.submit();
     });
+    this.#reload.addEventListener("click", () => location.reload());
     this.#otherKey.addEventListener("click", () => actions.useOtherKey());
     this.input.addEventListener("input", () => actions.edit());
     // The content can be focused only so that the focus isn't lost.
     this.content.addEventListener("blur", () => this.content.removeAttribute("tabindex"));
+  }
+
+  /** The title above, as it is shown. */
+  get title(): string {
+    return this.#title.textContent;
   }
 
   /** Tells a screen reader something, each text as a paragraph. */
@@ -229,8 +243,7 @@ export class View {
 
   #renderResult(model: Model, answer: Answer): void {
     const { texts, attribute } = model;
-    const outcome = outcomeOf(answer);
-    const { tone, manage, buy, support, retry } = manners[outcome];
+    const { tone, manage, buy, support, retry, helper, reload } = mannerOf(answer);
     const { title, text, message, next } = adviceOn(answer, texts, model.online);
     this.#result.dataset.tone = tone;
     this.#result.dataset.code = answer.code;
@@ -244,6 +257,7 @@ export class View {
     this.#next.replaceChildren(...next.map((step) => make("li", "", {}, step)));
     const newTab = make("span", "", { class: "hidden-text" }, ` ${texts.newTab}`);
     for (const [anchor, text, href] of [
+      [this.#helper, texts.getHelper, helper && address(attribute("helper-url"))],
       [this.#manage, texts.manage, manage && (address(attribute("reset-url")) ?? MEMBERSHIPS)],
       [this.#buy, texts.buy, buy && address(attribute("buy-url"))],
       [this.#support, texts.support, support && address(attribute("support-url"))],
@@ -252,9 +266,13 @@ export class View {
       if (href) anchor.href = href;
       anchor.replaceChildren(text, newTab.cloneNode(true));
     }
-    this.#retry.hidden = !retry;
+    // Before the customer has entered a key, there is none to try again or to replace.
+    const early = lackOf(answer) !== undefined && !model.hasKey;
+    this.#reload.hidden = !reload;
+    this.#reload.textContent = texts.reload;
+    this.#retry.hidden = !retry || early;
     this.#retry.textContent = texts.retry;
-    this.#otherKey.hidden = model.phase !== "answer";
+    this.#otherKey.hidden = model.phase !== "answer" || early;
     this.#otherKey.textContent = texts.otherKey;
     this.#summary.textContent = texts.details;
     this.#report.textContent = model.report;

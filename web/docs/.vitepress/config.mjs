@@ -60,6 +60,7 @@ export default defineConfig({
         text: "Run the gateway",
         items: [
           page("Deploying", "/deploying"),
+          page("Hosting recipes", "/hosting"),
           page("Settings", "/settings"),
           page("Operating", "/operating"),
           page("How it works", "/gateway"),

@@ -10,5 +10,6 @@ import "../accessibility.test.js";
 import "../element-a11y.test.js";
 import "../element-answers.test.js";
 import "../element-axe.test.js";
+import "../element-helper.test.js";
 import "../element-life.test.js";
 import "../element-settings.test.js";

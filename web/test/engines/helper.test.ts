@@ -2,7 +2,9 @@
 // where install-helper put it.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import type { LocalServer } from "../../static-server.js";
+import { launcherPage } from "../../launcher-page.js";
+import { sampleKeys, startServers } from "../../servers.js";
+import { type LocalServer, listen } from "../../static-server.js";
 import { extensionFolder, HelperUser, pageId } from "../helpers/extension.js";
 import { blankPage, packagePath, servePages, strictPolicy } from "../helpers/page.js";
 import { type Running, start } from "./firefox.js";
@@ -38,9 +40,9 @@ suite("the browser helper in Firefox", { skip }, () => {
     await Promise.all([pages?.close(), other?.close(), sandbox?.close(), user?.remove()]);
   });
 
-  const goto = (origin: string) =>
+  const goto = (origin: string, path = blankPage) =>
     firefox.bidi.send("browsingContext.navigate", {
-      ...{ context: tab, url: origin + blankPage, wait: "complete" },
+      ...{ context: tab, url: origin + path, wait: "complete" },
     });
 
   /** Runs code in a page, as after a click if `active`. */
@@ -182,6 +184,42 @@ suite("the browser helper in Firefox", { skip }, () => {
         for (let i = 0; i < 1000; i++) postMessage({ protocol: "whop-license-helper/1", to: "extension", id: String(i), ask: "state", scheme: "app-scoped" }, "*");
       });`);
     assert.ok(refused >= 900, String(refused));
+  });
+
+  test("the launcher binds a license to its origin's id, and says what is missing", async () => {
+    const [first, second] = await Promise.all([listen(), listen()]);
+    const servers = await startServers({ origins: [first.origin, second.origin] });
+    for (const server of [first, second]) server.handle(launcherPage(servers.endpoint));
+    const inGate = `const gate = document.querySelector("whop-license-gate");
+      const find = (part) => gate.shadowRoot.querySelector(part);`;
+    const check = () =>
+      run(
+        `${inGate} find("#key").value = "${sampleKeys.good}"; find("form").requestSubmit();`,
+        true,
+      );
+    const shows = (what: string) =>
+      until(async () => (await run<boolean>(`${inGate} return ${what};`)) || undefined);
+    try {
+      await goto(first.origin, "/");
+      await check();
+      await decide("allow");
+      await shows(`gate.state === "open"`);
+
+      await goto(second.origin, "/");
+      await check();
+      await decide("allow");
+      await shows(`find("[part=result]").dataset.code === "metadata_mismatch"`);
+
+      await user.uninstall();
+      await goto(first.origin, "/");
+      await shows(`/install the helper’s program/.test(find("[part=result-title]").textContent)`);
+      await user.install("firefox");
+      await shows(`gate.state === "idle"`);
+      await check();
+      await shows(`gate.state === "open"`);
+    } finally {
+      await Promise.all([first.close(), second.close(), servers.stop()]);
+    }
   });
 
   test("without the program, and after an update of the add-on", async () => {

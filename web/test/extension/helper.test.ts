@@ -6,20 +6,21 @@ import { readFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { type LocalServer, listen } from "../../static-server.js";
-import { extensionFolder, HelperUser, type InstalledHelper, pageId } from "../helpers/extension.js";
 import {
-  type Asked,
-  askHelper,
-  launchWithExtensions,
-  request,
-  sendRaw,
-} from "../helpers/extension-page.js";
+  extensionFolder,
+  type HelperUser,
+  type InstalledHelper,
+  pageId,
+} from "../helpers/extension.js";
+import { HelperBrowser } from "../helpers/extension-browser.js";
+import { type Asked, askHelper, request, sendRaw } from "../helpers/extension-page.js";
 import { speaks, withProgram } from "../helpers/extension-program.js";
 import { blankPage, packagePath, servePages, strictPolicy } from "../helpers/page.js";
 
 const site = "https://launcher.example.com";
 
 suite("the browser helper", () => {
+  let browser: HelperBrowser;
   let user: HelperUser;
   let installed: InstalledHelper;
   let context: BrowserContext;
@@ -31,9 +32,8 @@ suite("the browser helper", () => {
   let extension: string;
 
   before(async () => {
-    user = await HelperUser.create();
-    installed = await user.install("chromium");
-    context = await launchWithExtensions(user, [extensionFolder("chromium")]);
+    browser = await HelperBrowser.start();
+    ({ user, context, extension } = browser);
     pages = await servePages(strictPolicy("'self'"));
     other = await servePages();
     // Sites of their own, answered from what was built.
@@ -41,27 +41,20 @@ suite("the browser helper", () => {
       const { pathname } = new URL(route.request().url());
       await route.fulfill({ response: await route.fetch({ url: pages.origin + pathname }) });
     });
-    const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent("serviceworker"));
-    options = await context.newPage();
-    extension = `chrome-extension://${new URL(worker.url()).host}`;
-    await options.goto(`${extension}/options.html`);
+    options = await browser.openOptions();
   });
   after(async () => {
-    await context?.close();
+    await browser?.close();
     await Promise.all([pages?.close(), other?.close()]);
-    await user?.remove();
   });
   beforeEach(async () => {
+    installed = await user.install("chromium");
     page = await open(pages.origin);
     await consents();
   });
   afterEach(() => page.close());
 
-  async function open(origin: string): Promise<Page> {
-    const opened = await context.newPage();
-    await opened.goto(origin + blankPage);
-    return opened;
-  }
+  const open = (origin: string): Promise<Page> => browser.open(origin + blankPage);
 
   /** Leaves no consent but for an origin. */
   const consents = (allowed?: string) =>
@@ -71,28 +64,8 @@ suite("the browser helper", () => {
       )}))`,
     );
 
-  /** Does what opens the window that asks, and returns it. */
-  async function question<T>(act: () => Promise<T>): Promise<[window: Page, done: Promise<T>]> {
-    const opening = context.waitForEvent("page");
-    const done = act();
-    const opened = await Promise.race([opening, done]);
-    if (!isPage(opened)) assert.fail(`nobody was asked: ${JSON.stringify(opened)}`);
-    assert.equal(opened.url(), `${extension}/consent.html`);
-    await opened.waitForSelector("body[data-state=asking]");
-    return [opened, done];
-  }
-
-  const isPage = (value: unknown): value is Page =>
-    typeof (value as Page | undefined)?.waitForSelector === "function";
-
-  async function decide<T>(button: "Allow" | "Don’t allow", act: () => Promise<T>): Promise<T> {
-    const [window, done] = await question(act);
-    // The window closes itself, perhaps before the click is reported.
-    const found = window.getByRole("button", { name: button, exact: true });
-    await found.click().catch((error) => assert.ok(window.isClosed(), error));
-    return done;
-  }
-
+  const decide = <T>(button: "Allow" | "Don’t allow", act: () => Promise<T>) =>
+    browser.decide(button, act);
   const allow = (asking: Page): Promise<Asked> => decide("Allow", () => askHelper(asking));
   const lacks = ({ code, reason }: Asked) => `${code} ${reason}`;
 
@@ -139,14 +112,28 @@ suite("the browser helper", () => {
   });
 
   test("a question that is closed is no answer", async () => {
-    const [window, done] = await question(() => askHelper(page));
+    const [window, done] = await browser.question(() => askHelper(page));
     await window.close();
     assert.match((await done).message ?? "", /closed without an answer/);
     assert.equal((await allow(page)).id, await pageId(pages.origin));
   });
 
+  test("a page that keeps asking is not allowed, and the customer can change that", async () => {
+    for (let i = 1; i <= 3; i++) {
+      const [window, done] = await browser.question(() => askHelper(page));
+      await window.close();
+      const why = i < 3 ? /closed without an answer/ : /You did not allow it/;
+      assert.match((await done).message ?? "", why, `closed ${i} times`);
+    }
+    assert.match((await askHelper(page)).message ?? "", /You did not allow it/);
+    assert.ok(context.pages().every((p) => p.url() !== `${extension}/consent.html`));
+    await options.getByRole("button", { name: `Allow: ${pages.origin}` }).click();
+    await options.getByText("knows its id").waitFor();
+    assert.equal((await askHelper(page)).id, await pageId(pages.origin));
+  });
+
   test("nobody clicks what has just appeared, and no script does", async () => {
-    const [window, done] = await question(() => askHelper(page));
+    const [window, done] = await browser.question(() => askHelper(page));
     const disabled = await window.evaluate(() => {
       const allow = document.querySelector<HTMLButtonElement>("#allow");
       if (!allow) throw new Error("no button");
@@ -163,7 +150,7 @@ suite("the browser helper", () => {
 
   test("a page can't open, frame or reach the question", async () => {
     const plain = await open(other.origin);
-    const [window, done] = await question(() => askHelper(plain));
+    const [window, done] = await browser.question(() => askHelper(plain));
     const reached = await plain.evaluate(async (url) => {
       const frame = document.createElement("iframe");
       frame.src = url;
@@ -291,8 +278,9 @@ suite("the browser helper", () => {
     const calm = await open(other.origin);
     assert.equal((await allow(calm)).id, await pageId(other.origin));
     await calm.close();
+    // By its state, as a question would be left open.
     let again: Asked;
-    do again = await askHelper(page, { timeoutMs: 1 }).then(() => askState());
+    do again = await askState();
     while (again.reason === "refused");
     assert.equal(again.reason, "no_consent");
   });
@@ -314,6 +302,8 @@ suite("the browser helper", () => {
     );
 
   test("a program that is missing, and one that comes while the page watches", async () => {
+    // What is known of the program is told again for a moment, but nobody is asked on its account.
+    assert.equal((await askState()).reason, "no_consent");
     await user.uninstall();
     const missing = await askHelper(page);
     assert.equal(lacks(missing), "no_machine_id no_program");

@@ -1,8 +1,5 @@
 // A page that asks the browser helper, in Chromium.
-import type { BrowserContext, Page } from "playwright-core";
-import { chromium } from "playwright-core";
-import { browserArgs, browsers, findBrowser } from "./browser.js";
-import type { HelperUser } from "./extension.js";
+import type { Page } from "playwright-core";
 import { packagePath } from "./page.js";
 
 type Helper = typeof import("whop-license/helper");
@@ -14,23 +11,6 @@ export interface Asked {
   code?: string;
   reason?: string;
   message?: string;
-}
-
-/** Starts Chromium with unpacked extensions, and a user's profile. */
-export function launchWithExtensions(user: HelperUser, folders: string[]): Promise<BrowserContext> {
-  return chromium.launchPersistentContext(user.chromiumProfile, {
-    executablePath: findBrowser(browsers),
-    chromiumSandbox: process.getuid?.() !== 0,
-    env: user.env,
-    ignoreDefaultArgs: ["--disable-extensions"],
-    args: [
-      ...browserArgs,
-      "--headless=new",
-      "--enable-unsafe-extension-debugging",
-      `--load-extension=${folders}`,
-      `--disable-extensions-except=${folders}`,
-    ],
-  });
 }
 
 /** Asks the helper, as after a click in the page. */

@@ -35,7 +35,8 @@ export class HelperUser {
 
   /** Where Chromium has this user's profile, and looks for manifests. */
   get chromiumProfile(): string {
-    return join(this.home, ".config/chromium");
+    const mac = process.platform === "darwin";
+    return join(this.home, mac ? "Library/Application Support/Chromium" : ".config/chromium");
   }
 
   async install(browser: string, ...args: string[]): Promise<InstalledHelper> {

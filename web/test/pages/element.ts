@@ -5,9 +5,15 @@ import {
   type KeyStore,
   LicenseError,
   type LicenseErrorCode,
+  type LicenseErrorReason,
   type Verdict,
   type WhopLicenseGate,
 } from "../../launcher/whop-license/element/index.js";
+import type {
+  HelperAnswer,
+  HelperRequest,
+  HelperState,
+} from "../../launcher/whop-license/helper/index.js";
 import { loadValidator } from "../../launcher/whop-license/index.js";
 
 // An app's own colors, as those that engines give are not all easy to read.
@@ -26,6 +32,7 @@ export type Plan =
       message?: string;
       retryAfterMs?: number;
       argument?: string;
+      reason?: LicenseErrorReason;
       retryable?: boolean;
       cause?: unknown;
     }
@@ -158,6 +165,33 @@ export interface GateOptions {
   validator?: "object" | "promise" | "function" | "rejected" | "later" | "none";
   content?: string;
 }
+
+/** What stands in for the browser helper's extension. */
+export const helper = {
+  /** How it stands; without the extension, nothing answers. */
+  state: "no_extension" as HelperState,
+  /** Whether it answers what it is asked for the id. */
+  answers: true,
+  /** What it says when it is asked for the id, if that is not its state. */
+  says: undefined as HelperState | undefined,
+  id: "ab".repeat(32),
+  asked: [] as { ask: string; scheme: string }[],
+};
+
+addEventListener("message", ({ data }: MessageEvent<HelperRequest>) => {
+  if (data.to !== "extension" || helper.state === "no_extension") return;
+  const { id, ask, scheme } = data;
+  helper.asked.push({ ask, scheme });
+  const reply = (answer: HelperAnswer) =>
+    postMessage({ protocol: data.protocol, to: "page", id, answer }, self.origin);
+  reply({ received: true });
+  if (ask === "state") reply({ state: helper.state });
+  else if (helper.answers) {
+    const reason = helper.says ?? helper.state;
+    if (reason !== "ready") reply({ error: { reason, message: `for the test: ${reason}` } });
+    else reply({ machineId: { id: helper.id, scheme, warnings: [] } });
+  }
+});
 
 /** Adds a gate, as a page would. */
 export function add(options: GateOptions = {}): WhopLicenseGate {

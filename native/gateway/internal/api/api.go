@@ -97,6 +97,7 @@ type API struct {
 	routes   http.Handler // with CORS
 	ready    atomic.Bool
 	draining atomic.Bool
+	withheld func() string // why no app can be served, or ""
 	inFlight atomic.Int64
 	bodies   *bodies
 	notices  Notices
@@ -120,6 +121,7 @@ func New(c Config) *API {
 		notices:  c.Notices,
 		metrics:  c.Metrics,
 		log:      c.Log,
+		withheld: func() string { return "" },
 	}
 	a.routes = a.origins.handler(a.route)
 	return a
@@ -129,8 +131,14 @@ func New(c Config) *API {
 // served either way.
 func (a *API) SetReady() { a.ready.Store(true) }
 
+// Withhold lets /readyz say no for as long as reason returns one, which it then
+// tells. It is called before the first request.
+func (a *API) Withhold(reason func() string) { a.withheld = reason }
+
 // Ready reports whether requests should be sent here.
-func (a *API) Ready() bool { return a.ready.Load() && !a.draining.Load() }
+func (a *API) Ready() bool {
+	return a.ready.Load() && !a.draining.Load() && a.withheld() == ""
+}
 
 // Drain lets /readyz say from now on that no more requests should be sent here.
 // They are still served, but each connection ends with its next answer, so that
@@ -203,9 +211,13 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 }
 
 func (a *API) serveReady(w http.ResponseWriter) {
-	status, text := http.StatusOK, "ready"
-	if !a.Ready() {
-		status, text = http.StatusServiceUnavailable, "not ready"
+	reason := a.withheld()
+	switch {
+	case reason != "":
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": reason})
+	case !a.Ready():
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
+	default:
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}
-	writeJSON(w, status, map[string]string{"status": text})
 }

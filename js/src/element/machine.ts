@@ -1,0 +1,118 @@
+// `machine="helper"`: the gate asks the browser helper for this machine's id, and follows
+// how the helper stands as long as the customer has to do something about it.
+import { invalid, LicenseError, type LicenseErrorReason } from "../errors.js";
+import { type HelperState, helperMachineId, watchHelper } from "../helper/index.js";
+import type { MachineIdScheme } from "../sidecar/types.js";
+import { type Answer, lackOf } from "./answer.js";
+import type { GateMachineId } from "./check.js";
+
+export const MACHINE_ATTRIBUTES = ["machine", "helper-scheme"] as const;
+
+/** How a gate's attributes say that it finds the machine's id; undefined if they say nothing. */
+export function machineOf(gate: Element, signal: AbortSignal): GateMachineId | undefined {
+  const machine = gate.getAttribute("machine");
+  if (machine === null) return undefined;
+  return async () => {
+    // A misspelled word must not turn the binding off.
+    if (machine.trim() !== "helper") throw invalid("machine", 'must be "helper"');
+    try {
+      return (await helperMachineId({ scheme: schemeOf(gate), signal })).id;
+    } catch (error) {
+      if (!(error instanceof LicenseError) || error.code !== "timeout") throw error;
+      // Of the license server, as which the gate shows a timeout, nothing is known.
+      throw lacks("no_consent", "The browser helper's question was not answered in time.");
+    }
+  };
+}
+
+// The helper says what it knows no scheme by.
+function schemeOf(gate: Element): MachineIdScheme | undefined {
+  return (gate.getAttribute("helper-scheme")?.trim() || undefined) as MachineIdScheme | undefined;
+}
+
+function lacks(reason: LicenseErrorReason, message: string): LicenseError {
+  return new LicenseError("no_machine_id", message, { reason, retryable: true });
+}
+
+/** What a gate shows while the helper is followed. */
+export interface Shown {
+  answer: Answer | undefined;
+  /** Whether there is a license key that could be checked. */
+  hasKey: boolean;
+  /** Whether the gate waits for a key and the customer has entered nothing. */
+  blank: boolean;
+}
+
+/** What a gate does next: show what is missing, the form again, or check the key it has. */
+export type Step = LicenseError | "form" | "check" | undefined;
+
+/** Follows how the helper stands for a gate. */
+export class HelperWatch {
+  readonly #gate: Element;
+  readonly #take: (state: HelperState, first: boolean) => void;
+  #known: HelperState | undefined;
+  #end: (() => void) | undefined;
+
+  /** @param take Called with the first state that a watch sees, and with each change. */
+  constructor(gate: Element, take: (state: HelperState, first: boolean) => void) {
+    this.#gate = gate;
+    this.#take = take;
+  }
+
+  /**
+   * Starts or ends the watch, by what the gate shows; undefined if it has no use for the
+   * helper. A gate whose form is good to use needs no watch.
+   */
+  follow(shown: Shown | undefined): void {
+    const asks = this.#gate.getAttribute("machine")?.trim() === "helper";
+    const wanted =
+      asks && shown && (lackOf(shown.answer) || (shown.blank && this.#known === undefined));
+    if (!wanted) this.stop();
+    else if (!this.#end) this.#start();
+  }
+
+  stop(): void {
+    this.#end?.();
+    this.#end = undefined;
+  }
+
+  /** As at first: another scheme is another helper's. */
+  reset(): void {
+    this.stop();
+    this.#known = undefined;
+  }
+
+  #start(): void {
+    let first = true;
+    try {
+      this.#end = watchHelper(
+        (state) => {
+          const begun = first;
+          first = false;
+          this.#known = state;
+          this.#take(state, begun);
+        },
+        { scheme: schemeOf(this.#gate) },
+      );
+    } catch {
+      // The scheme is none, which the next check tells.
+    }
+  }
+}
+
+/** What follows from a state of the helper. `first`: it may have been so when the gate asked. */
+export function stepOn(state: HelperState, first: boolean, shown: Shown): Step {
+  const lack = lackOf(shown.answer);
+  // Refused is who asks too often: that says nothing, and passes.
+  if (state === lack || state === "refused" || (!lack && !shown.blank)) return undefined;
+  // What a check ended in is not contradicted, or it might be repeated for ever.
+  if (lack && first && shown.hasKey) return undefined;
+  if (state === "no_extension" || state === "no_program") {
+    return lacks(state, `This page watches for the browser helper: ${state}.`);
+  }
+  if (!lack) return undefined;
+  if (!shown.hasKey) return "form";
+  return state === "ready"
+    ? "check"
+    : lacks(state, "This page may not know the computer's id yet.");
+}

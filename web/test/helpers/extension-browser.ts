@@ -1,0 +1,102 @@
+// Chromium with a helper's extension, and the customer in front of it.
+import assert from "node:assert/strict";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { browserArgs, browsers, findBrowser } from "./browser.js";
+import { extensionFolder, HelperUser } from "./extension.js";
+
+export interface StartOptions {
+  /** The unpacked extension; default: the generic one. */
+  folder?: string;
+  /** With a window on the screen. */
+  visible?: boolean;
+}
+
+/** How long the extension may take to start. */
+const START_MS = 20_000;
+
+export class HelperBrowser {
+  private constructor(
+    readonly user: HelperUser,
+    readonly context: BrowserContext,
+    /** Such as `chrome-extension://offoegjegfabemlkpiapnfdlhpliipni`. */
+    readonly extension: string,
+  ) {}
+
+  /** Starts it for a user whose home is a throw-away folder; the program isn't installed yet. */
+  static async start({ folder, visible }: StartOptions = {}): Promise<HelperBrowser> {
+    const executablePath = findBrowser(browsers);
+    const user = await HelperUser.create();
+    const unpacked = folder ?? extensionFolder("chromium");
+    let context: BrowserContext | undefined;
+    try {
+      context = await chromium.launchPersistentContext(user.chromiumProfile, {
+        executablePath,
+        chromiumSandbox: process.getuid?.() !== 0,
+        env: user.env,
+        headless: !visible,
+        // Whoever shows a window ends it, and removes what was made.
+        ...{ handleSIGINT: !visible, handleSIGTERM: !visible, handleSIGHUP: !visible },
+        viewport: visible ? null : { width: 1280, height: 720 },
+        ignoreDefaultArgs: ["--disable-extensions"],
+        args: [
+          ...browserArgs,
+          ...(visible ? [] : ["--headless=new"]),
+          "--enable-unsafe-extension-debugging",
+          `--load-extension=${unpacked}`,
+          `--disable-extensions-except=${unpacked}`,
+        ],
+      });
+      const worker =
+        context.serviceWorkers()[0] ??
+        (await context.waitForEvent("serviceworker", { timeout: START_MS }));
+      return new HelperBrowser(user, context, `chrome-extension://${new URL(worker.url()).host}`);
+    } catch (error) {
+      await context?.close();
+      await user.remove();
+      throw error;
+    }
+  }
+
+  async open(url: string): Promise<Page> {
+    const page = await this.context.newPage();
+    await page.goto(url);
+    return page;
+  }
+
+  /** Opens the extension's own page, as its icon does. */
+  openOptions(): Promise<Page> {
+    return this.open(`${this.extension}/options.html`);
+  }
+
+  /** Does what opens the window that asks, and returns it. */
+  async question<T>(act: () => Promise<T>): Promise<[window: Page, done: Promise<T>]> {
+    const opening = this.context.waitForEvent("page");
+    const done = act();
+    // What is done may also wait for the answer.
+    const opened = await Promise.race([
+      opening,
+      done.then((value) => new Promise<T>((resolve) => setTimeout(resolve, 5000, value))),
+    ]);
+    if (!isPage(opened)) assert.fail(`nobody was asked: ${JSON.stringify(opened)}`);
+    assert.equal(opened.url(), `${this.extension}/consent.html`);
+    await opened.waitForSelector("body[data-state=asking]");
+    return [opened, done];
+  }
+
+  /** Does what opens the window that asks, and answers there. */
+  async decide<T>(button: "Allow" | "Don’t allow", act: () => Promise<T>): Promise<T> {
+    const [window, done] = await this.question(act);
+    // The window closes itself, perhaps before the click is reported.
+    const found = window.getByRole("button", { name: button, exact: true });
+    await found.click().catch((error) => assert.ok(window.isClosed(), error));
+    return done;
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+    await this.user.remove();
+  }
+}
+
+const isPage = (value: unknown): value is Page =>
+  typeof (value as Page | undefined)?.waitForSelector === "function";
