@@ -213,6 +213,9 @@ test-web: build pack browser proxies ## Test pages and Electron apps end to end 
 test-monitoring: bin/promtool ## Test the gateway's alerts with Prometheus's own tool
 	bin/promtool check rules native/gateway/monitoring/alerts.yaml
 	bin/promtool test rules native/gateway/monitoring/alerts_test.yaml
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp native/gateway/monitoring/alerts.yaml "$$dir" && \
+	sed -n '/^```yaml$$/,/^```$$/{/^```/d;p;}' web/docs/operating.md > "$$dir/prometheus.yml" && \
+	bin/promtool check config "$$dir/prometheus.yml" # as the documentation shows it
 
 # Where it is missing, it is taken out of Debian's package, which would start a
 # server if it was installed.

@@ -40,6 +40,7 @@ func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
 }
 
 func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
+	t.Parallel()
 	key := testKey("flakies")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key, fields{"fault": "random-500", "fault_probability": 0.3})})
@@ -144,7 +145,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	var wg sync.WaitGroup
 	for worker := range 12 {
 		wg.Go(func() {
-			next := time.Tick(50 * time.Millisecond)
+			next := time.Tick(25 * time.Millisecond)
 			for i := worker; ; i++ {
 				select {
 				case <-stop:
