@@ -107,24 +107,10 @@ EXTENSION_SETTINGS = $(foreach name,ORIGINS NAME SCHEME KEY ADDON_ID,'$(name)=$(
 extension: web/node_modules/.package-lock.json js/dist/.built ## Build the browser extension into extension/; ORIGINS=… makes one of your own
 	@cd web && node extension/build.mjs ../extension $(EXTENSION_SETTINGS)
 
-# What a release publishes: the tarballs, and the programs for those who don't
-# use npm. Platforms have the names that Node gives them, as the packages do.
-VERSION   = $(shell sed -n 's/^const Version = "\(.*\)"$$/\1/p' shared/version/version.go)
-PLATFORMS := linux-x64 linux-arm64 darwin-x64 darwin-arm64 win32-x64 win32-arm64
-
 .PHONY: release
-release: pack ## Build what a release publishes into release/: tarballs, programs, checksums
+release: pack ## Build what a release publishes into release/: npm packages, programs, Debian packages, checksums
 	rm -rf release && mkdir release && cp js/pack/*.tgz release/
-	@set -e; for platform in $(PLATFORMS); do \
-		case $$platform in win32-*) GOOS=windows exe=.exe ;; *) GOOS=$${platform%-*} exe= ;; esac; \
-		case $$platform in *-x64) GOARCH=amd64 ;; *) GOARCH=arm64 ;; esac; \
-		export GOOS GOARCH; \
-		for program in sidecar gateway; do \
-			file=release/whop-license-$$program-$(VERSION)-$$platform$$exe; echo "$$file"; \
-			$(GO_BUILD) -ldflags="$(LDFLAGS)" -o "$$file" ./native/$$program; \
-		done; \
-	done
-	cd release && sha256sum * > SHA256SUMS
+	cd .ci/downloads && go run . ../../release
 
 # VitePress stops at a link to a page that isn't there.
 .PHONY: docs
@@ -213,20 +199,49 @@ fuzz: ## Fuzz at length: every target, or FUZZ=name in PACKAGES=folder, FUZZ_COU
 
 .PHONY: test-fuzz
 test-fuzz: ## Fuzz each target shortly
-	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 3000x
+	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 1000x
 
 .PHONY: test-js
 test-js: js programs pack signer ## Test the npm package, as built and as packed
 	cd js && npm test
 
 .PHONY: test-web
-test-web: build pack browser proxies ## Test pages, bundlers and Electron apps end to end in a browser
+test-web: build pack browser proxies ## Test pages and Electron apps end to end in a browser
 	cd web && npm test
+
+.PHONY: test-monitoring
+test-monitoring: bin/promtool ## Test the gateway's alerts with Prometheus's own tool
+	bin/promtool check rules native/gateway/monitoring/alerts.yaml
+	bin/promtool test rules native/gateway/monitoring/alerts_test.yaml
+
+# Where it is missing, it is taken out of Debian's package, which would start a
+# server if it was installed.
+bin/promtool:
+	@mkdir -p bin
+	@if path=$$(command -v promtool); then ln -sf "$$path" $@; exit; fi; \
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && \
+	download() { apt-get -o APT::Sandbox::User=root download prometheus >/dev/null 2>&1; } && \
+	{ download || { apt-get update >/dev/null 2>&1; download; }; } && \
+	dpkg-deb --fsys-tarfile ./*.deb | tar -xO ./usr/bin/promtool > promtool && chmod +x promtool && mv promtool "$(CURDIR)/$@" || \
+	{ echo "The tests of the alerts need promtool: install Prometheus and put promtool on PATH." >&2; exit 1; }
 
 # The templates that people start from, changed by what the docs show.
 .PHONY: test-frameworks
 test-frameworks: build pack browser ## Follow the docs' recipes in frameworks' own templates, and use what comes of it
 	cd web && npm run --silent test:frameworks
+
+# A CA for tests takes a minute of a processor's time to build.
+.PHONY: test-acme
+test-acme: programs pebble ## Test certificates from a CA, against Let's Encrypt's CA for tests
+	go test -tags pebble -timeout=10m ./native/gateway/internal/acme
+	go test -tags pebble -timeout=10m -run Pebble ./native/gateway
+
+.PHONY: pebble
+pebble: bin/pebble
+
+bin/pebble: .ci/pebble/go.mod .ci/pebble/go.sum
+	cd .ci/pebble && go build -trimpath -o ../../bin/ tool
+	@touch $@
 
 # What depends on the operating system, for those that have no Redis and no Chromium.
 .PHONY: test-desktop
@@ -257,12 +272,14 @@ bench: build pack browser redis ## Measure the budgets of size and speed
 
 .PHONY: check
 check: bin/staticcheck bin/actionlint bin/misspell pack web/dist/.built web/docs/.vitepress/dist/index.html ## Check formatting, vet, lint, types, the packages' entries, spelling, workflows, links, and that nothing generated is committed
-	@unformatted=$$(gofmt -l native shared wasm web); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l native shared wasm web .ci/downloads); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	go vet ./...
+	go vet -tags pebble ./native/gateway/...
 	GOOS=js GOARCH=wasm go vet ./wasm ./shared/... ./web/...
 	GOOS=windows go vet ./native/sidecar/... ./shared/...
 	GOOS=darwin go vet ./native/sidecar/... ./shared/...
 	bin/staticcheck ./...
+	bin/staticcheck -tags pebble ./native/gateway/...
 	GOOS=js GOARCH=wasm bin/staticcheck ./wasm ./shared/...
 	GOOS=windows bin/staticcheck ./native/sidecar
 	GOOS=darwin bin/staticcheck ./native/sidecar
@@ -270,9 +287,21 @@ check: bin/staticcheck bin/actionlint bin/misspell pack web/dist/.built web/docs
 	@git ls-files -co --exclude-standard | grep -vE '(^|/)(package-lock\.json|go\.sum|LICENSE)$$|\.(png|ico)$$' | xargs bin/misspell -locale US -error
 	go mod tidy -diff
 	go mod verify
-	@generated=$$(git ls-files bin js/dist js/build js/pack release extension web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
+	@generated=$$(git ls-files bin js/dist js/build js/pack release .ci/downloads/built extension web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache '*.wasm' '*wasm_exec*' '*.tgz' '*node_modules*'); test -z "$$generated" || { echo "generated files are committed: $$generated"; exit 1; }
 	cd js && npm run lint && npm run types && npm run --silent entries
 	cd web && npm run lint && npm run types && npm run links
+
+# Three platforms stand for all, and this machine's must be one of them: what is
+# built for another takes a minute each, the first time.
+DOWNLOADS_TESTED := linux-x64 linux-arm64 win32-x64
+
+# What changes a machine runs on a throw-away copy of this one, which takes root.
+.PHONY: test-downloads
+test-downloads: programs bin/staticcheck proxies downloads-system ## Test the downloads and the hosting recipes, as root on Debian
+	cd .ci/downloads && rm -rf built && mkdir built && go run . built $(DOWNLOADS_TESTED)
+	cd .ci/downloads && go vet ./... && ../../bin/staticcheck ./...
+	cd .ci/downloads && TARGETS='$(DOWNLOADS_TESTED)' go test . && go test -c -o ../../bin/hosting.test ./hosting
+	.ci/downloads/machine ../../bin/hosting.test -test.timeout=10m
 
 # It has 300 packages, which nothing else needs.
 .PHONY: test-extension
@@ -288,7 +317,7 @@ check-extension: web/dist/.built .ci/extension/node_modules/.package-lock.json #
 
 .PHONY: clean
 clean: ## Remove everything that was built
-	rm -rf bin extension release js/dist js/build js/pack js/node_modules web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache web/node_modules
+	rm -rf bin extension release .ci/downloads/built js/dist js/build js/pack js/node_modules web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache web/node_modules
 
 # Built for this machine, to look at the code of others with.
 bin/staticcheck: go.mod go.sum
@@ -329,7 +358,7 @@ NGINX    := need nginx "The tests of what stands between need nginx: install it 
 HAPROXY  := need haproxy "The tests of what stands between need HAProxy: install it and put it on PATH." haproxy /usr/sbin/haproxy
 # Only one test needs these two, which says so where they are missing.
 SIGNER   := need osslsigncode "One test signs a Windows program with osslsigncode and is skipped without it." osslsigncode
-OPENSSL  := need openssl "That test also needs openssl." openssl
+OPENSSL  := need openssl "Tests of signed programs and of TLS need openssl." openssl
 
 .PHONY: system
 system:
@@ -348,6 +377,16 @@ redis:
 .PHONY: proxies
 proxies:
 	@$(NEED) $(NGINX) && $(HAPROXY)
+
+CADDY    := need caddy "The tests of hosting recipes need Caddy: install it and put it on PATH." caddy
+LINTIAN  := need lintian "The tests of downloads need lintian, and with it dpkg." lintian
+IPROUTE  := need iproute2 "The tests of hosting recipes need ip, of iproute2." ip /usr/sbin/ip
+SYSTEMD  := need systemd "The tests of downloads need systemd-analyze, of systemd." systemd-analyze
+
+.PHONY: downloads-system
+downloads-system: redis
+	@$(NEED) status=0; $(CADDY) || status=1; $(LINTIAN) || status=1; $(IPROUTE) || status=1; $(SYSTEMD) || status=1; $(OPENSSL) || status=1; \
+	[ "$$(id -u)" = 0 ] || { echo "The tests of downloads make a throw-away copy of this machine: run them as root, on Linux." >&2; status=1; }; exit $$status
 
 .PHONY: signer
 signer:

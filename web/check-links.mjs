@@ -1,6 +1,7 @@
-// Checks the links of every Markdown file in the repository: the file that a
-// link names is there, and has the heading that it names. Links to other sites
-// are left alone, but for this repository's own on GitHub.
+// Checks the links of every Markdown file in the repository, and of the gateway's
+// alerts and dashboard: the file that a link names is there, and has the heading
+// that it names. Links to other sites are left alone, but for this repository's own
+// on GitHub.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path/posix";
@@ -42,6 +43,7 @@ function targets(file) {
     /^\[[^\]]+\]: +(\S+)/gm,
     /\b(?:href|src|srcset)="([^"\s]+)"/g,
     /^ *(?:- *)?(?:link|light|dark|src): +(\/\S*)$/gm, // of the site's first page
+    /^ *(?:runbook_url: +|"url": ")([^"\s]+)/gm, // of the alerts and the dashboard
   ];
   return patterns.flatMap((pattern) => Array.from(text.matchAll(pattern), ([, target]) => target));
 }
@@ -65,7 +67,7 @@ function complain(file, target, why) {
   console.error(`${file}: ${target}: ${why}`);
 }
 
-const pages = [...files].filter((file) => file.endsWith(".md"));
+const pages = [...files].filter((file) => /\.md$|^native\/gateway\/monitoring\//.test(file));
 for (const file of pages) {
   for (const target of targets(file)) {
     const path = fileOf(target, file)?.replace(/\/$/, "");
@@ -78,4 +80,4 @@ for (const file of pages) {
   }
 }
 if (dead > 0) process.exit(1);
-console.log(`The links of ${pages.length} pages are good.`);
+console.log(`The links of ${pages.length} files are good.`);

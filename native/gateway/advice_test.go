@@ -210,6 +210,7 @@ func TestABindingThatAnotherReplacedIsAMismatch(t *testing.T) {
 }
 
 func TestWritesThatTakeNoEffect(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		status       int
 		body, logged string

@@ -107,7 +107,7 @@ func TestMismatchIsRepeatedToSoManyMachines(t *testing.T) {
 }
 
 func TestUnknownAndInactiveAreCachedBriefly(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	key := testKey("inactive")
 	sim := startSim(t, []fields{licensed(key, fields{"status": "expired"})})
 	g := startGateway(t, sim)
@@ -122,6 +122,7 @@ func TestUnknownAndInactiveAreCachedBriefly(t *testing.T) {
 
 // Requests in flight share a look-up, and one that leaves takes nobody along.
 func TestRequestsInFlightShareALookUp(t *testing.T) {
+	t.Parallel()
 	key := testKey("shared")
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})}, "--latency", "500ms")
 	g := startGateway(t, sim)
@@ -145,6 +146,7 @@ func TestRequestsInFlightShareALookUp(t *testing.T) {
 // A look-up that began before the customer's reset must not refuse a request
 // that came after it.
 func TestLookUpFromBeforeTheRequestRefusesNobody(t *testing.T) {
+	t.Parallel()
 	key := testKey("stale")
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}, "fault": "slow", "fault_delay": "3s", "fault_on": []string{"v1.get"}, "fault_times": 1})})
 	g := startGateway(t, sim, "--upstream-timeout", "10s")

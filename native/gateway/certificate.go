@@ -8,6 +8,13 @@ import (
 	"time"
 )
 
+// certificates are what HTTPS is served with.
+type certificates interface {
+	Get(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	Again() // looks for newer ones at once
+	Expiry() time.Time
+}
+
 // certificate is a TLS certificate in files that are renewed while it is used.
 type certificate struct {
 	certFile, keyFile string
@@ -40,9 +47,9 @@ func (c *certificate) load() error {
 	return err
 }
 
-// get returns the certificate, from the files if they have changed. While they
+// Get returns the certificate, from the files if they have changed. While they
 // can't be read, as in the middle of a renewal, the last one is used.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (c *certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.checked) > time.Minute {
@@ -51,8 +58,14 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
-// readAgain reads the files now, whether or not they look changed.
-func (c *certificate) readAgain() {
+// Expiry is when the certificate in use expires.
+func (c *certificate) Expiry() time.Time {
+	pair, _ := c.Get(nil)
+	return pair.Leaf.NotAfter
+}
+
+// Again reads the files now, whether or not they look changed.
+func (c *certificate) Again() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changed = time.Time{}

@@ -64,7 +64,7 @@ func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
 // A gateway dies with the lock in its hand. Its lock ends by itself, nobody else
 // is let in meanwhile, and the license is usable within lockTime.
 func TestGatewayKilledWhileItBinds(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	for _, during := range []string{"v1.get", "v1.patch"} {
 		t.Run(during, func(t *testing.T) {
 			t.Parallel()
@@ -123,6 +123,7 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 // its locks are lost, until none of them could still count. No machine but the
 // first is ever let in.
 func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
+	t.Parallel()
 	const phases, licenses = 3, 40 // in each phase, that many licenses are new
 	name := func(phase, n int) string { return testKey(fmt.Sprintf("p%dn%d", phase, n)) }
 	bound := testKey("bound")
@@ -143,11 +144,12 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	var wg sync.WaitGroup
 	for worker := range 12 {
 		wg.Go(func() {
+			next := time.Tick(50 * time.Millisecond)
 			for i := worker; ; i++ {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-next:
 				}
 				key, hwid := name(int(phase.Load()), i/2%licenses), machine(worker%4)
 				if i%2 == 0 {
@@ -215,7 +217,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 }
 
 func TestRedisAwayAtTheStart(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	bound, unbound := testKey("bound"), testKey("unbound")
 	r := gatewaytest.StartRedis(t)
 	r.Kill()
@@ -302,6 +304,7 @@ func TestGatewaysShareTheQuota(t *testing.T) {
 
 // News that was missed while Redis was away could be about anything.
 func TestCachesAreEmptiedWhenRedisComesBack(t *testing.T) {
+	t.Parallel()
 	key := testKey("missed")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key)})
@@ -322,7 +325,7 @@ func TestCachesAreEmptiedWhenRedisComesBack(t *testing.T) {
 
 // Redis that does not answer is worse than none: nothing may hang on it.
 func TestRedisThatHangs(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	bound, unbound := testKey("bound"), testKey("unbound")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(1)}}), licensed(unbound)})

@@ -91,7 +91,7 @@ func (d *doctor) try(ctx context.Context, key string) {
 	d.tryClock(ctx)
 	d.tryWhop(ctx)
 	d.tryRedis(ctx, tags, log)
-	d.tryCertificate()
+	d.tryCertificate(ctx)
 	if d.public == nil {
 		d.say("skip", "gateway", "not tried; --public-url says where it is")
 	} else {

@@ -19,6 +19,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/whop-license/whop-license/native/gateway/internal/acme"
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/cluster"
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
@@ -114,7 +115,11 @@ func (d *doctor) tryRedis(ctx context.Context, tags tag.Tagger, log *slog.Logger
 
 // tryCertificate looks at the certificate's files. What apps see is tried by the
 // public address.
-func (d *doctor) tryCertificate() {
+func (d *doctor) tryCertificate(ctx context.Context) {
+	if d.loaded.acmeFolder != "" {
+		d.tryCA(ctx)
+		return
+	}
 	leaf := d.loaded.certificate
 	if leaf == nil {
 		d.say("skip", "certificate", "the gateway has none; a proxy in front of it must")
@@ -127,6 +132,30 @@ func (d *doctor) tryCertificate() {
 		}
 	}
 	d.tellEnd(leaf, "--tls-cert")
+}
+
+// tryCA asks the CA, and looks at what it has given.
+func (d *doctor) tryCA(ctx context.Context) {
+	if a, err := d.ask(ctx, http.MethodGet, d.settings.ACMECA, nil); err != nil {
+		d.bad("CA", "%s can't be asked: %v", d.settings.ACMECA, err)
+	} else if a.status != http.StatusOK {
+		d.bad("CA", "%s answers with status %d; is it a CA's directory?", d.settings.ACMECA, a.status)
+	} else {
+		d.good("CA", "%s answers", d.settings.ACMECA)
+	}
+	if d.public != nil && !slices.Contains(d.settings.ACMEDomain, d.public.Hostname()) {
+		d.bad("certificate", "--acme-domain: %s is not among the domains, so that no certificate is got for it", d.public.Hostname())
+	}
+	for _, domain := range d.settings.ACMEDomain {
+		leaf, err := acme.Stored(d.loaded.acmeFolder, d.settings.ACMECA, domain)
+		if err != nil {
+			d.bad("certificate", "--acme-dir: %v", err)
+		} else if leaf == nil {
+			d.bad("certificate", "%s: there is none in %s; the log of the running gateway says why the CA gave none", domain, d.loaded.acmeFolder)
+		} else {
+			d.tellEnd(leaf, domain)
+		}
+	}
 }
 
 // tellEnd says how long a certificate is good for.

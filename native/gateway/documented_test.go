@@ -46,6 +46,7 @@ print(json.dumps({"status": response.status_code, "body": response.json()}))
 }
 
 func TestDocumentedClients(t *testing.T) {
+	t.Parallel()
 	for name, c := range documented {
 		t.Run(name, func(t *testing.T) {
 			if name == "Python" && exec.Command(c.program, "-c", "import requests").Run() != nil {

@@ -24,6 +24,7 @@ import (
 // After SIGTERM a gateway is not ready and still answers. SIGHUP does not end it,
 // and a second SIGTERM does.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	key := testKey("late")
 	g, process := startGatewayProcess(t, startSim(t, []fields{licensed(key)}), "--drain", "1m")
 	require.NoError(t, process.Signal(syscall.SIGHUP))
@@ -38,6 +39,7 @@ func TestDrain(t *testing.T) {
 }
 
 func TestHangupReadsTheCertificateAgain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	writeCertificate(t, dir, "first")
 	g, process := startGatewayProcess(t, startSim(t, nil), "--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"))
@@ -47,7 +49,7 @@ func TestHangupReadsTheCertificateAgain(t *testing.T) {
 	assert.Equal(t, "second", certificateName(t, g.url))
 }
 
-// askers ask about a license all the time, each on a connection of its own or of
+// askers ask about a license without end, each on a connection of its own or of
 // the pool, and count what is not answered with a yes.
 type askers struct {
 	asked, lost atomic.Int64
@@ -59,11 +61,11 @@ func ask(url func() string, key string) *askers {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for {
+			for next := time.Tick(10 * time.Millisecond); ; {
 				select {
 				case <-stopped:
 					return
-				default:
+				case <-next:
 				}
 				a.asked.Add(1)
 				resp, err := http.Post(url()+validatePath(key), "application/json", strings.NewReader(`{"metadata":{"HWID":"`+machine(1)+`"}}`))
@@ -93,6 +95,7 @@ func isReady(url string) bool {
 
 // A load balancer that looks at /readyz loses nothing when a gateway stops.
 func TestStoppingBehindABalancerLosesNothing(t *testing.T) {
+	t.Parallel()
 	key := testKey("steady")
 	sim := startSim(t, []fields{boundTo(key, 1)})
 	first, _ := startGatewayProcess(t, sim, "--drain", "1s")
@@ -117,6 +120,7 @@ func TestStoppingBehindABalancerLosesNothing(t *testing.T) {
 // Three gateways behind nginx, set up as deploying.md says, are restarted one
 // after the other.
 func TestRollingRestartLosesNothing(t *testing.T) {
+	t.Parallel()
 	key := testKey("rolling")
 	sim, r := startSim(t, []fields{boundTo(key, 1)}), gatewaytest.StartRedis(t)
 	addrs := []string{freeAddress(t), freeAddress(t), freeAddress(t)}

@@ -134,6 +134,7 @@ func TestFaultsOfAWrite(t *testing.T) {
 
 // A write whose answer was lost is repeated as the same one, and only then.
 func TestIdempotencyKeys(t *testing.T) {
+	t.Parallel()
 	for fault, same := range map[string]bool{"failed-write": true, "ignored-write": false} {
 		t.Run(fault, func(t *testing.T) {
 			key := testKey("idempotent")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -121,7 +120,7 @@ func localBudget(s *settings, m *metrics) budget {
 		return whop.Unlimited{}
 	}
 	local := whop.NewLocalBudget(s.UpstreamBudget)
-	m.showQuota(whop.Counts, local.Left)
+	m.showQuota(s.UpstreamBudget, local.Left)
 	return local
 }
 
@@ -135,7 +134,7 @@ func sharedBudget(s *settings, store *cluster.Store, m *metrics) budget {
 		limits[count] = cluster.Limit(whop.BucketOf(count, s.UpstreamBudget))
 	}
 	shared := cluster.NewBudget(store, limits, whop.Strangers, whop.BudgetPatience, whop.NewLocalBudget(s.UpstreamBudget))
-	m.showQuota(whop.Counts, shared.Left)
+	m.showQuota(s.UpstreamBudget, shared.Left)
 	return shared
 }
 
@@ -175,25 +174,20 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	scheme, reload := "http", func() {}
 	server := g.server(g.api)
 	server.ConnState = listener.StateChanged
-	if g.settings.TLSCert != "" {
-		certificate, err := newCertificate(g.settings.TLSCert, g.settings.TLSKey, g.log)
-		if err != nil {
-			return err
-		}
-		reload = certificate.readAgain
-		g.metrics.showCertificate(certificate)
-		scheme = "https"
-		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
+	scheme, reload, stopTLS, err := g.secure(server, listener)
+	if err != nil {
+		return err
 	}
+	defer stopTLS()
 	defer onHangup(reload)()
 	stopMetrics, err := g.serveMetrics()
 	if err != nil {
 		return err
 	}
 	defer stopMetrics()
+	g.metrics.showReady(g.api.Ready)
 	background, stopBackground := context.WithCancel(context.Background())
 	defer stopBackground()
 	var missing atomic.Int32
@@ -261,8 +255,10 @@ func (g *gateway) listen() (*conns.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	most := capacity(openFiles())
+	g.metrics.showCapacity(most)
 	return conns.Limit(listener, conns.Config{
-		Max: capacity(openFiles()), Trusted: g.loaded.trusted, Notices: g.notices, Metrics: g.metrics,
+		Max: most, Trusted: g.loaded.trusted, Notices: g.notices, Metrics: g.metrics,
 	}), nil
 }
 

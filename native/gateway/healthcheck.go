@@ -21,7 +21,7 @@ func runHealthcheck(ctx context.Context, args []string, _ func(string) string, o
 	if _, exit := parse(&s, "healthcheck", "Asks the gateway that runs with the same settings on this machine whether it is ready. Exit code 1 if it is not.", args, out, errOut); exit >= 0 {
 		return exit
 	}
-	if err := askReady(ctx, s.Listen, s.TLSCert != ""); err != nil {
+	if err := askReady(ctx, s.Listen, s.TLSCert != "" || len(s.ACMEDomain) > 0); err != nil {
 		fmt.Fprintf(errOut, "whop-license-gateway: healthcheck: %v\n", err)
 		return 1
 	}

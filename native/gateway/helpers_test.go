@@ -5,18 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -46,192 +42,6 @@ var (
 	eventually    = gatewaytest.Eventually
 	signedHeaders = gatewaytest.SignedHeaders
 )
-
-// A membership as tests use it.
-
-type fields map[string]any
-
-func licensed(key string, more ...fields) fields {
-	m := fields{"license_key": key, "email": personalMark + "@example.com", "name": personalMark, "username": personalMark}
-	for _, f := range more {
-		for k, v := range f {
-			m[k] = v
-		}
-	}
-	return m
-}
-
-var whopsimProgram string
-
-// The test binary is the gateway itself where processes of their own are needed.
-const asGateway = "GATEWAY_TEST_RUN_MAIN"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asGateway) != "" {
-		main()
-	}
-	os.Exit(testMain(m))
-}
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "gateway-test")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	whopsimProgram = filepath.Join(dir, "whopsim")
-	if runtime.GOOS == "windows" {
-		whopsimProgram += ".exe"
-	}
-	build := exec.Command("go", "build", "-o", whopsimProgram, "../whopsim")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "building whopsim:", err)
-		return 1
-	}
-	code := m.Run()
-	if leaks := said.leaks(); len(leaks) > 0 {
-		fmt.Fprintln(os.Stderr, "--- FAIL: secrets or personal data were logged or answered over the test run:")
-		for _, l := range leaks {
-			fmt.Fprintln(os.Stderr, "    "+l)
-		}
-		return 1
-	}
-	return code
-}
-
-// said is all that gateways logged and answered over the test run.
-var said transcript
-
-type transcript struct {
-	mu      sync.Mutex
-	logs    bytes.Buffer
-	answers []answer
-}
-
-func (s *transcript) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.logs.Write(b)
-}
-
-func (s *transcript) answered(a answer) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.answers = append(s.answers, a)
-}
-
-func (s *transcript) leaks() (found []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	never := []string{"PRIVATE", personalMark}
-	for line := range strings.Lines(s.logs.String()) {
-		for _, mark := range append(never, keyMark, machineMark) {
-			if strings.Contains(line, mark) {
-				found = append(found, mark+" in a log line: "+line)
-			}
-		}
-	}
-	for _, a := range s.answers {
-		forbidden := never
-		if a.status != http.StatusCreated {
-			forbidden = append(forbidden, keyMark, machineMark)
-		}
-		for _, mark := range forbidden {
-			if strings.Contains(a.body, mark) {
-				found = append(found, fmt.Sprintf("%s in an answer: %d %s", mark, a.status, a.body))
-			}
-		}
-	}
-	return found
-}
-
-// simulator is a running whopsim.
-type simulator struct {
-	t      testing.TB
-	url    string
-	starts atomic.Int32 // of gateways, each of which makes one look-up
-}
-
-func startSim(t testing.TB, memberships []fields, args ...string) *simulator {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "memberships.json")
-	b, err := json.Marshal(append([]fields{}, memberships...))
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, b, 0o600))
-	p := startProgram(t, nil, whopsimProgram, append([]string{"--api-key", testAPIKey, "--memberships", file, "--rate-limit-v1", "0"}, args...)...)
-	return &simulator{t: t, url: p.url}
-}
-
-// control calls one of the simulator's own routes.
-func (s *simulator) control(method, path string, body any) []byte {
-	s.t.Helper()
-	b, err := json.Marshal(body)
-	require.NoError(s.t, err)
-	req, err := http.NewRequest(method, s.url+path, bytes.NewReader(b))
-	require.NoError(s.t, err)
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(s.t, err)
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	require.NoError(s.t, err)
-	require.Less(s.t, resp.StatusCode, 300, "%s %s: %s", method, path, answer)
-	return answer
-}
-
-func (s *simulator) reset(key string) { s.t.Helper(); s.control("POST", "/sim/reset/"+key, nil) }
-func (s *simulator) set(key string, f fields) {
-	s.t.Helper()
-	s.control("POST", "/sim/memberships/"+key, f)
-}
-
-func (s *simulator) outage(kind string) {
-	s.t.Helper()
-	if kind == "" {
-		s.control("POST", "/sim/outage", fields{"on": false})
-		return
-	}
-	s.control("POST", "/sim/outage", fields{"on": true, "kind": kind})
-}
-
-// membership returns what the simulator stores.
-func (s *simulator) membership(key string) (m struct {
-	ID       string         `json:"id"`
-	Metadata map[string]any `json:"metadata"`
-}) {
-	s.t.Helper()
-	require.NoError(s.t, json.Unmarshal(s.control("GET", "/sim/memberships/"+key, nil), &m))
-	return m
-}
-
-// calls returns how many calls of an operation ("v1.get", "v1.patch") there were,
-// beside those that gateways make when they start.
-func (s *simulator) calls(operation string) int {
-	s.t.Helper()
-	var stats struct {
-		Operations map[string]struct {
-			Requests int `json:"requests"`
-		} `json:"operations"`
-	}
-	require.NoError(s.t, json.Unmarshal(s.control("GET", "/sim/stats", nil), &stats))
-	if operation == "v1.get" {
-		return stats.Operations[operation].Requests - int(s.starts.Load())
-	}
-	return stats.Operations[operation].Requests
-}
-
-// inFlight returns how many calls of an operation are not answered yet.
-func (s *simulator) inFlight(operation string) int {
-	s.t.Helper()
-	var stats struct {
-		Operations map[string]struct {
-			InFlight int `json:"in_flight"`
-		} `json:"operations"`
-	}
-	require.NoError(s.t, json.Unmarshal(s.control("GET", "/sim/stats", nil), &stats))
-	return stats.Operations[operation].InFlight
-}
 
 // program is another process; its first line of output is its URL.
 type program struct {
@@ -308,11 +118,14 @@ func startGatewayProcess(t testing.TB, sim *simulator, args ...string) (*gw, *os
 	p := startProgram(t, []string{asGateway + "=1", "WHOP_API_KEY=" + testAPIKey, "WHOP_WEBHOOK_SECRET=" + testSecret}, os.Args[0], gatewayArgs(sim, args)...)
 	sim.starts.Add(1)
 	t.Cleanup(func() { _, _ = io.WriteString(&said, p.logs.String()) })
-	return &gw{t: t, url: p.url, logs: p.logs, stop: func() int {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-		<-p.done
-		return p.cmd.ProcessState.ExitCode()
-	}}, p.cmd.Process
+	return &gw{t: t, url: p.url, logs: p.logs, stop: p.terminate}, p.cmd.Process
+}
+
+// terminate ends a program as SIGTERM does, and returns its exit code.
+func (p *program) terminate() int {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	<-p.done
+	return p.cmd.ProcessState.ExitCode()
 }
 
 // answer is what a gateway answered.

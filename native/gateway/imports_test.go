@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,7 +17,8 @@ import (
 // directions are which of the gateway's packages each of them may import. The
 // main program alone knows them all.
 var directions = map[string][]string{
-	"api":     {"binding", "check", "logtext"},
+	"acme":    {},
+	"api":     {"binding", "check", "logtext", "network"},
 	"binding": {"logtext"},
 	"check":   {"binding", "logtext", "network", "tag"},
 	"cluster": {"check", "tag"},
@@ -26,37 +32,65 @@ var directions = map[string][]string{
 	"gatewaytest": {}, // and no program imports it
 }
 
-const packages = "github.com/whop-license/whop-license/native/gateway/internal/"
+const (
+	ourself  = "github.com/whop-license/whop-license/native/gateway"
+	packages = ourself + "/internal/"
+)
 
-// list returns what `go list` says, in words.
-func list(t *testing.T, args ...string) []string {
-	t.Helper()
-	out, err := exec.Command("go", append([]string{"list"}, args...)...).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return strings.Fields(string(out))
+// listed is a package as `go list` describes it.
+type listed struct {
+	ImportPath    string
+	Imports, Deps []string
 }
 
+// list describes the program and its packages, by path.
+var list = sync.OnceValues(func() (map[string]listed, error) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", ".", "./internal/...").Output()
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]listed{}
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, err
+		}
+		all[p.ImportPath] = p
+	}
+})
+
 func TestImportDirection(t *testing.T) {
-	all := list(t, "-f", "{{.ImportPath}}", "./internal/...")
-	require.Len(t, all, len(directions))
-	for _, path := range all {
+	t.Parallel()
+	all, err := list()
+	require.NoError(t, err)
+	require.Len(t, all, len(directions)+1)
+	for path, p := range all {
+		if path == ourself {
+			assert.NotContains(t, p.Deps, packages+"gatewaytest")
+			continue
+		}
 		name := strings.TrimPrefix(path, packages)
 		allowed, ok := directions[name]
 		require.True(t, ok, "what may %s import?", name)
-		for _, imported := range list(t, "-f", `{{join .Imports " "}}`, path) {
+		for _, imported := range p.Imports {
 			if other, ours := strings.CutPrefix(imported, packages); ours {
 				assert.Contains(t, allowed, other, "%s must not import %s", name, other)
 			}
 		}
 	}
-	assert.NotContains(t, list(t, "-deps", "."), packages+"gatewaytest")
+	assert.Contains(t, all, ourself)
 }
 
 // The decision could run on another host than this server: whatever it is
 // compiled with, directly or not, is free of HTTP, Redis and flags.
 func TestTheDecisionKnowsNoHost(t *testing.T) {
+	all, err := list()
+	require.NoError(t, err)
 	for _, name := range []string{"check", "binding"} {
-		for _, dependency := range list(t, "-deps", packages+name) {
+		require.NotEmpty(t, all[packages+name].Deps)
+		for _, dependency := range all[packages+name].Deps {
 			switch dependency {
 			case "net", "net/http", "os/exec", "os/signal", "flag", "crypto/tls":
 				assert.Fail(t, name+" must not depend on "+dependency)

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -27,9 +28,13 @@ var unit string
 // defaultDir is where the unit looks for its files.
 const defaultDir = "/etc/whop-license-gateway"
 
+// packagedUnit is where Debian's package puts the unit, which is then not written
+// again.
+const packagedUnit = "/usr/lib/systemd/system/whop-license-gateway.service"
+
 // initCommand is what `init` takes. What is not given is asked for.
 type initCommand struct {
-	Dir     string `default:"/etc/whop-license-gateway" type:"path" placeholder:"FOLDER" help:"Where to write the files, which must not exist. Default: ${default}."`
+	Dir     string `default:"${dir}" type:"path" placeholder:"FOLDER" help:"Where to write the files, which must not exist. Default: ${default}."`
 	Product string `placeholder:"PROD_ID" help:"Product whose licenses are accepted."`
 	Domain  string `placeholder:"NAME" help:"Name under which apps reach the gateway, such as license.example.com."`
 }
@@ -65,15 +70,28 @@ func initialize(args []string, getenv func(string) string, in io.Reader, out, er
 
 func (c *initCommand) file(name string) string { return filepath.Join(c.Dir, name) }
 
-// absent returns an error if one of the files exists.
+// packaged reports whether the unit of Debian's package uses the files.
+func (c *initCommand) packaged() bool {
+	_, err := os.Stat(packagedUnit)
+	return c.Dir == defaultDir && err == nil
+}
+
+// absent returns an error if one of the files exists. Settings in which nothing is
+// set, as Debian's package brings them, count as absent.
 func (c *initCommand) absent() error {
 	for _, name := range []string{"settings", "api-key", "signing-key.json", "whop-license-gateway.service"} {
+		if text, err := os.ReadFile(c.file(name)); name == "settings" && err == nil && !setting.Match(text) {
+			continue
+		}
 		if _, err := os.Lstat(c.file(name)); !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%s exists or can't be looked at; nothing was written: give another --dir, or change the files by hand", c.file(name))
 		}
 	}
 	return nil
 }
+
+// setting is a line that is not empty and no comment.
+var setting = regexp.MustCompile(`(?m)^[ \t]*[^\s#]`)
 
 // ask completes what was not given, checks it, and returns the API key.
 func (c *initCommand) ask(a *asker, getenv func(string) string) (key string, err error) {
@@ -125,11 +143,17 @@ func (c *initCommand) write(apiKey string) (public string, err error) {
 		"#LoadCredential=signing-key:", "LoadCredential=signing-key:",
 		"#Environment=WHOP_LICENSE_SIGNING_KEY=", "Environment=WHOP_LICENSE_SIGNING_KEY=",
 	).Replace(unit)
-	return publicText(key), errors.Join(
+	if err := os.Remove(c.file("settings")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	err = errors.Join(
 		writePrivate(c.file("settings"), []byte(settings)),
 		writePrivate(c.file("api-key"), []byte(apiKey+"\n")),
-		os.WriteFile(c.file("whop-license-gateway.service"), []byte(service), 0o644), // nothing secret is in it
 	)
+	if err == nil && !c.packaged() {
+		err = os.WriteFile(c.file("whop-license-gateway.service"), []byte(service), 0o644) // nothing secret is in it
+	}
+	return publicText(key), err
 }
 
 // publicText is the public half of a signing key, as apps take it.
@@ -140,15 +164,19 @@ func publicText(key *jose.JSONWebKey) string {
 
 // printNext says what to run, and what the app needs.
 func (c *initCommand) printNext(out io.Writer, public string) {
-	fmt.Fprintf(out, `Wrote settings, api-key, signing-key.json and whop-license-gateway.service into %[1]s.
+	files, install := "settings, api-key, signing-key.json and whop-license-gateway.service", fmt.Sprintf(`  install -m 0755 whop-license-gateway /usr/local/bin/
+  install -m 0644 %s/whop-license-gateway.service /etc/systemd/system/
+  systemctl daemon-reload
+  systemctl enable --now whop-license-gateway`, c.Dir)
+	if c.packaged() {
+		files, install = "settings, api-key and signing-key.json", "  systemctl restart whop-license-gateway"
+	}
+	fmt.Fprintf(out, `Wrote %[4]s into %[1]s.
 Keep a copy of signing-key.json where you keep secrets.
 
 Next, as root:
 
-  install -m 0755 whop-license-gateway /usr/local/bin/
-  install -m 0644 %[1]s/whop-license-gateway.service /etc/systemd/system/
-  systemctl daemon-reload
-  systemctl enable --now whop-license-gateway
+%[5]s
 
 A reverse proxy with a certificate leads to it. For Caddy:
 
@@ -168,7 +196,7 @@ In your app:
     endpoint: "https://%[2]s",
     publicKey: "%[3]s",
   });
-`, c.Dir, c.Domain, public)
+`, c.Dir, c.Domain, public, files, install)
 }
 
 // asker asks questions and reads a line for each.

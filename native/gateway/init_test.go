@@ -84,3 +84,40 @@ func TestInitThatCantWork(t *testing.T) {
 		assert.NoDirExists(t, dir)
 	}
 }
+
+// Settings in which nothing is set, as Debian's package brings them, are replaced;
+// others are not.
+func TestInitReplacesSampleSettings(t *testing.T) {
+	sample, err := os.ReadFile("settings.sample")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "settings")
+	args := []string{"--dir", dir, "--product", "prod_sim", "--domain", "license.example.com"}
+
+	require.NoError(t, os.WriteFile(file, append(sample, "WHOP_LICENSE_MAX_MACHINES=2\n"...), 0o600))
+	code, _, errOut := tryInit(nil, testAPIKey+"\n", args...)
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errOut, file+" exists")
+
+	require.NoError(t, os.WriteFile(file, sample, 0o600))
+	code, _, errOut = tryInit(nil, testAPIKey+"\n", args...)
+	require.Zero(t, code, errOut)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "\nWHOP_LICENSE_PRODUCT=prod_sim\n")
+}
+
+// Each setting of the sample exists, and its value can work.
+func TestSampleSettings(t *testing.T) {
+	sample, err := os.ReadFile("settings.sample")
+	require.NoError(t, err)
+	lines := regexp.MustCompile(`(?m)^#(\w+)=(.*)$`).FindAllStringSubmatch(string(sample), -1)
+	require.NotEmpty(t, lines)
+	for _, line := range lines {
+		t.Setenv(line[1], line[2])
+	}
+	var out, errOut bytes.Buffer
+	code := run(t.Context(), []string{"--config-check"}, func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] }, &out, &errOut)
+	assert.Zero(t, code)
+	assert.Empty(t, errOut.String())
+}

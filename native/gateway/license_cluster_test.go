@@ -16,6 +16,7 @@ import (
 
 // Where there is Redis, a reset excludes bindings, and counts at once everywhere.
 func TestLicenseResetAmongSeveralGateways(t *testing.T) {
+	t.Parallel()
 	key := testKey("shared")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key)})

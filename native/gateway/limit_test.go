@@ -156,6 +156,7 @@ func TestPartOfTheQuotaIsKeptForKnownLicenses(t *testing.T) {
 
 // While Whop is slow, look-ups of made-up keys leave connections for others.
 func TestStrangersLeaveConnectionsToWhop(t *testing.T) {
+	t.Parallel()
 	known := testKey("regular")
 	sim := startSim(t, []fields{boundTo(known, 1)})
 	g := startGateway(t, sim, "--upstream-budget", "0", "--client-limit", "0", "--cache-ttl", "0", "--upstream-timeout", "5s")

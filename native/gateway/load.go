@@ -25,7 +25,8 @@ type loaded struct {
 	upstream      *url.URL
 	redis         *redis.Options // nil: a single gateway
 	trusted       []netip.Prefix
-	certificate   *x509.Certificate // nil: no HTTPS
+	certificate   *x509.Certificate // the one in files; nil: there is none
+	acmeFolder    string            // where those from a CA are; empty: none is asked
 }
 
 // load checks the settings and reads what they name. Its error names everything
@@ -61,6 +62,10 @@ func (s *settings) load(getenv func(string) string) (*loaded, error) {
 		} else {
 			l.certificate = c.current.Leaf
 		}
+	}
+	if len(s.ACMEDomain) > 0 {
+		l.acmeFolder, err = acmeFolder(s, getenv)
+		note(err)
 	}
 	return l, errors.Join(errs...)
 }

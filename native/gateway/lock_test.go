@@ -20,6 +20,7 @@ import (
 
 // A gateway whose lock is gone by the time it would write writes nothing.
 func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
+	t.Parallel()
 	key := testKey("stolen")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
@@ -39,6 +40,7 @@ func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
 // A caller who leaves after the lock was taken takes neither the lock nor the
 // right to write along.
 func TestBindingGoesOnWithItsLockWhenItsCallerLeaves(t *testing.T) {
+	t.Parallel()
 	key := testKey("lockleaver")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
@@ -60,7 +62,7 @@ func TestBindingGoesOnWithItsLockWhenItsCallerLeaves(t *testing.T) {
 // A write that Whop did not answer in time is carried out after all, later than
 // it was looked for. Nobody else may have been let in by then.
 func TestLateWriteLetsNobodyElseIn(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	for name, c := range map[string]struct {
 		fault string
 		times int
@@ -105,6 +107,7 @@ func (h *holding) Release()                                            { h.relea
 
 // Only what Whop may still carry out keeps the right, from then on for its whole time.
 func TestUnansweredWriteKeepsTheLock(t *testing.T) {
+	t.Parallel()
 	for fault, kept := range map[string]bool{"504": true, "timeout": true, "failed-write": false, "403": false} {
 		key := testKey("keeps")
 		sim := startSim(t, []fields{licensed(key, fields{"fault": fault, "fault_on": []string{"v1.patch"}})})

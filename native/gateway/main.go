@@ -89,7 +89,7 @@ func parse(grammar any, command, description string, args []string, out, errOut 
 	parser, err := kong.New(grammar,
 		kong.Name(strings.TrimSpace("whop-license-gateway "+command)),
 		kong.Description(description),
-		kong.Vars{"version": "whop-license-gateway " + version.Version},
+		kong.Vars{"version": "whop-license-gateway " + version.Version, "dir": defaultDir},
 		kong.Writers(out, errOut),
 		kong.Exit(func(code int) { exit = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

@@ -11,8 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 	"github.com/whop-license/whop-license/shared/version"
 )
+
+// namespace is what the name of each of our metrics begins with.
+const namespace = "whop_license"
 
 // metrics counts what the gateway does. No label holds a license, a machine or
 // a client, so the number of series is fixed. It is what each of the internal
@@ -23,6 +27,7 @@ type metrics struct {
 	duration    prometheus.Histogram
 	cacheUse    *prometheus.CounterVec
 	upstreamAsk *prometheus.HistogramVec
+	heldBack    *prometheus.CounterVec
 	bindings    *prometheus.CounterVec
 	webhooks    *prometheus.CounterVec
 	stale       prometheus.Counter
@@ -31,6 +36,7 @@ type metrics struct {
 	connections prometheus.Gauge
 	connsClosed *prometheus.CounterVec
 	limited     *prometheus.CounterVec
+	proxies     *prometheus.CounterVec
 
 	// The series of the common cases, so that they are found without a search.
 	valid, hit, miss prometheus.Counter
@@ -40,45 +46,80 @@ type metrics struct {
 // lookUp is the operation of a look-up, as [whop.Metrics] names it.
 const lookUp = "look_up"
 
+// toWhop are the buckets of what takes as long as Whop does.
+var toWhop = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
 func newMetrics() *metrics {
-	const ns = "whop_license"
 	m := &metrics{
 		registry:    prometheus.NewRegistry(),
-		validations: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "validations_total", Help: "Validations by outcome: a verdict, or the code of the error."}, []string{"outcome"}),
-		duration:    prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Name: "validation_seconds", Help: "Time to answer a validation.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
-		cacheUse:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "cache_total", Help: "Validations answered from the cache (hit) or not (miss)."}, []string{"result"}),
-		upstreamAsk: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: ns, Name: "upstream_seconds", Help: "Calls to Whop by operation and result; calls that were held back take no time.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"operation", "result"}),
-		bindings:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "bindings_total", Help: "First uses: bound, refused (no lock to be had), lost (Whop did not store it), altered (Whop stored it in another form)."}, []string{"result"}),
-		webhooks:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "webhooks_total", Help: "Webhooks: applied, ignored, repeated, refused, failed."}, []string{"result"}),
-		stale:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Name: "stale_total", Help: "Validations answered from older knowledge because Whop could not be asked."}),
-		circuit:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "circuit_open", Help: "1 while Whop is not asked because it was failing."}),
-		redis:       prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "redis_up", Help: "1 while Redis works. Only where there is a Redis."}),
-		connections: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Name: "connections", Help: "Open connections of clients and proxies."}),
-		connsClosed: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "connections_closed_total", Help: "Connections that were closed to make room or not taken: because one client holds its share (client), or because the gateway holds no more (all)."}, []string{"limit"}),
-		limited:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Name: "rate_limited_total", Help: "Validations that were answered 429, by the limit: of a client, of a client's unknown license keys (unknown_keys), of a license."}, []string{"limit"}),
+		validations: counters("validations_total", "Validations by outcome: a verdict, or the code of the error.", "outcome"),
+		duration:    prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "validation_seconds", Help: "Time to answer the validations for which Whop was asked. What was answered from memory or turned away is not in it.", Buckets: toWhop}),
+		cacheUse:    counters("cache_total", "Validations answered from the cache (hit) or not (miss).", "result"),
+		upstreamAsk: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "upstream_seconds", Help: "Calls to Whop by operation and result.", Buckets: toWhop}, []string{"operation", "result"}),
+		heldBack:    counters("upstream_held_back_total", "Calls to Whop that were not made, by operation and reason: Whop wants to be left alone (paused), the quota is used up (over_budget), or Whop was failing (circuit_open).", "operation", "reason"),
+		bindings:    counters("bindings_total", "First uses: bound, refused (no lock to be had), lost (Whop did not store it), altered (Whop stored it in another form).", "result"),
+		webhooks:    counters("webhooks_total", "Webhooks: applied, ignored, repeated, refused, failed.", "result"),
+		stale:       prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "stale_total", Help: "Validations answered from older knowledge because Whop could not be asked."}),
+		circuit:     gauge("circuit_open", "1 while Whop is not asked because it was failing."),
+		redis:       gauge("redis_up", "1 while Redis works. Only where there is a Redis."),
+		connections: gauge("connections", "Open connections of clients and proxies."),
+		connsClosed: counters("connections_closed_total", "Connections that were closed to make room or not taken: because one client holds its share (client), or because the gateway holds no more (all).", "limit"),
+		limited:     counters("rate_limited_total", "Validations that were answered 429, by the limit: of a client, of a client's unknown license keys (unknown_keys), of a license.", "limit"),
+		proxies:     counters("proxy_problems_total", "Validations whose client can't be told apart from others: a trusted proxy sent no X-Forwarded-For (no_header), or somebody sent it who is no trusted proxy (not_trusted).", "problem"),
 	}
+	m.showAll()
 	m.valid = m.validations.WithLabelValues(check.Valid.String())
 	m.hit, m.miss = m.cacheUse.WithLabelValues("hit"), m.cacheUse.WithLabelValues("miss")
 	m.lookUpOK = m.upstreamAsk.WithLabelValues(lookUp, "ok")
-	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.bindings, m.webhooks, m.stale, m.circuit, m.connections, m.connsClosed, m.limited, buildInfo(),
+	m.registry.MustRegister(m.validations, m.duration, m.cacheUse, m.upstreamAsk, m.heldBack, m.bindings, m.webhooks, m.stale, m.circuit, m.connections, m.connsClosed, m.limited, m.proxies, buildInfo(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+}
+
+// showAll shows each counter from the start, as 0: the first increase of one that
+// was not there before is none to Prometheus.
+func (m *metrics) showAll() {
+	for counter, values := range map[*prometheus.CounterVec][]string{
+		m.validations: {"valid", "metadata_mismatch", "inactive", "not_found", "invalid_request", "request_timeout", "rate_limited", "unavailable", "upstream_refused", "internal", "client_gone"},
+		m.cacheUse:    {"hit", "miss"},
+		m.bindings:    {"bound", "refused", "lost", "altered"},
+		m.webhooks:    {"applied", "ignored", "repeated", "refused", "failed"},
+		m.connsClosed: {"client", "all"},
+		m.limited:     {check.LimitClient, check.LimitUnknownKeys, check.LimitLicense},
+		m.proxies:     {"no_header", "not_trusted"},
+	} {
+		for _, value := range values {
+			counter.WithLabelValues(value)
+		}
+	}
+	for _, operation := range []string{lookUp, "write"} {
+		for _, kind := range whop.HeldBack {
+			m.heldBack.WithLabelValues(operation, string(kind))
+		}
+	}
+}
+
 // buildInfo is always 1, and its labels say which gateway this is.
 func buildInfo() prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "whop_license", Name: "build_info", Help: "Always 1; the labels say which gateway this is.",
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say which gateway this is.",
 		ConstLabels: prometheus.Labels{"version": version.Version, "goversion": runtime.Version()}}, func() float64 { return 1 })
 }
 
 // showRedis adds how Redis does, where there is one.
 func (m *metrics) showRedis() { m.registry.MustRegister(m.redis) }
 
-// showCertificate adds when the certificate in use expires, where there is one.
-func (m *metrics) showCertificate(c *certificate) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "whop_license", Name: "certificate_expiry_seconds", Help: "When the certificate in use expires, in Unix seconds. Only with --tls-cert."}, func() float64 {
-		pair, _ := c.get(nil)
-		return float64(pair.Leaf.NotAfter.Unix())
+// showCertificate adds when the certificate in use expires, where there is HTTPS.
+func (m *metrics) showCertificate(c certificates) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "certificate_expiry_seconds", Help: "When the certificate in use expires, in Unix seconds; 0 while the CA has given none. Only with --tls-cert or --acme-domain."}, func() float64 {
+		return float64(c.Expiry().Unix())
 	}))
 }
 
@@ -92,25 +133,50 @@ func (m *metrics) handler(health http.Handler) http.Handler {
 	return mux
 }
 
-// showQuota shows what is left of the quota for calls to Whop, by what it counts.
-func (m *metrics) showQuota(counts []string, left func(ctx context.Context, count string) float64) {
-	for _, count := range counts {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "whop_license", Name: "quota_left", ConstLabels: prometheus.Labels{"operation": count},
-			Help: "Calls to Whop that may be made at once, by operation; look_up_unknown is what is left for license keys that were never seen good.",
-		}, func() float64 { return left(context.Background(), count) }))
+// showQuota shows the quota for calls to Whop and what is left of it, by what it
+// counts.
+func (m *metrics) showQuota(perMinute int, left func(ctx context.Context, count string) float64) {
+	for _, count := range whop.Counts {
+		labels := prometheus.Labels{"operation": count}
+		m.registry.MustRegister(
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Namespace: namespace, Name: "quota_left", ConstLabels: labels,
+				Help: "Calls to Whop that may be made at once, by operation; look_up_unknown is what is left for license keys that were never seen good.",
+			}, func() float64 { return left(context.Background(), count) }),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Namespace: namespace, Name: "quota", ConstLabels: labels,
+				Help: "What quota_left is when no calls were made for a while.",
+			}, func() float64 { return float64(whop.BucketOf(count, perMinute).Burst) }),
+		)
 	}
 }
 
+// showReady shows whether requests should be sent here.
+func (m *metrics) showReady(ready func() bool) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "ready", Help: "1 while /readyz says that requests should be sent here."}, func() float64 {
+		if ready() {
+			return 1
+		}
+		return 0
+	}))
+}
+
+// showCapacity shows how many connections are held at once.
+func (m *metrics) showCapacity(connections int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "connections_limit", Help: "How many connections the gateway holds at once."}, func() float64 { return float64(connections) }))
+}
+
 // Validated counts a validation by its outcome.
-func (m *metrics) Validated(outcome string, took time.Duration) {
+func (m *metrics) Validated(outcome string) {
 	if outcome == check.Valid.String() {
 		m.valid.Inc()
 	} else {
 		m.validations.WithLabelValues(outcome).Inc()
 	}
-	m.duration.Observe(took.Seconds())
 }
+
+// Answered notes how long a validation took for which Whop was asked.
+func (m *metrics) Answered(took time.Duration) { m.duration.Observe(took.Seconds()) }
 
 // CacheUsed counts a query that was answered from the cache, or was not.
 func (m *metrics) CacheUsed(hit bool) {
@@ -130,6 +196,11 @@ func (m *metrics) Called(operation, result string, took time.Duration) {
 	}
 }
 
+// HeldBack counts a call to Whop that was not made.
+func (m *metrics) HeldBack(operation, reason string) {
+	m.heldBack.WithLabelValues(operation, reason).Inc()
+}
+
 // Bound counts a first use.
 func (m *metrics) Bound(result string) { m.bindings.WithLabelValues(result).Inc() }
 
@@ -147,6 +218,9 @@ func (m *metrics) ConnectionClosed(limit string) { m.connsClosed.WithLabelValues
 
 // Limited counts a validation that was answered 429.
 func (m *metrics) Limited(limit string) { m.limited.WithLabelValues(limit).Inc() }
+
+// ProxyProblem counts a validation whose client can't be told apart.
+func (m *metrics) ProxyProblem(problem string) { m.proxies.WithLabelValues(problem).Inc() }
 
 // CircuitOpen tells whether Whop is left alone because it was failing.
 func (m *metrics) CircuitOpen(open bool) { set(m.circuit, open) }

@@ -53,7 +53,7 @@ func TestStrangersShutNobodyOut(t *testing.T) {
 }
 
 func TestCircuitOpensForAnOutageAndClosesAgain(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	var all []fields
 	for n := range 165 {
 		all = append(all, licensed(testKey(gatewaytest.Customer(n)), fields{"metadata": fields{"HWID": machine(n)}}))

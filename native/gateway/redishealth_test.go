@@ -45,7 +45,7 @@ func TestRedisThatCannotBeUsed(t *testing.T) {
 		"a user who may write none": {"?db=0", acl("on", ">secret", "~*", "&*", "-@all", "+@read", "+@connection"), all, "a write failed", "unix://gateway:secret@"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // it mostly waits
+			t.Parallel()
 			key, bound := testKey("usable"), testKey("bound")
 			r := gatewaytest.StartRedis(t)
 			admin := r.NewClient()
@@ -82,6 +82,7 @@ func TestRedisDatabaseThatIsNotThere(t *testing.T) {
 
 // Servers that speak Redis' protocol, and that gateways can't share.
 func TestRedisOfAKindThatIsNotSupported(t *testing.T) {
+	t.Parallel()
 	for mode, says := range map[string]string{"sentinel": "this is a Sentinel", "cluster": "a node of a Redis Cluster"} {
 		t.Run(mode, func(t *testing.T) {
 			dir, err := os.MkdirTemp("", "redis") // see startRedis

@@ -5,15 +5,19 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/mail"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/net/idna"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 	"github.com/whop-license/whop-license/shared/lease"
+	"github.com/whop-license/whop-license/shared/license"
 )
 
 // settings are the gateway's, as they are given: data and nothing else. Each has
@@ -46,6 +50,11 @@ type settings struct {
 	AuditLog        string        `env:"WHOP_LICENSE_AUDIT_LOG" type:"path" placeholder:"FILE" help:"File that gets a line of JSON for each binding, reset and release. Without it there is none."`
 	TLSCert         string        `env:"WHOP_LICENSE_TLS_CERT" name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain in PEM, for HTTPS. Read again when it changes."`
 	TLSKey          string        `env:"WHOP_LICENSE_TLS_KEY" name:"tls-key" type:"path" placeholder:"FILE" help:"Its private key in PEM."`
+	ACMEDomain      []string      `env:"WHOP_LICENSE_ACME_DOMAIN" name:"acme-domain" placeholder:"NAME" help:"Domain that a certificate is got for from a CA, and renewed, in place of one in files; repeatable."`
+	ACMEEmail       string        `env:"WHOP_LICENSE_ACME_EMAIL" name:"acme-email" placeholder:"ADDRESS" help:"Where the CA may write to."`
+	ACMEDir         string        `env:"WHOP_LICENSE_ACME_DIR" name:"acme-dir" type:"path" placeholder:"FOLDER" help:"Where those certificates and their private keys are kept; several gateways may share it. Default: acme in systemd's state directory, or else in the user's configuration."`
+	ACMECA          string        `env:"WHOP_LICENSE_ACME_CA" name:"acme-ca" default:"https://acme-v02.api.letsencrypt.org/directory" placeholder:"URL" help:"The CA's directory. Default: ${default}."`
+	ACMEHTTPPort    int           `env:"WHOP_LICENSE_ACME_HTTP_PORT" name:"acme-http-port" default:"80" placeholder:"PORT" help:"Port on which the CA's HTTP-01 challenges are answered, and nothing else; 0 leaves TLS-ALPN-01, on the port of --listen. Default: ${default}."`
 	LogLevel        slog.Level    `env:"WHOP_LICENSE_LOG_LEVEL" default:"info" placeholder:"LEVEL" help:"debug, info, warn or error. Default: ${default}."`
 
 	ConfigCheck bool             `help:"Check the settings, without using the network, and exit."`
@@ -76,6 +85,7 @@ func (s *settings) check() error {
 	var errs []error
 	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	s.checkAddresses(refuse)
+	s.checkACME(refuse)
 	s.checkLicenses(refuse)
 	s.checkTimes(refuse)
 	s.checkUpstream(refuse)
@@ -98,6 +108,33 @@ func (s *settings) checkAddresses(refuse refuser) {
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		refuse("--tls-cert and --tls-key: give both or neither")
+	}
+}
+
+// checkACME checks how a certificate is got from a CA.
+func (s *settings) checkACME(refuse refuser) {
+	if len(s.ACMEDomain) == 0 {
+		if s.ACMEEmail != "" || s.ACMEDir != "" {
+			refuse("--acme-email and --acme-dir: need --acme-domain, the domain that a certificate is wanted for")
+		}
+		return
+	}
+	if s.TLSCert != "" || s.TLSKey != "" {
+		refuse("--acme-domain and --tls-cert: give only one; the gateway gets a certificate from a CA, or reads one from files")
+	}
+	for _, name := range s.ACMEDomain {
+		if ascii, err := idna.Registration.ToASCII(name); err != nil || ascii != name || !strings.Contains(name, ".") || net.ParseIP(name) != nil {
+			refuse("--acme-domain: %q is not a name such as license.example.com (in lower case, without port or wildcard, and not an address)", name)
+		}
+	}
+	if address, err := mail.ParseAddress(s.ACMEEmail); s.ACMEEmail != "" && (err != nil || address.Address != s.ACMEEmail) {
+		refuse("--acme-email: %q is not an email address", s.ACMEEmail)
+	}
+	if u, err := url.Parse(s.ACMECA); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !license.IsLoopback(u.Hostname())) {
+		refuse("--acme-ca: is not the https URL of a CA's directory")
+	}
+	if s.ACMEHTTPPort < 0 || s.ACMEHTTPPort > 65535 {
+		refuse("--acme-http-port: must be 0 to 65535")
 	}
 }
 

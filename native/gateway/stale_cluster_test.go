@@ -26,6 +26,7 @@ func startTwo(t *testing.T, r *gatewaytest.Redis, sim *simulator, keys ...string
 
 // What one gateway was told no of, none vouches for.
 func TestARefusalEndsStaleOnEveryGateway(t *testing.T) {
+	t.Parallel()
 	for name, ending := range endings {
 		t.Run(name, func(t *testing.T) {
 			key, other := testKey("changed"), testKey("other")
@@ -67,6 +68,7 @@ func TestNewsEndsStaleOnEveryGateway(t *testing.T) {
 
 // Whoever can't hear news vouches for nothing that it could have been about.
 func TestNothingIsStaleWithoutRedis(t *testing.T) {
+	t.Parallel()
 	key := testKey("deaf")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{boundTo(key, 1)})

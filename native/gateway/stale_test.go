@@ -63,6 +63,7 @@ func TestNothingIsStaleWhereItIsTurnedOff(t *testing.T) {
 }
 
 func TestStaleEndsInTime(t *testing.T) {
+	t.Parallel()
 	key := testKey("aged")
 	sim := startSim(t, []fields{boundTo(key, 1)})
 	g := startGateway(t, sim, "--cache-ttl", "0", "--stale-if-error", "1s", "--license-limit", "0")
@@ -98,6 +99,7 @@ var endings = map[string]struct {
 }
 
 func TestAnAnswerEndsStale(t *testing.T) {
+	t.Parallel()
 	for name, ending := range endings {
 		t.Run(name, func(t *testing.T) {
 			key := testKey("changed")

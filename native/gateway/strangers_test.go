@@ -84,6 +84,7 @@ func TestIdleConnectionsOfAll(t *testing.T) {
 	open, err := strconv.Atoi(metric(t, addr, "whop_license_connections"))
 	require.NoError(t, err)
 	assert.InDelta(t, 200, open, 1)
+	assert.Equal(t, "200", metric(t, addr, "whop_license_connections_limit"))
 	assert.True(t, g.logged("as many connections are open as the gateway holds", "LimitNOFILE"))
 }
 

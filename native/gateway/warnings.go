@@ -13,6 +13,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 
+	"github.com/whop-license/whop-license/native/gateway/internal/acme"
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
@@ -58,7 +59,34 @@ func (s *settings) warnings(l *loaded) (list []string) {
 			list = append(list, "--tls-cert: "+wrong)
 		}
 	}
+	list = append(list, s.warningsOfACME(l)...)
 	return append(list, unknownVariables(os.Environ())...)
+}
+
+// warningsOfACME lists what keeps a CA from giving a certificate.
+func (s *settings) warningsOfACME(l *loaded) (list []string) {
+	if l.acmeFolder == "" {
+		return nil
+	}
+	host, port, _ := net.SplitHostPort(s.Listen)
+	if ip, _ := netip.ParseAddr(host); ip.IsLoopback() || host == "localhost" || port != "443" {
+		list = append(list, fmt.Sprintf("--listen: the CA and apps connect to port 443 of %s, and the gateway listens on %s; give --listen :443, or lead the port there", s.ACMEDomain[0], s.Listen))
+	}
+	if strings.HasPrefix(s.ACMECA, "https://acme-staging") {
+		list = append(list, "--acme-ca: this CA is for tests, and no app trusts its certificates")
+	}
+	if info, err := os.Stat(l.acmeFolder); err == nil && !info.IsDir() {
+		list = append(list, fmt.Sprintf("--acme-dir: %s is not a folder", l.acmeFolder))
+	}
+	for _, domain := range s.ACMEDomain {
+		leaf, err := acme.Stored(l.acmeFolder, s.ACMECA, domain)
+		if err != nil {
+			list = append(list, "--acme-dir: "+err.Error())
+		} else if leaf != nil && time.Now().After(leaf.NotAfter) {
+			list = append(list, fmt.Sprintf("--acme-domain: the certificate for %s expired on %s, so that no app can connect until the CA gives another; the gateway's log says why it did not", domain, leaf.NotAfter.UTC().Format(time.DateTime)))
+		}
+	}
+	return list
 }
 
 // everywhere reports whether an address to listen on, or none, is that of all of

@@ -4,7 +4,7 @@ import { CHECKSUMS } from "../checksums.js";
 import { invalid, LicenseError, loadFailed } from "../errors.js";
 import { readOptions } from "../options.js";
 import { RpcError, SidecarProcess } from "./process.js";
-import { type SidecarProgram, sidecarPlatform } from "./program.js";
+import { notLookedFor, type SidecarProgram, sidecarPlatform } from "./program.js";
 import type { MachineId, MachineIdOptions, Sidecar, SidecarOptions } from "./types.js";
 
 const DEFAULT_TIMEOUT_MS = 5_000;
@@ -61,6 +61,8 @@ function packaged(resolve: Resolve): SidecarProgram {
     return { path: join(folder, "bin", file), digest: CHECKSUMS.programs[platform] ?? "" };
   } catch (cause) {
     if (cause instanceof LicenseError) throw cause; // It says more.
+    const passing = notLookedFor();
+    if (passing) throw passing;
     if (isBundled(resolve)) {
       throw loadFailed(
         "The sidecar can't be located here, as happens in a bundle. Keep whop-license out of the bundle " +

@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
+import { devNull } from "node:os";
 import { resolve } from "node:path";
 import { type LicenseError, loadFailed, textOf } from "../errors.js";
 
@@ -45,14 +46,32 @@ export function notStarted(program: SidecarProgram, cause: unknown): LicenseErro
   if (code === "EACCES" || code === "EPERM") {
     return loadFailed(`${what} may not be run. ${howToAllow(path)}`, { cause });
   }
-  if (PASSES.test(code)) {
-    return loadFailed(`${what} can't be started just now (${code}). Try again.`, {
-      cause,
-      retryable: true,
-    });
-  }
+  if (PASSES.test(code)) return notNow(what, code, cause);
   return loadFailed(`${what} can't be started: ${textOf(cause)}. ${OWN_PATH}; ${UNPACK}`, {
     cause,
+  });
+}
+
+/**
+ * Why a program could not even be looked for: the system opens no file at all just now,
+ * and Node's resolver (from 24 on) then says that there is none. Undefined if it opens files.
+ */
+export function notLookedFor(): LicenseError | undefined {
+  try {
+    closeSync(openSync(devNull, "r"));
+    return undefined;
+  } catch (cause) {
+    const { code = "" } = cause as NodeJS.ErrnoException;
+    return PASSES.test(code)
+      ? notNow(`The sidecar for ${sidecarPlatform()}`, code, cause)
+      : undefined;
+  }
+}
+
+function notNow(what: string, code: string, cause: unknown): LicenseError {
+  return loadFailed(`${what} can't be started just now (${code}). Try again.`, {
+    cause,
+    retryable: true,
   });
 }
 

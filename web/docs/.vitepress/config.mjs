@@ -60,12 +60,20 @@ export default defineConfig({
         text: "Run the gateway",
         items: [
           page("Deploying", "/deploying"),
+          page("Hosting recipes", "/hosting"),
           page("Settings", "/settings"),
+          page("Operating", "/operating"),
           page("How it works", "/gateway"),
           page("Moving from v2", "/v2"),
         ],
       },
-      { text: "Help", items: [page("Troubleshooting", "/troubleshooting")] },
+      {
+        text: "Help",
+        items: [
+          page("Troubleshooting", "/troubleshooting"),
+          page("A customer can't get in", "/customers"),
+        ],
+      },
       {
         text: "Work on it",
         items: [page("Architecture", "/architecture"), page("Releasing", "/releasing")],

@@ -46,7 +46,14 @@ type Checker interface {
 type Metrics interface {
 	// Validated counts a validation by its outcome: a verdict's, or the code of the
 	// error.
-	Validated(outcome string, took time.Duration)
+	Validated(outcome string)
+	// Answered notes how long it took to answer a validation for which Whop was
+	// asked.
+	Answered(took time.Duration)
+	// ProxyProblem counts a validation that shows that a proxy's clients can't be
+	// told apart: a trusted proxy named none of them ("no_header"), or somebody did
+	// who is no trusted proxy ("not_trusted").
+	ProxyProblem(problem string)
 	// WebhookTaken counts a webhook by what came of it: "applied", "ignored",
 	// "repeated", "refused" or "failed".
 	WebhookTaken(result string)
@@ -90,6 +97,7 @@ type API struct {
 	routes   http.Handler // with CORS
 	ready    atomic.Bool
 	draining atomic.Bool
+	withheld func() string // why no app can be served, or ""
 	inFlight atomic.Int64
 	bodies   *bodies
 	notices  Notices
@@ -113,6 +121,7 @@ func New(c Config) *API {
 		notices:  c.Notices,
 		metrics:  c.Metrics,
 		log:      c.Log,
+		withheld: func() string { return "" },
 	}
 	a.routes = a.origins.handler(a.route)
 	return a
@@ -121,6 +130,15 @@ func New(c Config) *API {
 // SetReady lets /readyz say that requests should be sent here. All requests are
 // served either way.
 func (a *API) SetReady() { a.ready.Store(true) }
+
+// Withhold lets /readyz say no for as long as reason returns one, which it then
+// tells. It is called before the first request.
+func (a *API) Withhold(reason func() string) { a.withheld = reason }
+
+// Ready reports whether requests should be sent here.
+func (a *API) Ready() bool {
+	return a.ready.Load() && !a.draining.Load() && a.withheld() == ""
+}
 
 // Drain lets /readyz say from now on that no more requests should be sent here.
 // They are still served, but each connection ends with its next answer, so that
@@ -193,9 +211,13 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 }
 
 func (a *API) serveReady(w http.ResponseWriter) {
-	status, text := http.StatusOK, "ready"
-	if !a.ready.Load() || a.draining.Load() {
-		status, text = http.StatusServiceUnavailable, "not ready"
+	reason := a.withheld()
+	switch {
+	case reason != "":
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": reason})
+	case !a.Ready():
+		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
+	default:
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
 	}
-	writeJSON(w, status, map[string]string{"status": text})
 }

@@ -28,7 +28,9 @@ func (noChecker) Check(context.Context, *check.Query) (check.Verdict, error) {
 }
 func (noChecker) Forget(context.Context, string) error                      { return nil }
 func (noNotices) General(slog.Level, time.Duration, string, string, ...any) {}
-func (noMetrics) Validated(string, time.Duration)                           {}
+func (noMetrics) Validated(string)                                          {}
+func (noMetrics) Answered(time.Duration)                                    {}
+func (noMetrics) ProxyProblem(string)                                       {}
 func (noMetrics) WebhookTaken(string)                                       {}
 func (noMetrics) Limited(string)                                            {}
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/whop-license/whop-license/native/gateway/internal/binding"
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/network"
 	"github.com/whop-license/whop-license/shared/lease"
 	"github.com/whop-license/whop-license/shared/license"
 )
@@ -72,13 +73,15 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 // adviseProxies tells the seller of a proxy in front behind which all clients are
 // limited as if they were one.
 func (a *API) adviseProxies(r *http.Request) {
-	trusted, forwarded := isTrusted(parseAddr(r.RemoteAddr), a.trusted), r.Header.Get("X-Forwarded-For") != ""
+	trusted, forwarded := network.Contain(a.trusted, network.Addr(r.RemoteAddr)), r.Header.Get("X-Forwarded-For") != ""
 	if !trusted && forwarded {
+		a.metrics.ProxyProblem("not_trusted")
 		a.untrusted.Do(func() {
 			a.log.Warn("a request names an address that it was forwarded for, and came from no trusted proxy; if a proxy of yours sent it, name it with --trusted-proxies: now all its clients are limited as if they were one")
 		})
 	}
 	if trusted && !forwarded {
+		a.metrics.ProxyProblem("no_header")
 		a.unnamed.Do(func() {
 			a.log.Warn("a trusted proxy sent a request without X-Forwarded-For; let it send that header: now all its clients are limited as if they were one")
 		})

@@ -18,7 +18,7 @@ func (a *API) serveValidate(w http.ResponseWriter, r *http.Request) {
 	}
 	if a.inFlight.Add(1) > maxInFlight {
 		a.inFlight.Add(-1)
-		a.fail(w, nil, time.Now(), unavailable(time.Second), nil)
+		a.fail(w, nil, unavailable(time.Second), nil)
 		return
 	}
 	defer a.inFlight.Add(-1)
@@ -27,21 +27,21 @@ func (a *API) serveValidate(w http.ResponseWriter, r *http.Request) {
 	err := a.read(w, r, q)
 	defer func() { q.done() }()
 	if errors.Is(err, errNoRoom) {
-		a.fail(w, q, q.Arrived, unavailable(time.Second), nil)
+		a.fail(w, q, unavailable(time.Second), nil)
 		return
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
-		a.fail(w, q, q.Arrived, errorAnswer{Status: http.StatusRequestTimeout, Code: "request_timeout", Message: "The request did not arrive in time; send it again"}, nil)
+		a.fail(w, q, errorAnswer{Status: http.StatusRequestTimeout, Code: "request_timeout", Message: "The request did not arrive in time; send it again"}, nil)
 		return
 	} else if err != nil {
-		a.fail(w, q, q.Arrived, invalidRequest(err.Error()), nil)
+		a.fail(w, q, invalidRequest(err.Error()), nil)
 		return
 	}
 	v, err := a.checker.Check(r.Context(), &q.Query)
 	switch {
 	case err != nil && r.Context().Err() != nil:
-		a.metrics.Validated("client_gone", time.Since(q.Arrived))
+		a.metrics.Validated("client_gone")
 	case err != nil:
-		a.fail(w, q, q.Arrived, answerTo(err), err)
+		a.fail(w, q, answerTo(err), err)
 	case v.Outcome == check.Valid:
 		a.admit(w, q, v)
 	default:
@@ -57,11 +57,11 @@ func (a *API) admit(w http.ResponseWriter, q *request, v check.Verdict) {
 		var err error
 		if answer.Lease, err = a.proofs.lease(v.Membership, q, time.Now()); err != nil {
 			a.log.Error("a lease could not be signed", "error", err.Error())
-			a.fail(w, q, q.Arrived, answerTo(err), err)
+			a.fail(w, q, answerTo(err), err)
 			return
 		}
 	}
-	a.metrics.Validated(v.Outcome.String(), time.Since(q.Arrived))
+	a.count(v.Outcome.String(), q)
 	a.logVerdict(slog.LevelDebug, q, v)
 	writeJSON(w, http.StatusCreated, answer)
 }
@@ -69,7 +69,7 @@ func (a *API) admit(w http.ResponseWriter, q *request, v check.Verdict) {
 // refuse answers with a verdict that says no, and with its proof if the request
 // had a nonce to prove it over.
 func (a *API) refuse(w http.ResponseWriter, q *request, v check.Verdict) {
-	a.metrics.Validated(v.Outcome.String(), time.Since(q.Arrived))
+	a.count(v.Outcome.String(), q)
 	level := slog.LevelInfo
 	if v.Source == check.FromCache || v.Source == check.FromKey { // costs nothing, so anyone could fill the log
 		level = slog.LevelDebug
@@ -92,9 +92,18 @@ func (a *API) logVerdict(level slog.Level, q *request, v check.Verdict) {
 	}
 }
 
+// count counts a validation. How long it took is of interest only where Whop was
+// asked: most others are answered at once, whatever the gateway does.
+func (a *API) count(outcome string, q *request) {
+	a.metrics.Validated(outcome)
+	if q != nil && q.Asked {
+		a.metrics.Answered(time.Since(q.Arrived))
+	}
+}
+
 // fail answers with a failure that is no verdict.
-func (a *API) fail(w http.ResponseWriter, q *request, arrived time.Time, f errorAnswer, err error) {
-	a.metrics.Validated(f.Code, time.Since(arrived))
+func (a *API) fail(w http.ResponseWriter, q *request, f errorAnswer, err error) {
+	a.count(f.Code, q)
 	if err != nil {
 		level := slog.LevelInfo
 		var limited *check.LimitedError

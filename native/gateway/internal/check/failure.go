@@ -15,6 +15,8 @@ type Failure interface {
 	// Unasked reports whether Whop said nothing of the license: it could not be
 	// asked, it refused the question, or its answer can't be read.
 	Unasked() bool
+	// HeldBack reports whether Whop was not called.
+	HeldBack() bool
 	// MayBeCarriedOut reports whether a write that failed so can still be carried
 	// out: it was sent, and Whop has not said that it failed.
 	MayBeCarriedOut() bool
@@ -39,19 +41,30 @@ type undecidedKind string
 
 const (
 	tooLate       undecidedKind = "timeout"        // the answer came too late to begin a binding
+	notBegun      undecidedKind = "not_begun"      // the license's limit put the look-up off for too long
 	unknownStatus undecidedKind = "unknown_status" // of the membership
 	notStored     undecidedKind = "not_stored"     // Whop accepted a binding and does not show it
 	storedAltered undecidedKind = "altered"        // Whop stored a binding in another form
 	strangersOut  undecidedKind = "strangers"      // unknown license keys have used up their part of the quota
 )
 
-func (e *undecided) Error() string             { return "whop: " + string(e.kind) + ": " + e.err.Error() }
-func (e *undecided) Unwrap() error             { return e.err }
-func (e *undecided) Unasked() bool             { return e.kind == tooLate || e.kind == strangersOut }
+func (e *undecided) Error() string { return "whop: " + string(e.kind) + ": " + e.err.Error() }
+func (e *undecided) Unwrap() error { return e.err }
+func (e *undecided) Unasked() bool {
+	return e.kind == tooLate || e.kind == notBegun || e.kind == strangersOut
+}
+func (e *undecided) HeldBack() bool            { return e.kind == notBegun || e.kind == strangersOut }
 func (*undecided) MayBeCarriedOut() bool       { return false }
 func (*undecided) Passing() bool               { return false }
 func (*undecided) SellersFault() bool          { return false }
 func (e *undecided) RetryAfter() time.Duration { return e.after }
+
+// asked reports whether a look-up that ended with an error, or without one, was
+// made.
+func asked(lookedUp error) bool {
+	var f Failure
+	return lookedUp == nil || errors.As(lookedUp, &f) && !f.HeldBack()
+}
 
 // mayBeCarriedOut reports whether a write that ended with an error, or without
 // one, was carried out or still can be.

@@ -23,6 +23,7 @@ func (c *Checker) lookUpShared(q *Query) (lookUp, error) {
 	l, err, _ := c.flights.Do(string(q.keyTag[:]), func() (any, error) {
 		return c.lookUpCharged(q)
 	})
+	q.Asked = q.Asked || asked(err)
 	return l.(lookUp), err
 }
 
@@ -46,7 +47,7 @@ func (c *Checker) lookUpCharged(q *Query) (l lookUp, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), wait+2*c.upstreamTimeout)
 	defer cancel()
 	if err := Sleep(ctx, wait); err != nil {
-		return lookUp{}, &undecided{kind: tooLate, err: err}
+		return lookUp{}, &undecided{kind: notBegun, err: err}
 	}
 	if l, err = c.lookUpNow(ctx, q.Key); err != nil {
 		return l, err

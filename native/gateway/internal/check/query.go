@@ -17,7 +17,9 @@ type Query struct {
 	Client     netip.Addr       // the client's address
 	Arrived    time.Time
 
-	keyTag tag.Tag // set by [Checker.Check]
+	// Set by [Checker.Check].
+	Asked  bool // Whop was asked, for this query or for one that it shared
+	keyTag tag.Tag
 }
 
 // A Verdict is the answer to a [Query].

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -103,12 +102,11 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 func (l *Listener) networksOf(c net.Conn) []network.Network {
-	peer, err := netip.ParseAddrPort(c.RemoteAddr().String())
-	addr := peer.Addr().Unmap().WithZone("")
-	if err != nil || slices.ContainsFunc(l.config.Trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+	peer := network.Addr(c.RemoteAddr().String())
+	if !peer.IsValid() || network.Contain(l.config.Trusted, peer) {
 		return nil
 	}
-	return network.Of(addr)
+	return network.Of(peer)
 }
 
 // take counts a connection if there is room for it. It returns the connection

@@ -1,8 +1,29 @@
-// Package network says as what a client's address is counted. An IPv6 customer
-// has a whole /64 to choose addresses from, and often a /56 or a /48.
+// Package network reads a client's address, and says as what it is counted. An
+// IPv6 customer has a whole /64 to choose addresses from, and often a /56 or a /48.
 package network
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Addr reads an address with or without a port, or returns the zero Addr.
+func Addr(text string) netip.Addr {
+	if withPort, err := netip.ParseAddrPort(text); err == nil {
+		return withPort.Addr().Unmap().WithZone("")
+	}
+	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}
+
+// Contain reports whether an address is in one of some networks.
+func Contain(networks []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
 
 // Network is one of those that an address is counted in.
 type Network struct {

@@ -22,3 +22,26 @@ func TestNetworksOfAnAddress(t *testing.T) {
 	}
 	assert.Len(t, Of(netip.Addr{}), 1)
 }
+
+func TestReadAnAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"203.0.113.9":             "203.0.113.9",
+		"203.0.113.9:80":          "203.0.113.9",
+		"[::ffff:203.0.113.9]:80": "203.0.113.9",
+		"[2001:db8::1]":           "2001:db8::1",
+		"[2001:db8::1%eth0]:80":   "2001:db8::1",
+		"@":                       "invalid IP",
+		"":                        "invalid IP",
+	} {
+		assert.Equal(t, want, Addr(text).String(), text)
+	}
+}
+
+func TestNetworksThatContainAnAddress(t *testing.T) {
+	networks := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	assert.True(t, Contain(networks, netip.MustParseAddr("10.1.2.3")))
+	assert.True(t, Contain(networks, netip.MustParseAddr("fd00::1")))
+	assert.False(t, Contain(networks, netip.MustParseAddr("11.0.0.1")))
+	assert.False(t, Contain(networks, netip.Addr{}))
+	assert.False(t, Contain(nil, netip.MustParseAddr("10.1.2.3")))
+}

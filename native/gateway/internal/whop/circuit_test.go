@@ -44,6 +44,7 @@ func tripped(t *testing.T) (c *circuit, ask func(string, error) bool) {
 type noMetrics struct{}
 
 func (noMetrics) Called(string, string, time.Duration) {}
+func (noMetrics) HeldBack(string, string)              {}
 func (noMetrics) CircuitOpen(bool)                     {}
 
 func TestCircuitCountsDifferentLicensesThatWereSeenBefore(t *testing.T) {

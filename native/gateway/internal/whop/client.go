@@ -46,8 +46,10 @@ const (
 // Metrics count the calls to Whop.
 type Metrics interface {
 	// Called counts one call of an operation ("look_up" or "write"), by its result:
-	// "ok", "unknown" or a [Kind]. Calls that were held back took no time.
+	// "ok", "unknown" or a [Kind].
 	Called(operation, result string, took time.Duration)
+	// HeldBack counts a call that was not made, by the [Kind] of its failure.
+	HeldBack(operation, reason string)
 	// CircuitOpen tells whether Whop is left alone because it was failing.
 	CircuitOpen(open bool)
 }
@@ -190,15 +192,7 @@ func (w *Client) SetMetadata(ctx context.Context, id string, whole binding.Metad
 // open.
 func (w *Client) call(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*check.Membership, error) {
 	pause, member := w.pauses[op], w.tags.Of("call", []byte(id))
-	if wait := pause.remaining(member, time.Now()); wait > 0 {
-		w.metrics.Called(string(op), string(paused), 0)
-		return nil, &Failure{Kind: paused, after: wait, err: errors.New("asked to be left alone")}
-	}
-	if err := w.circuit.open(); err != nil { // before it costs anything of the quota
-		return nil, err
-	}
-	if err := w.takeShare(ctx, op); err != nil {
-		w.metrics.Called(string(op), string(overBudget), 0)
+	if err := w.hold(ctx, op, pause.remaining(member, time.Now())); err != nil {
 		return nil, err
 	}
 	m, err := w.circuit.run(member, func() (*check.Membership, error) {
@@ -212,11 +206,14 @@ func (w *Client) call(ctx context.Context, op operation, id string, body []byte,
 		return m, err
 	})
 	var up *Failure
-	if errors.As(err, &up) && up.Kind == rateLimited {
-		pause.begin(member, time.Now(), up.after)
-	}
-	if up != nil {
+	if errors.As(err, &up) {
 		up.op = op
+		switch up.Kind {
+		case rateLimited:
+			pause.begin(member, time.Now(), up.after)
+		case circuitOpen:
+			w.metrics.HeldBack(string(op), string(up.Kind))
+		}
 		// The message quotes the version that was asked for, which is none of them.
 		up.versions = slices.DeleteFunc(up.versions, func(v string) bool { return v == w.headers[versionHeader] })
 	}
@@ -224,12 +221,26 @@ func (w *Client) call(ctx context.Context, op operation, id string, body []byte,
 	return m, err
 }
 
+// hold returns why a call is not to be made now, if it isn't.
+func (w *Client) hold(ctx context.Context, op operation, pause time.Duration) error {
+	var err error
+	if pause > 0 {
+		err = &Failure{Kind: paused, after: pause, err: errors.New("asked to be left alone")}
+	} else if err = w.circuit.open(); err == nil { // before it costs anything of the quota
+		err = w.takeShare(ctx, op)
+	}
+	if err != nil {
+		w.metrics.HeldBack(string(op), resultName(err))
+	}
+	return err
+}
+
 // takeShare takes one call's share of the quota.
 func (w *Client) takeShare(ctx context.Context, op operation) error {
 	wait, err := w.budget.Take(ctx, string(op))
 	switch {
 	case err != nil:
-		return newFailure(timeout, err)
+		return newFailure(overBudget, err)
 	case wait > 0:
 		w.notices.General(slog.LevelWarn, generalNotice, string(op), "the quota for calls to Whop (--upstream-budget) is used up, so some checks are answered 503 for now", "operation", op)
 		return &Failure{Kind: overBudget, after: wait, err: errors.New("the quota for calls to Whop is used up")}

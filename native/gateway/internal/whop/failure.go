@@ -2,6 +2,7 @@ package whop
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -34,6 +35,9 @@ const (
 	unknownToWrite Kind = "unknown_to_write"
 )
 
+// HeldBack are the kinds of calls that were not made.
+var HeldBack = []Kind{paused, overBudget, circuitOpen}
+
 // outage reports whether the kind shows that Whop itself, or the way to it, is
 // failing. What one license's look-up alone can bring about does not.
 func (k Kind) outage() bool {
@@ -43,6 +47,9 @@ func (k Kind) outage() bool {
 	}
 	return false
 }
+
+// heldBack reports whether nothing was sent.
+func (k Kind) heldBack() bool { return slices.Contains(HeldBack, k) }
 
 // sellersFault reports whether asking again does not help until the seller has
 // acted (a wrong API key, a missing permission).
@@ -85,6 +92,9 @@ func (e *Failure) Unwrap() error { return e.err }
 
 // Unasked reports whether Whop said nothing of the license.
 func (e *Failure) Unasked() bool { return e.Kind != unknownToWrite }
+
+// HeldBack reports whether Whop was not called.
+func (e *Failure) HeldBack() bool { return e.Kind.heldBack() }
 
 // MayBeCarriedOut reports whether a write that failed so can still be carried
 // out.

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { makeProject, type Project } from "./helpers/project.js";
+import { makeProject, type Project } from "../helpers/project.js";
 
 suite("what is bundled", () => {
   let project: Project;

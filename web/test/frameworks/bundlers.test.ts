@@ -6,11 +6,11 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { type Servers, sampleKeys, startServers } from "../servers.js";
-import { type LocalServer, listen, staticFiles } from "../static-server.js";
-import { launchBrowser } from "./helpers/browser.js";
-import { complaints } from "./helpers/page.js";
-import { makeProject, type Project } from "./helpers/project.js";
+import { type Servers, sampleKeys, startServers } from "../../servers.js";
+import { type LocalServer, listen, staticFiles } from "../../static-server.js";
+import { launchBrowser } from "../helpers/browser.js";
+import { complaints } from "../helpers/page.js";
+import { makeProject, type Project } from "../helpers/project.js";
 
 /** What a developer replaces in index.html. */
 const endpointOf = /(?<=name="whop-license-endpoint" content=")[^"]+/;
