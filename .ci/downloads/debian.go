@@ -86,7 +86,7 @@ func content(source, destination string, mode os.FileMode) *files.Content {
 }
 
 // packagedUnit is the unit for a program in /usr/bin, with the signing key that
-// init makes, and ports 443 and 80, which init may choose.
+// init makes.
 func (r *release) packagedUnit() ([]byte, error) {
 	source, err := os.ReadFile(filepath.Join(r.root, "native/gateway/whop-license-gateway.service"))
 	if err != nil {
@@ -101,8 +101,6 @@ func (r *release) packagedUnit() ([]byte, error) {
 		"/usr/local/bin/":                       "/usr/bin/",
 		"#LoadCredential=signing-key:":          "LoadCredential=signing-key:",
 		"#Environment=WHOP_LICENSE_SIGNING_KEY": "Environment=WHOP_LICENSE_SIGNING_KEY",
-		"#CapabilityBoundingSet=":               "CapabilityBoundingSet=",
-		"#AmbientCapabilities=":                 "AmbientCapabilities=",
 	} {
 		if !strings.Contains(unit, old) {
 			return nil, fmt.Errorf("the systemd unit has no %s, which the package's replaces", old)
