@@ -21,10 +21,6 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
-func contains(logs *gatewaytest.Buffer, text string) bool { return count(logs, text) > 0 }
-
-func count(logs *gatewaytest.Buffer, text string) int { return strings.Count(logs.String(), text) }
-
 func manager(t *testing.T, folder string) (*Manager, error) {
 	return New(Config{
 		Domains: []string{"license.example.com"}, Folder: folder, Directory: "https://ca.invalid/dir",
