@@ -17,8 +17,6 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 func manager(t *testing.T, folder string) (*Manager, error) {
