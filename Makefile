@@ -213,6 +213,9 @@ test-web: build pack browser proxies ## Test pages and Electron apps end to end 
 test-monitoring: bin/promtool ## Test the gateway's alerts with Prometheus's own tool
 	bin/promtool check rules native/gateway/monitoring/alerts.yaml
 	bin/promtool test rules native/gateway/monitoring/alerts_test.yaml
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cp native/gateway/monitoring/alerts.yaml "$$dir" && \
+	sed -n '/^```yaml$$/,/^```$$/{/^```/d;p;}' web/docs/operating.md > "$$dir/prometheus.yml" && \
+	bin/promtool check config "$$dir/prometheus.yml" # as the documentation shows it
 
 # Where it is missing, it is taken out of Debian's package, which would start a
 # server if it was installed.
@@ -307,7 +310,7 @@ test-downloads: programs bin/staticcheck proxies downloads-system ## Test the do
 # It has 300 packages, which nothing else needs.
 .PHONY: test-extension
 test-extension: build browser ## Test the browser extension in Chromium
-	cd web && node --test --test-timeout=120000 dist/test/extension/*.test.js
+	cd web && node --test --test-timeout=300000 dist/test/extension/*.test.js
 
 .PHONY: check-extension
 check-extension: web/dist/.built .ci/extension/node_modules/.package-lock.json ## Check the browser extension as Mozilla does

@@ -166,6 +166,8 @@ async function throughHelper(): Promise<{ mark: string; text: string; failed?: t
       mark: "✔",
       text: `${short(id)} through the browser helper, for ${pages.origin} alone`,
     };
+  } catch (error) {
+    return { mark: "✘", text: `the helper failed: ${(error as Error).message}`, failed: true };
   } finally {
     await Promise.all([browser.close(), pages.close()]);
   }

@@ -145,7 +145,7 @@ func (f *folders) read(path string) (module, error) {
 
 // compatible are the licenses under which a part may be linked into a program
 // that is given away under the MIT license, with a notice.
-var compatible = []string{"MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Apache-2.0", "MPL-2.0"}
+var compatible = []string{"MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Apache-2.0", "MPL-2.0", "CC0-1.0"}
 
 // classify finds a module's licenses by their texts, and refuses what may not be
 // linked. Notices and grants of patents are no licenses.

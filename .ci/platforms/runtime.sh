@@ -25,11 +25,11 @@ temporary_folder
 code=0
 case $runtime in
 node-*)
-	# What is packed, and how, is tested once, and does not depend on the runtime. On
-	# two of them, neither does what computes only: those are the files that read
-	# and write, ask, start programs, or load modules.
-	tests=$(ls build/*.test.js | grep -vE '/(asar|pack|package|package-managers)\.test')
-	[ "$runtime" = node-24 ] || tests=$(files load validate leases lease-file sidecar electron-renderer electron-host)
+	# What is packed, installed and stripped, and how, is tested once, and does not depend
+	# on the runtime. On two of them, neither does what computes only: those are the files
+	# that read and write, ask, start programs, or load modules.
+	tests=$(ls build/*.test.js | grep -vE '/(asar|pack|package|package-managers|sidecar-(digest|package|strip))\.test')
+	[ "$runtime" = node-24 ] || tests=$(files load validate leases lease-file sidecar sidecar-start electron-renderer electron-host)
 	PATH=$(dirname "$program"):$PATH
 	node --test --test-timeout=120000 --test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=tap --test-reporter-destination="$folder/tap" \

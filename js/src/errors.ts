@@ -105,3 +105,9 @@ export function textOf(thrown: unknown): string {
     return "something that can't be shown as text";
   }
 }
+
+/** Whether what was thrown says that the system has too little of something, or that a file is in use, which passes. */
+export function passes(thrown: unknown): boolean {
+  const { code } = Object(thrown) as { code?: string };
+  return /^(EMFILE|ENFILE|EAGAIN|ENOMEM|ETXTBSY|EBUSY|EINTR)$/.test(code ?? "");
+}

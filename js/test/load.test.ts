@@ -161,6 +161,27 @@ test("a load that the network has failed can be tried again", async () => {
   assert.equal((await rejects(loadValidator({ endpoint, wasm }), "load_failed")).retryable, false);
 });
 
+test("a load while no more files can be opened", {
+  skip: process.platform === "win32",
+}, async () => {
+  const script = `
+    import { closeSync, openSync } from "node:fs";
+    import { loadValidator } from "whop-license";
+    const files = [];
+    try {
+      for (;;) files.push(openSync("package.json"));
+    } catch {}
+    const load = () => loadValidator({ endpoint: "https://license.example.com" });
+    const { code, retryable, message } = await load().catch((error) => error);
+    for (const file of files) closeSync(file);
+    await load();
+    console.log(code, retryable, /EMFILE.* Try again/.test(message));`;
+  const args = ["-c", 'ulimit -n 100; exec "$0" --input-type=module -e "$1"', process.execPath];
+  const options = { cwd: packageFolder, timeout: 60_000 };
+  const { stdout } = await promisify(execFile)("sh", [...args, script], options);
+  assert.equal(stdout, "load_failed true true\n");
+});
+
 test("one caller's abort is its own", async () => {
   const wasm = `${site}/module.wasm?abort`;
   const controller = new AbortController();

@@ -7,10 +7,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,7 +81,7 @@ func TestReplacingTheAPIKeyLosesNothing(t *testing.T) {
 		eventually(t, "it is ready", ready(gateways[i]))
 	}
 	front := startNginx(t, addrs)
-	a := ask(func() string { return front }, key)
+	a := ask(func() string { return front }, key, 1)
 	defer a.stop()
 
 	tryKey(t, sim, newKey)
@@ -99,6 +101,47 @@ func TestReplacingTheAPIKeyLosesNothing(t *testing.T) {
 	a.stop()
 	assert.Zero(t, a.lost.Load(), "of %d", a.asked.Load())
 	assert.Equal(t, used, keys.revoke(oldKey), "no gateway has the old key")
+}
+
+// A single gateway is restarted behind Caddy, set up as operating.md says. Apps
+// make three attempts.
+func TestRestartBehindCaddyLosesNothing(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("caddy")
+	if err != nil {
+		t.Skip("there is no caddy here")
+	}
+	key := testKey("restarted")
+	sim, addr, front := startSim(t, []fields{boundTo(key, 1)}), freeAddress(t), freeAddress(t)
+	start := func() *gw {
+		g, _ := startGatewayProcess(t, sim, "--listen", addr, "--trusted-proxies", "127.0.0.1", "--drain", "300ms")
+		return g
+	}
+	g := start()
+	page, err := os.ReadFile("../../web/docs/operating.md")
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(page), "```\nlicense.example.com {\n")
+	require.True(t, found)
+	text, _, _ = strings.Cut(text, "```")
+	require.Contains(t, text, "127.0.0.1:8080")
+	text = "{\n\tadmin off\n\tauto_https off\n}\nhttp://" + front + " {\n" + strings.ReplaceAll(text, "127.0.0.1:8080", addr)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "Caddyfile")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	cmd := exec.Command(program, "run", "--adapter", "caddyfile", "--config", file)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	eventually(t, "Caddy answers", func() bool { return isReady("http://" + front) })
+	a := ask(func() string { return "http://" + front }, key, 3)
+	defer a.stop()
+	assert.Equal(t, 0, g.stop())
+	down := time.Now()
+	start()
+	before := a.asked.Load()
+	eventually(t, "customers ask", func() bool { return a.asked.Load() > before+20 })
+	a.stop()
+	assert.Zero(t, a.lost.Load(), "of %d; nothing listened for %s", a.asked.Load(), time.Since(down))
 }
 
 // tryKey runs the command that operating.md shows.

@@ -12,7 +12,7 @@ import (
 )
 
 // race lets each of 50 machines use a license for the first time, at once, on
-// all gateways, 1,000 times together. It returns the answers of each machine.
+// all gateways, 300 times together. It returns the answers of each machine.
 func race(t *testing.T, key string, gateways ...*gw) map[string][]answer {
 	t.Helper()
 	const machines, requests = 50, 300
@@ -99,8 +99,10 @@ func TestRaceWithASlowUpstream(t *testing.T) {
 // With calls failing at random some may stay without an answer, but a wrong one
 // is never given, and those who ask again get theirs.
 func TestRaceWithARandomlyFailingUpstream(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []string{"random-500", "lost-write", "truncated", "reset"} {
 		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
 			key := testKey("flaky")
 			sim := startSim(t, []fields{licensed(key, fields{"fault": fault, "fault_probability": 0.3})})
 			g := startGateway(t, sim, "--license-limit", "0")

@@ -40,6 +40,7 @@ func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
 }
 
 func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
+	t.Parallel()
 	key := testKey("flakies")
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, []fields{licensed(key, fields{"fault": "random-500", "fault_probability": 0.3})})
@@ -70,8 +71,8 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 			t.Parallel()
 			key := testKey("killed")
 			r := gatewaytest.StartRedis(t)
-			sim := startSim(t, []fields{licensed(key)}, "--latency", "400ms")
-			const timeout = "700ms"
+			sim := startSim(t, []fields{licensed(key)}, "--latency", "250ms")
+			const timeout = "1s"
 			victim, process := startGatewayProcess(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout)
 			others := []*gw{
 				startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
@@ -85,7 +86,7 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 			require.NoError(t, process.Signal(syscall.SIGKILL))
 			died := time.Now()
 
-			limit := check.LockTime(700 * time.Millisecond)
+			limit := check.LockTime(time.Second)
 			var mu sync.Mutex
 			answers := map[string][]answer{}
 			var wg sync.WaitGroup
@@ -144,7 +145,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	var wg sync.WaitGroup
 	for worker := range 12 {
 		wg.Go(func() {
-			next := time.Tick(50 * time.Millisecond)
+			next := time.Tick(25 * time.Millisecond)
 			for i := worker; ; i++ {
 				select {
 				case <-stop:

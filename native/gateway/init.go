@@ -198,14 +198,14 @@ func (c *initCommand) printNext(out io.Writer, public string) {
 	if c.packaged() {
 		files, install = "settings, api-key and signing-key.json", "  systemctl restart whop-license-gateway"
 	}
-	fmt.Fprintf(out, `Wrote %[4]s into %[1]s.
+	fmt.Fprintf(out, `Wrote %[5]s into %[1]s.
 Keep a copy of signing-key.json where you keep secrets.
 
 Next, as root:
 
-%[5]s
-
 %[6]s
+
+%[4]s
 
 Then see whether all is well:
 
@@ -219,7 +219,7 @@ In your app:
     endpoint: "https://%[2]s",
     publicKey: "%[3]s",
   });
-`, c.Dir, c.Domain, public, files, install, c.way())
+`, c.Dir, c.Domain, public, c.way(), files, install)
 }
 
 // way says how apps reach the gateway.

@@ -193,8 +193,14 @@ func (s shown) assertNamed(t *testing.T, what, query string) {
 func TestAlertsAreWhole(t *testing.T) {
 	tests, err := os.ReadFile("monitoring/alerts_test.yaml")
 	require.NoError(t, err)
+	page, err := os.ReadFile("../../web/docs/operating.md")
+	require.NoError(t, err)
 	seen := map[string]bool{}
 	for _, a := range readAlerts(t) {
+		if _, job, found := strings.Cut(a.Expr, `{job="`); found {
+			job, _, _ = strings.Cut(job, `"`)
+			assert.Contains(t, string(page), "job_name: "+job+"\n")
+		}
 		assert.False(t, seen[a.Alert], "%s is there twice", a.Alert)
 		seen[a.Alert] = true
 		assert.NotEmpty(t, a.For, a.Alert)

@@ -78,7 +78,7 @@ async function giveId(origin: string, { active }: Question): Promise<Answer> {
   let consent: Decision | undefined = await consentOf(origin);
   if (consent === undefined) {
     // Nobody is asked for what can't be given, so what was known a moment ago won't do.
-    const lacks = await programError();
+    const lacks = await (active ? programError() : recentProgramError());
     if (lacks) return lacks;
     if (!active) return noConsent("It asks you after your next click in this page.");
     consent = await decide(origin);

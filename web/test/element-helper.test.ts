@@ -87,6 +87,14 @@ suite("a license gate that asks the browser helper", () => {
     await goOn(q);
     assert.equal(await q.input.inputValue(), "BETA");
     assert.equal(await title(q, "no_extension").isVisible(), false);
+
+    // A helper that is there at first is asked once.
+    const r = await open(t, { clock: true, gate: false });
+    await set(r, { state: "no_consent" });
+    await r.add({ attributes });
+    await goOn(r);
+    assert.equal((await asked(r)).length, 1);
+    assert.equal(await r.input.isVisible(), true);
   });
 
   test("gives the helper's id to the validator, unless the page gives one", async (t) => {

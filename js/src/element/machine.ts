@@ -19,13 +19,13 @@ export function machineOf(gate: Element, signal: AbortSignal): GateMachineId | u
       return (await helperMachineId({ scheme: schemeOf(gate), signal })).id;
     } catch (error) {
       if (!(error instanceof LicenseError) || error.code !== "timeout") throw error;
-      // Of the license server, as which the gate shows a timeout, nothing is known.
+      // The gate shows a timeout as the license server's, which has not been asked yet.
       throw lacks("no_consent", "The browser helper's question was not answered in time.");
     }
   };
 }
 
-// The helper says what it knows no scheme by.
+// helperMachineId refuses a scheme that it does not know.
 function schemeOf(gate: Element): MachineIdScheme | undefined {
   return (gate.getAttribute("helper-scheme")?.trim() || undefined) as MachineIdScheme | undefined;
 }
@@ -95,7 +95,7 @@ export class HelperWatch {
         { scheme: schemeOf(this.#gate) },
       );
     } catch {
-      // The scheme is none, which the next check tells.
+      // The next check reports a scheme that is none.
     }
   }
 }
@@ -103,9 +103,9 @@ export class HelperWatch {
 /** What follows from a state of the helper. `first`: it may have been so when the gate asked. */
 export function stepOn(state: HelperState, first: boolean, shown: Shown): Step {
   const lack = lackOf(shown.answer);
-  // Refused is who asks too often: that says nothing, and passes.
+  // A page that asks too often is refused, which says nothing of the helper.
   if (state === lack || state === "refused" || (!lack && !shown.blank)) return undefined;
-  // What a check ended in is not contradicted, or it might be repeated for ever.
+  // A check that ended otherwise than the watch sees it must not be repeated forever.
   if (lack && first && shown.hasKey) return undefined;
   if (state === "no_extension" || state === "no_program") {
     return lacks(state, `This page watches for the browser helper: ${state}.`);

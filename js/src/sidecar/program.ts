@@ -1,7 +1,7 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import { devNull } from "node:os";
 import { resolve } from "node:path";
-import { type LicenseError, loadFailed, textOf } from "../errors.js";
+import { type LicenseError, loadFailed, passes, textOf } from "../errors.js";
 
 const MAX_WINDOWS_PATH = 259; // Windows' MAX_PATH, without the NUL at its end
 
@@ -11,9 +11,6 @@ export interface SidecarProgram {
   /** What `programDigest` must return for it; undefined for a program of the seller's own. */
   digest?: string;
 }
-
-/** What the system says when it has too little of something, or the file is being written, which passes. */
-const PASSES = /^(EMFILE|ENFILE|EAGAIN|ENOMEM|ETXTBSY|EBUSY|EINTR)$/;
 
 /** How a process is ended from outside. */
 const INTERRUPTS = /^SIG(KILL|TERM|INT|HUP)$/;
@@ -46,7 +43,7 @@ export function notStarted(program: SidecarProgram, cause: unknown): LicenseErro
   if (code === "EACCES" || code === "EPERM") {
     return loadFailed(`${what} may not be run. ${howToAllow(path)}`, { cause });
   }
-  if (PASSES.test(code)) return notNow(what, code, cause);
+  if (passes(cause)) return notNow(what, code, cause);
   return loadFailed(`${what} can't be started: ${textOf(cause)}. ${OWN_PATH}; ${UNPACK}`, {
     cause,
   });
@@ -62,9 +59,7 @@ export function notLookedFor(): LicenseError | undefined {
     return undefined;
   } catch (cause) {
     const { code = "" } = cause as NodeJS.ErrnoException;
-    return PASSES.test(code)
-      ? notNow(`The sidecar for ${sidecarPlatform()}`, code, cause)
-      : undefined;
+    return passes(cause) ? notNow(`The sidecar for ${sidecarPlatform()}`, code, cause) : undefined;
   }
 }
 

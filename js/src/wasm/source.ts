@@ -1,4 +1,4 @@
-import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
+import { invalid, type LicenseError, loadFailed, passes, textOf } from "../errors.js";
 import { codeOf } from "./reach.js";
 
 /** Reads a file: URL; given where there is a file system. */
@@ -82,8 +82,10 @@ async function compileFile(url: URL, readFile: ReadFile): Promise<WebAssembly.Mo
   } catch (cause) {
     throw loadFailed(
       `The WebAssembly module can't be read: ${textOf(cause)}. ` +
-        "A bundler may have left whop-license.wasm behind: give its URL in the `wasm` option.",
-      { cause },
+        (passes(cause)
+          ? "Try again in a moment."
+          : "A bundler may have left whop-license.wasm behind: give its URL in the `wasm` option."),
+      { cause, retryable: passes(cause) },
     );
   }
   return compileBytes(bytes, shown(url.href));

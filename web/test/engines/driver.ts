@@ -23,6 +23,13 @@ export interface InputSource {
 /** What the page complains of by itself, where a driver is told. */
 export type Complaint = { kind: "console" | "pageerror"; type: string; text: string };
 
+/** Leaves nothing of a page to the next one in its tab. */
+export const leave = `(async () => {
+  try { localStorage.clear(); sessionStorage.clear(); } catch {}
+  const workers = await navigator.serviceWorker?.getRegistrations().catch(() => []);
+  await Promise.all((workers ?? []).map((worker) => worker.unregister()));
+})()`;
+
 /** A value as JavaScript, undefined included. */
 export function literal(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(literal).join()}]`;

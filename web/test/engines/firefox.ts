@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Bidi } from "./bidi.js";
-import type { Driver } from "./driver.js";
+import { type Driver, leave } from "./driver.js";
 import type { Browser, Context, ContextOptions } from "./engine.js";
 import { bundleInside, DriverPage } from "./page.js";
 
@@ -25,24 +25,40 @@ function preferences({ colorScheme, forcedColors, reducedMotion }: ContextOption
   };
 }
 
-/** Starts one for each look that a test asks for. */
+/** Starts one for each look that a test asks for. Contexts of one look take turns in a tab, as a new one takes longer than most tests. */
 export async function firefox(): Promise<Browser> {
   const inside = await bundleInside();
-  const running = new Map<string, Promise<Running>>();
+  const running = new Map<string, { started: Promise<Running>; idle: Tab[] }>();
   const newContext = async (options: ContextOptions = {}): Promise<Context> => {
     const wanted = preferences(options);
     const name = JSON.stringify(wanted);
-    const started = running.get(name) ?? start(wanted);
-    running.set(name, started);
-    return openContext((await started).bidi, options, inside);
+    const of = running.get(name) ?? { started: start(wanted), idle: [] };
+    running.set(name, of);
+    const { bidi } = await of.started;
+    const first = of.idle.pop() ?? (await newTab(bidi));
+    return openContext(first, options, inside, () => of.idle.push(first));
   };
   return {
     newContext,
     newPage: async (options) => (await newContext(options)).newPage(),
     async close() {
-      for (const started of running.values()) await (await started).end();
+      for (const { started } of running.values()) await (await started).end();
     },
   };
+}
+
+/** A tab, with storage of its own or of another tab. */
+interface Tab {
+  bidi: Bidi;
+  context: string;
+  userContext: string;
+}
+
+async function newTab(bidi: Bidi, storage?: string): Promise<Tab> {
+  const userContext =
+    storage ?? String((await bidi.send("browser.createUserContext", {})).userContext);
+  const { context } = await bidi.send("browsingContext.create", { type: "tab", userContext });
+  return { bidi, context: String(context), userContext };
 }
 
 /** A Firefox that was started, with its throw-away profile. */
@@ -92,13 +108,22 @@ async function address(child: ChildProcess): Promise<string> {
   throw new Error(`Firefox ended before it listened\n${log}`);
 }
 
-async function openContext(bidi: Bidi, options: ContextOptions, inside: string): Promise<Context> {
-  const { userContext } = await bidi.send("browser.createUserContext", {});
+function openContext(
+  first: Tab,
+  options: ContextOptions,
+  inside: string,
+  free: () => void,
+): Context {
+  const { bidi, userContext } = first;
   const pages: DriverPage[] = [];
+  const emulate = (networkConditions: object | null) =>
+    bidi.send("emulation.setNetworkConditions", { networkConditions, userContexts: [userContext] });
+  let wasOffline = false;
   const context: Context = {
     async newPage() {
-      const created = await bidi.send("browsingContext.create", { type: "tab", userContext });
-      const driver = drive(bidi, String(created.context));
+      const tab = pages.length === 0 ? first : await newTab(bidi, userContext);
+      const driver = drive(tab, tab === first);
+      await bidi.send("browsingContext.activate", { context: tab.context });
       const { width, height } = options.viewport ?? { width: 1280, height: 720 };
       await driver.resize(width, height);
       const page = new DriverPage(driver, context, inside);
@@ -107,21 +132,21 @@ async function openContext(bidi: Bidi, options: ContextOptions, inside: string):
       return page;
     },
     async setOffline(offline) {
-      await bidi.send("emulation.setNetworkConditions", {
-        networkConditions: offline ? { type: "offline" } : null,
-        userContexts: [userContext],
-      });
+      wasOffline ||= offline;
+      await emulate(offline ? { type: "offline" } : null);
     },
     async close() {
       for (const page of pages) await page.close();
-      await bidi.send("browser.removeUserContext", { userContext });
+      if (wasOffline) await emulate(null);
+      free();
     },
   };
   return context;
 }
 
-function drive(bidi: Bidi, context: string): Driver {
-  return {
+function drive({ bidi, context }: Tab, isKept: boolean): Driver {
+  const scripts: string[] = [];
+  const driver: Driver = {
     async navigate(url) {
       await bidi.send("browsingContext.navigate", { context, url, wait: "complete" });
     },
@@ -141,14 +166,21 @@ function drive(bidi: Bidi, context: string): Driver {
     },
     async addInitScript(script) {
       const functionDeclaration = `() => { ${script} }`;
-      await bidi.send("script.addPreloadScript", { functionDeclaration, contexts: [context] });
+      const added = await bidi.send("script.addPreloadScript", {
+        ...{ functionDeclaration, contexts: [context] },
+      });
+      scripts.push(String(added.script));
       return true;
     },
     async resize(width, height) {
       await bidi.send("browsingContext.setViewport", { context, viewport: { width, height } });
     },
     async close() {
-      await bidi.send("browsingContext.close", { context });
+      for (const script of scripts) await bidi.send("script.removePreloadScript", { script });
+      await driver.evaluate(leave);
+      if (isKept) await driver.navigate("about:blank");
+      else await bidi.send("browsingContext.close", { context });
     },
   };
+  return driver;
 }

@@ -32,3 +32,6 @@ export function notIn(engine: "firefox" | "webkit", reason: string): string | fa
 }
 
 export const noOffline = notIn("webkit", "its driver can't cut it off from the network");
+
+/** What is the same in each engine is tested in Chromium: `{ skip: once }`. */
+export const once = engineName !== "chromium" && "it doesn't depend on the engine";

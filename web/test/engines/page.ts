@@ -10,19 +10,19 @@ import { click, press, type } from "./keys.js";
 /** How long something may take to be there. */
 const PATIENCE_MS = 30_000;
 
-const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Asks again until there is an answer. */
+/** Asks again until there is an answer; less and less often, as each question takes the processor. */
 async function until<Result>(
   ask: () => Promise<Result | undefined>,
   what: string,
   timeout = PATIENCE_MS,
 ): Promise<Result> {
-  for (const end = Date.now() + timeout; ; ) {
+  for (let end = Date.now() + timeout, waitMs = 10; ; waitMs = Math.min(100, waitMs * 1.5)) {
     const found = await ask();
     if (found !== undefined) return found;
     if (Date.now() > end) throw new Error(`within ${timeout} ms there was no ${what}`);
-    await pause();
+    await pause(waitMs);
   }
 }
 

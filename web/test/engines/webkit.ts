@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import type { Driver } from "./driver.js";
+import { type Driver, leave } from "./driver.js";
 import type { Browser, Context, ContextOptions } from "./engine.js";
 import { bundleInside, DriverPage } from "./page.js";
 
@@ -104,12 +104,7 @@ function drive(session: Session, handle: string): Driver {
     },
     /** Leaves nothing to the next page of this browser. */
     async close() {
-      const script = `(async (done) => {
-        try { localStorage.clear(); sessionStorage.clear(); } catch {}
-        const workers = await navigator.serviceWorker?.getRegistrations().catch(() => []);
-        await Promise.all((workers ?? []).map((worker) => worker.unregister()));
-        done();
-      })(arguments[0])`;
+      const script = `${leave}.then(arguments[0])`;
       await call("/execute/async", { script, args: [] });
       await call("/url", { url: "about:blank" });
       if (handle !== session.first) await session.closeWindow(handle);
@@ -140,7 +135,12 @@ class Session {
     const port = await freePort();
     const child = spawn(process.env.WEBKIT_DRIVER ?? "WebKitWebDriver", [`--port=${port}`], {
       stdio: "ignore",
-      env: { ...process.env, XDG_CONFIG_HOME: settings, GTK_THEME: look.theme },
+      env: {
+        ...process.env,
+        XDG_CONFIG_HOME: settings,
+        GTK_THEME: look.theme,
+        WEBKIT_DISABLE_COMPOSITING_MODE: "1", // without a graphics card, the processor would do it
+      },
       detached: true, // so that the browser can be ended with it
     });
     const kill = (): void => {

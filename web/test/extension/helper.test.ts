@@ -248,6 +248,51 @@ suite("the browser helper", () => {
     await plain.close();
   });
 
+  test("a content script that a page has taken over learns and decides nothing", async () => {
+    await consents(other.origin);
+    const devTools = await context.newCDPSession(page);
+    const world = new Promise<number>((resolve) => {
+      devTools.on("Runtime.executionContextCreated", ({ context: { id, origin } }) => {
+        if (origin === extension) resolve(id);
+      });
+    });
+    await devTools.send("Runtime.enable");
+    const contextId = await world;
+    const run = async (expression: string): Promise<unknown> => {
+      const wanted = { contextId, expression, awaitPromise: true, returnByValue: true };
+      const { result } = await devTools.send("Runtime.evaluate", wanted);
+      return result.value;
+    };
+    const send = (message: object) =>
+      run(`chrome.runtime.sendMessage(${JSON.stringify(message)}).then(JSON.stringify)`);
+    const asking = { ask: "machineId", active: false };
+    // Whose page it is, the browser says.
+    assert.match(String(await send(asking)), /"no_consent"/);
+    for (const strange of [
+      { ...asking, origin: other.origin },
+      { ...asking, active: 1 },
+      { ...asking, ask: "allowed" },
+      { ask: "machineId" },
+      {},
+    ]) {
+      assert.match(String(await send(strange)), /"refused"/, JSON.stringify(strange));
+    }
+    const stored = await run("chrome.storage.local.get(null).then(() => 'read', () => 'refused')");
+    assert.equal(stored, "refused");
+    const connected = await run(`new Promise((resolve) => {
+      const port = chrome.runtime.connect({ name: "consent" });
+      port.onMessage.addListener(() => resolve("heard"));
+      port.onDisconnect.addListener(() => resolve("disconnected"));
+      port.postMessage("allowed");
+    })`);
+    assert.equal(connected, "disconnected");
+    assert.equal(await run("typeof chrome.runtime.connectNative"), "undefined");
+    assert.equal(
+      await page.evaluate("typeof globalThis.chrome?.runtime?.sendMessage"),
+      "undefined",
+    );
+  });
+
   test("what is no request gets no answer, and a flood gets refusals", async () => {
     const strange = [
       ...[null, 7, "hello", [], {}, request("a", { protocol: "whop-license-helper/2" })],
