@@ -55,10 +55,6 @@ func listen(t *testing.T) front {
 	return front{plain, secure}
 }
 
-func contains(logs *gatewaytest.Buffer, text string) bool { return count(logs, text) > 0 }
-
-func count(logs *gatewaytest.Buffer, text string) int { return strings.Count(logs.String(), text) }
-
 func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 // serve serves as the gateway does, and gets what the configuration says.
