@@ -277,7 +277,7 @@ func (g *gateway) serveMetrics() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("--metrics-listen: %w", err)
 	}
-	server := g.server(g.metrics.handler(g.api))
+	server := g.server(g.metrics.handler(http.HandlerFunc(g.api.ServeHealth)))
 	go func() { _ = server.Serve(listener) }()
 	return func() { _ = server.Close() }, nil
 }

@@ -131,8 +131,8 @@ func New(c Config) *API {
 // served either way.
 func (a *API) SetReady() { a.ready.Store(true) }
 
-// Withhold lets /readyz say no for as long as reason returns one, which it then
-// tells. It is called before the first request.
+// Withhold lets /readyz say no for as long as reason returns one. Only
+// [API.ServeHealth] tells it. It is called before the first request.
 func (a *API) Withhold(reason func() string) { a.withheld = reason }
 
 // Ready reports whether requests should be sent here.
@@ -177,7 +177,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 		}
 	case path == "/readyz":
 		if allow(w, r, http.MethodGet, http.MethodHead) {
-			a.serveReady(w)
+			a.serveReady(w, "")
 		}
 	default:
 		writeNotHere(w, r)
@@ -210,14 +210,22 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
-func (a *API) serveReady(w http.ResponseWriter) {
-	reason := a.withheld()
-	switch {
-	case reason != "":
-		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": reason})
-	case !a.Ready():
-		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
-	default:
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+// ServeHealth answers /healthz and /readyz to the seller, who learns why no app
+// can be served. The reason may hold an email address or name files.
+func (a *API) ServeHealth(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/readyz" {
+		a.serveReady(w, a.withheld())
+		return
 	}
+	a.ServeHTTP(w, r)
+}
+
+func (a *API) serveReady(w http.ResponseWriter, reason string) {
+	answer, status := map[string]string{"status": "not ready"}, http.StatusServiceUnavailable
+	if reason != "" {
+		answer["reason"] = reason
+	} else if a.Ready() {
+		answer["status"], status = "ready", http.StatusOK
+	}
+	writeJSON(w, status, answer)
 }

@@ -49,6 +49,33 @@ func TestTooManyAtOnce(t *testing.T) {
 	assert.EqualValues(t, maxInFlight-1, api.inFlight.Load())
 }
 
+// Why no app can be served is told to the seller, and not to strangers.
+func TestReasonsAreForTheSeller(t *testing.T) {
+	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
+	reason := "registering account [mailto:seller@example.com]"
+	api.Withhold(func() string { return reason })
+	api.SetReady()
+	ask := func(serve http.HandlerFunc, path string) (int, string) {
+		w := httptest.NewRecorder()
+		serve(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w.Code, w.Body.String()
+	}
+	status, body := ask(api.ServeHTTP, "/readyz")
+	assert.Equal(t, 503, status)
+	assert.JSONEq(t, `{"status":"not ready"}`, body)
+	status, body = ask(api.ServeHealth, "/readyz")
+	assert.Equal(t, 503, status)
+	assert.Contains(t, body, reason)
+	status, _ = ask(api.ServeHealth, "/healthz")
+	assert.Equal(t, 200, status)
+	reason = ""
+	for _, serve := range []http.HandlerFunc{api.ServeHTTP, api.ServeHealth} {
+		status, body = ask(serve, "/readyz")
+		assert.Equal(t, 200, status)
+		assert.JSONEq(t, `{"status":"ready"}`, body)
+	}
+}
+
 func FuzzWebhook(f *testing.F) {
 	f.Add("msg_1", "1700000000", "v1,AAAA", []byte(`{"type":"membership.activated","data":{"id":"mem_1"}}`), true)
 	f.Add("", "", "", []byte(``), false)
