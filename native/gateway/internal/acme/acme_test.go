@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/stretchr/testify/assert"
@@ -45,6 +47,7 @@ func TestPausesGrow(t *testing.T) {
 		{1, limited("too many, retry after 2026-01-02 08:30:00 UTC: see https://letsencrypt.org"), 5*time.Hour + 30*time.Minute},
 		{3, limited("too many, retry after 2025-01-02 08:30:00 UTC"), 4 * time.Minute},
 		{1, limited("too many, retry after 9999-01-02 08:30:00 UTC"), 7 * 24 * time.Hour},
+		{1, errClock, time.Hour},
 		{1, limited("too many, retry after 2026-99-99 99:99:99 UTC"), time.Hour},
 	} {
 		assert.Equal(t, c.pause, pause(time.Minute, c.failures, c.err, now), "%d: %v", c.failures, c.err)
@@ -55,6 +58,11 @@ func TestProblemsAreExplained(t *testing.T) {
 	assert.Equal(t, "the CA says: no (malformed)", explain(fmt.Errorf("order: %w", acme.Problem{Type: acme.ProblemTypeMalformed, Detail: "no"})))
 	assert.Contains(t, explain(acme.Problem{Type: acme.ProblemTypeCAA, Detail: "CAA record forbids"}), "name another one with --acme-ca (the CA says: CAA record forbids)")
 	assert.Equal(t, "connection refused", explain(errors.New("connection refused")))
+	page := explain(fmt.Errorf("HTTP 500: %s", strings.Repeat("<p>Ü\n", 100_000)))
+	assert.Less(t, len(page), 1100)
+	assert.NotContains(t, page, "\n")
+	assert.True(t, utf8.ValidString(page))
+	assert.Less(t, len(explain(acme.Problem{Detail: strings.Repeat("no ", 100_000)})), 1100)
 }
 
 // What is asked on the port of HTTP-01 is a challenge, or is not found.
@@ -92,18 +100,24 @@ func TestClientsAreToldWhereThereIsNoCertificate(t *testing.T) {
 }
 
 func TestFolder(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "a", "b")
-	require.NoError(t, os.MkdirAll(folder, 0o755))
-	m, err := manager(t, folder)
-	require.NoError(t, err)
-	m.Close()
-	info, err := os.Stat(folder)
-	require.NoError(t, err)
-	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	shared := filepath.Join(t.TempDir(), "a")
+	require.NoError(t, os.Mkdir(shared, 0o755))
+	folder := filepath.Join(shared, "b")
+	for _, c := range []struct {
+		folder string
+		mode   os.FileMode
+	}{{folder, 0o700}, {shared, 0o755}} { // what exists may be /var/lib, or somebody's home
+		m, err := manager(t, c.folder)
+		require.NoError(t, err)
+		m.Close()
+		info, err := os.Stat(c.folder)
+		require.NoError(t, err)
+		assert.Equal(t, c.mode, info.Mode().Perm(), c.folder)
+	}
 
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err = manager(t, file)
+	_, err := manager(t, file)
 	assert.Error(t, err)
 
 	leaf, err := Stored(folder, "https://ca.invalid/dir", "license.example.com")
@@ -114,4 +128,25 @@ func TestFolder(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(broken, "license.example.com.crt"), []byte("half a file"), 0o600))
 	_, err = Stored(folder, "https://ca.invalid/dir", "license.example.com")
 	assert.ErrorContains(t, err, "license.example.com.crt: is not a certificate")
+}
+
+// Damaged files keep the CA from being asked, so the message says which, and what
+// to do. Files of another user are no reason to remove anything.
+func TestDamagedFiles(t *testing.T) {
+	folder := t.TempDir()
+	m, err := manager(t, folder)
+	require.NoError(t, err)
+	defer m.Close()
+	file := certificateFile(folder, "https://ca.invalid/dir", "license.example.com")
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+	for _, ext := range []string{".crt", ".key", ".json"} {
+		require.NoError(t, os.WriteFile(strings.TrimSuffix(file, ".crt")+ext, []byte("{}"), 0o600))
+	}
+	err = m.attempt(t.Context(), m.domains[0])
+	assert.ErrorContains(t, err, "the files in "+filepath.Dir(file)+" are damaged (")
+	assert.ErrorContains(t, err, "remove that folder, and the CA is asked")
+
+	err = m.unusable(m.domains[0], &fs.PathError{Op: "open", Path: file, Err: fs.ErrPermission})
+	assert.ErrorContains(t, err, "can't be opened: open "+file+": permission denied")
+	assert.NotContains(t, err.Error(), "remove")
 }

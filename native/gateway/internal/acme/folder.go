@@ -12,23 +12,15 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// prepare makes the folder, and keeps others out of it: private keys are in it.
-func prepare(folder string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	info, err := os.Stat(folder)
-	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = os.Chmod(folder, 0o700)
-	}
-	return err
-}
+// prepare makes the folder for its owner alone. One that exists stays as it is:
+// it may hold other things, or be a volume that belongs to another user. What is
+// put into it is for its owner alone in any case.
+func prepare(folder string) error { return os.MkdirAll(folder, 0o700) }
 
 // Stored returns the certificate of a domain that is in a folder, or nil where
 // there is none.
 func Stored(folder, directory, domain string) (*x509.Certificate, error) {
-	key := certmagic.StorageKeys.SiteCert((&certmagic.ACMEIssuer{CA: directory}).IssuerKey(), domain)
-	file := filepath.Join(folder, filepath.FromSlash(key))
+	file := certificateFile(folder, directory, domain)
 	chain, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -41,4 +33,9 @@ func Stored(folder, directory, domain string) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("%s: is not a certificate", file)
 	}
 	return x509.ParseCertificate(block.Bytes)
+}
+
+func certificateFile(folder, directory, domain string) string {
+	key := certmagic.StorageKeys.SiteCert((&certmagic.ACMEIssuer{CA: directory}).IssuerKey(), domain)
+	return filepath.Join(folder, filepath.FromSlash(key))
 }

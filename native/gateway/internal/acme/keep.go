@@ -3,7 +3,9 @@ package acme
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -54,10 +56,36 @@ func (m *Manager) attempt(ctx context.Context, d *domain) error {
 	defer cancel()
 	m.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: d.name}}) // what is in the cache counts as kept
 	err := m.magic.ManageSync(ctx, []string{d.name})
-	if loadErr := m.load(ctx, d); err == nil {
-		err = loadErr
+	loadErr := m.load(ctx, d)
+	switch {
+	case loadErr != nil && !isMissing(loadErr):
+		return m.unusable(d, loadErr)
+	case err == nil && loadErr == nil && d.expired():
+		return errClock
+	case err == nil:
+		return loadErr
 	}
 	return err
+}
+
+// errClock is why an order is not made again at once: each would cost as much as
+// the one before and be as useless.
+var errClock = errors.New("the CA gives a certificate that has expired by this machine's clock; set the clock")
+
+// unusable says what to do about files that are there. Without that, the CA is
+// never asked, as another gateway may just be writing them.
+func (m *Manager) unusable(d *domain, err error) error {
+	var inaccessible *fs.PathError
+	if errors.As(err, &inaccessible) {
+		return fmt.Errorf("the files in %s can't be opened: %w", m.config.Folder, err)
+	}
+	return fmt.Errorf("the files in %s are damaged (%w); if that stays so, remove that folder, and the CA is asked for another certificate", filepath.Dir(certificateFile(m.config.Folder, m.config.Directory, d.name)), err)
+}
+
+func (d *domain) expired() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Now().After(d.certificate.Leaf.NotAfter)
 }
 
 // load takes the certificate from the folder.
@@ -106,8 +134,20 @@ var advice = map[string]string{
 	acme.ProblemTypeRateLimited:        "the CA's rate limit is reached, so it is asked again later; until then, a certificate in files can be used (--tls-cert)",
 }
 
+// longestExplanation bounds what is told of a CA's answer, which may be a whole
+// page of HTML.
+const longestExplanation = 1000
+
 // explain says in words what kept the CA from giving a certificate.
 func explain(err error) string {
+	text := strings.Join(strings.Fields(explainAll(err)), " ")
+	if len(text) > longestExplanation {
+		return strings.ToValidUTF8(text[:longestExplanation], "") + "…"
+	}
+	return text
+}
+
+func explainAll(err error) string {
 	var problem acme.Problem
 	if !errors.As(err, &problem) {
 		return err.Error()
@@ -131,6 +171,9 @@ var limitedUntil = regexp.MustCompile(`(?i)retry after (\d{4}-\d\d-\d\d \d\d:\d\
 // pause returns how long to wait after a number of failures in a row: ever longer,
 // and as long as a CA asks for, or an hour, where its rate limit was reached.
 func pause(first time.Duration, failures int, err error, now time.Time) time.Duration {
+	if errors.Is(err, errClock) {
+		return longestPause
+	}
 	wait := min(first<<min(failures-1, 10), longestPause)
 	var problem acme.Problem
 	if !errors.As(err, &problem) || problem.Type != acme.ProblemTypeRateLimited {

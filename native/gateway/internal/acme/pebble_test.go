@@ -228,3 +228,15 @@ func TestRateLimit(t *testing.T) {
 	s.ready(t)
 	assert.Equal(t, 2, ca.Orders())
 }
+
+// A clock that is far ahead makes each new certificate look expired. Here they are.
+func TestClockThatIsAhead(t *testing.T) {
+	t.Parallel()
+	on := listen(t)
+	ca := gatewaytest.StartCA(t, port(on.http), port(on.tls), time.Second)
+	s := serve(t, on, ca, nil)
+	eventually(t, "it is told", func() bool { return contains(s.logs, "set the clock") })
+	assert.Contains(t, s.logs.String(), `"again_in":"1h0m0s"`)
+	assert.Contains(t, s.Missing(), "set the clock")
+	assert.Equal(t, 1, ca.Orders())
+}
