@@ -56,8 +56,14 @@ func initialize(args []string, getenv func(string) string, in io.Reader, out, er
 		return exit
 	}
 	fail := func(code int, err error) int {
+		if errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; run init as root, or give another --dir", err)
+		}
 		fmt.Fprintf(errOut, "whop-license-gateway: init: %v\n", err)
 		return code
+	}
+	if special.MatchString(c.Dir) {
+		return fail(2, fmt.Errorf("--dir: %q has characters that mean something to systemd or a shell; choose a plain name", c.Dir))
 	}
 	if err := c.absent(); err != nil {
 		return fail(2, err)
@@ -86,11 +92,19 @@ func (c *initCommand) packaged() bool {
 // set, as Debian's package brings them, count as absent.
 func (c *initCommand) absent() error {
 	for _, name := range []string{"settings", "api-key", "signing-key.json", "whop-license-gateway.service"} {
-		if text, err := os.ReadFile(c.file(name)); name == "settings" && err == nil && !setting.Match(text) {
-			continue
+		if name == "settings" {
+			text, err := os.ReadFile(c.file(name))
+			if errors.Is(err, fs.ErrPermission) {
+				return err
+			}
+			if err == nil && !setting.Match(text) {
+				continue
+			}
 		}
-		if _, err := os.Lstat(c.file(name)); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s exists or can't be looked at; nothing was written: give another --dir, or change the files by hand", c.file(name))
+		if _, err := os.Lstat(c.file(name)); err == nil {
+			return fmt.Errorf("%s exists; nothing was written: give another --dir, or change the files by hand", c.file(name))
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 	return nil
@@ -98,6 +112,10 @@ func (c *initCommand) absent() error {
 
 // setting is a line that is not empty and no comment.
 var setting = regexp.MustCompile(`(?m)^[ \t]*[^\s#]`)
+
+// special are characters that systemd, or a shell that reads the settings, would
+// not take for themselves.
+var special = regexp.MustCompile("[\\s\"'`$%&;|<>(){}*?!#~]")
 
 // ask completes what was not given, checks it, and returns the API key.
 func (c *initCommand) ask(a *asker, getenv func(string) string) (key string, err error) {
@@ -125,38 +143,54 @@ func (c *initCommand) ask(a *asker, getenv func(string) string) (key string, err
 		s.Product = []string{c.Product}
 	}
 	s.checkLicenses(func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) })
-	if !isDomain(c.Domain) {
-		errs = append(errs, fmt.Errorf("--domain: %q is not a name such as license.example.com", c.Domain))
+	if wrong := wrongDomain(c.Domain); wrong != "" {
+		errs = append(errs, fmt.Errorf("--domain: %s", wrong))
 	}
-	if c.Email != "" && !isEmail(c.Email) {
-		errs = append(errs, fmt.Errorf("--email: %q is not an email address", c.Email))
+	if c.Email != "" && (!isEmail(c.Email) || special.MatchString(c.Email)) {
+		errs = append(errs, fmt.Errorf("--email: %q is not an email address, or has characters that mean something to a shell", c.Email))
 	}
 	return key, errors.Join(errs...)
 }
 
-// write writes all files, and returns the public key.
+// write writes all files, or none, and returns the public key.
 func (c *initCommand) write(apiKey string) (public string, err error) {
 	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
-		return "", err
-	}
-	if err := keygen(c.file("signing-key.json"), io.Discard); err != nil {
-		return "", err
-	}
-	key, err := readSigningKey(c.file("signing-key.json"))
-	if err != nil {
 		return "", err
 	}
 	if err := os.Remove(c.file("settings")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
-	err = errors.Join(
-		writePrivate(c.file("settings"), []byte(c.settings())),
-		writePrivate(c.file("api-key"), []byte(apiKey+"\n")),
-	)
-	if err == nil && !c.packaged() {
-		err = os.WriteFile(c.file("whop-license-gateway.service"), []byte(c.service()), 0o644) // nothing secret is in it
+	var made []string
+	put := func(name string, write func(file string) error) {
+		if err != nil {
+			return
+		}
+		if err = write(c.file(name)); !errors.Is(err, fs.ErrExist) {
+			made = append(made, c.file(name))
+		}
 	}
-	return publicText(key), err
+	private := func(text string) func(string) error {
+		return func(file string) error { return writePrivate(file, []byte(text)) }
+	}
+	put("signing-key.json", func(file string) error { return keygen(file, io.Discard) })
+	put("settings", private(c.settings()))
+	put("api-key", private(apiKey+"\n"))
+	if !c.packaged() {
+		put("whop-license-gateway.service", func(file string) error {
+			return os.WriteFile(file, []byte(c.service()), 0o644) // nothing secret is in it
+		})
+	}
+	var key *jose.JSONWebKey
+	if err == nil {
+		key, err = readSigningKey(c.file("signing-key.json"))
+	}
+	if err != nil {
+		for _, file := range made { // so that init can be run again
+			_ = os.Remove(file)
+		}
+		return "", err
+	}
+	return publicText(key), nil
 }
 
 // settings is the file of settings.

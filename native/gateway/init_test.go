@@ -61,7 +61,7 @@ func TestInit(t *testing.T) {
 
 	code, _, errOut = tryInit(nil, testAPIKey+"\n", "--dir", dir, "--product", "prod_sim", "--domain", "license.example.com")
 	assert.Equal(t, 2, code)
-	assert.Contains(t, errOut, "exists or can't be looked at; nothing was written")
+	assert.Contains(t, errOut, "exists; nothing was written")
 }
 
 // Without a proxy, init sets up a gateway that gets its certificate by itself, and
@@ -125,6 +125,8 @@ func TestInitThatCantWork(t *testing.T) {
 		{env, []string{"--product", "prod_1", "--domain", "license.example.com:8443"}, "--domain"},
 		{env, []string{"--product", "prod_1"}, "--domain"},
 		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "me"}, "--email"},
+		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "o'hara@example.com"}, "mean something to a shell"},
+		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "`id`@example.com"}, "mean something to a shell"},
 		{map[string]string{"WHOP_API_KEY": `"` + testAPIKey + `"`}, nil, "quotation mark"},
 	} {
 		dir := filepath.Join(t.TempDir(), "gateway")
@@ -170,4 +172,37 @@ func TestSampleSettings(t *testing.T) {
 	code := run(t.Context(), []string{"--config-check"}, func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] }, &out, &errOut)
 	assert.Zero(t, code)
 	assert.Empty(t, errOut.String())
+}
+
+// systemd's units and the commands that are printed have the folder's name as it is.
+func TestInitIntoAnOddFolder(t *testing.T) {
+	for _, name := range []string{"a folder", "100%", "$HOME", "it's", "a;b"} {
+		dir := filepath.Join(t.TempDir(), name)
+		code, _, errOut := tryInit(map[string]string{"WHOP_API_KEY": testAPIKey}, "", "--dir", dir, "--product", "prod_1", "--domain", "license.example.com")
+		assert.Equal(t, 2, code, name)
+		assert.Contains(t, errOut, "choose a plain name")
+		assert.NoDirExists(t, dir)
+	}
+}
+
+// meanwhile answers with a product, and does something first.
+type meanwhile func()
+
+func (m meanwhile) Read(p []byte) (int, error) {
+	m()
+	return copy(p, "prod_1\n"), nil
+}
+
+// What init began and could not end is taken back, so that it can be run again.
+func TestInitThatFailsTakesBackWhatItWrote(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(dir, "api-key")
+	in := meanwhile(func() { require.NoError(t, os.WriteFile(other, []byte("another's"), 0o600)) })
+	var out, errOut bytes.Buffer
+	code := initialize([]string{"--dir", dir, "--domain", "license.example.com"}, func(name string) string { return map[string]string{"WHOP_API_KEY": testAPIKey}[name] }, in, &out, &errOut)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, errOut.String(), "api-key: ")
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{other}, files)
 }

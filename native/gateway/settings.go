@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/net/idna"
@@ -122,9 +123,11 @@ func (s *settings) checkACME(refuse refuser) {
 	if s.TLSCert != "" || s.TLSKey != "" {
 		refuse("--acme-domain and --tls-cert: give only one; the gateway gets a certificate from a CA, or reads one from files")
 	}
-	for _, name := range s.ACMEDomain {
-		if !isDomain(name) {
-			refuse("--acme-domain: %q is not a name such as license.example.com (in lower case, without port or wildcard, and not an address)", name)
+	for i, name := range s.ACMEDomain {
+		if wrong := wrongDomain(name); wrong != "" {
+			refuse("--acme-domain: %s", wrong)
+		} else if slices.Contains(s.ACMEDomain[:i], name) {
+			refuse("--acme-domain: %q is given twice", name)
 		}
 	}
 	if s.ACMEEmail != "" && !isEmail(s.ACMEEmail) {
@@ -138,9 +141,18 @@ func (s *settings) checkACME(refuse refuser) {
 	}
 }
 
-func isDomain(name string) bool {
+// wrongDomain says why a text is no domain that a CA gives certificates for, or
+// returns "".
+func wrongDomain(name string) string {
 	ascii, err := idna.Registration.ToASCII(name)
-	return err == nil && ascii == name && strings.Contains(name, ".") && net.ParseIP(name) == nil
+	top := ascii[strings.LastIndex(ascii, ".")+1:]
+	if err == nil && strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return fmt.Sprintf("%q has letters other than ASCII's; write it as %s", name, ascii)
+	}
+	if err != nil || ascii != name || top == ascii || strings.Trim(top, "0123456789") == "" {
+		return fmt.Sprintf("%q is not a name such as license.example.com (in lower case, without port, wildcard or a dot at the end, and not an address)", name)
+	}
+	return ""
 }
 
 func isEmail(text string) bool {
