@@ -76,11 +76,13 @@ func TestDebianPackage(t *testing.T) {
 	assert.FileExists(t, settingsFile)
 
 	write(t, "/var/lib/private/whop-license-gateway/audit", "{}\n")
+	write(t, "/var/lib/whop-license-gateway/acme/by-hand", "")
 	said := output(t, "dpkg", "--purge", "whop-license-gateway")
 	assert.Contains(t, said, "/etc/whop-license-gateway/signing-key.json was kept.")
 	assert.NoFileExists(t, settingsFile)
 	assert.NoFileExists(t, enabled)
 	assert.NoDirExists(t, "/var/lib/private/whop-license-gateway")
+	assert.NoDirExists(t, "/var/lib/whop-license-gateway")
 	assert.FileExists(t, "/etc/whop-license-gateway/signing-key.json")
 	assert.FileExists(t, "/etc/whop-license-gateway/api-key")
 }
