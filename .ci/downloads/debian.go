@@ -36,7 +36,7 @@ func (r *release) makeDebian(p program, target platform, file string, notices []
 	docs := "/usr/share/doc/" + p.name + "/"
 	contents := files.Contents{
 		content(file, "/usr/bin/"+p.name, 0o755),
-		{Source: filepath.Join(r.root, "native/gateway/settings.sample"), Destination: "/etc/" + p.name + "/settings", Type: files.TypeConfigNoReplace, FileInfo: &files.ContentFileInfo{Mode: 0o640, MTime: epoch}},
+		content(filepath.Join(r.root, "native/gateway/settings.sample"), "/usr/share/"+p.name+"/settings.sample", 0o644),
 		content(filepath.Join(scripts, "lintian-overrides"), "/usr/share/lintian/overrides/"+p.name, 0o644),
 	}
 	for destination, text := range map[string][]byte{
