@@ -129,6 +129,31 @@ func TestTLSALPN01(t *testing.T) {
 	assert.Equal(t, 1, ca.Orders(), "and none for a name that a stranger gave")
 }
 
+// Whatever name strangers give, they see the first domain's certificate, and none
+// is asked for.
+func TestStrangersCostTheCANothing(t *testing.T) {
+	t.Parallel()
+	on, name := listen(t), nameOf(t)
+	ca := gatewaytest.StartCA(t, port(on.http), port(on.tls), 90*24*time.Hour)
+	s := serve(t, on, ca, nil)
+	s.ready(t)
+	first := s.certificate(t, ca)
+	for _, other := range []string{"", "stranger.example.com", "x." + name, strings.Repeat("a.", 100) + "com"} {
+		c, err := tls.Dial("tcp", s.addr, &tls.Config{ServerName: other, InsecureSkipVerify: true})
+		require.NoError(t, err)
+		assert.True(t, first.Equal(c.ConnectionState().PeerCertificates[0]))
+		_ = c.Close()
+	}
+	_, err := tls.Dial("tcp", s.addr, &tls.Config{ServerName: name, NextProtos: []string{Protocol}, InsecureSkipVerify: true})
+	require.Error(t, err, "no order runs")
+
+	// What was asked for them would have been asked before this.
+	require.NoError(t, os.RemoveAll(filepath.Join(s.config.Folder, "certificates")))
+	s.Again()
+	eventually(t, "there is another", func() bool { return !first.Equal(s.certificate(t, ca)) })
+	assert.Equal(t, 2, ca.Orders())
+}
+
 // assertPrivate looks whether others can open what is in a folder.
 func assertPrivate(t *testing.T, folder string) {
 	t.Helper()
