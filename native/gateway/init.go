@@ -225,10 +225,10 @@ func publicText(key *jose.JSONWebKey) string {
 
 // printNext says what to run, and what the app needs.
 func (c *initCommand) printNext(out io.Writer, public string) {
-	files, install := "settings, api-key, signing-key.json and whop-license-gateway.service", fmt.Sprintf(`  install -m 0755 whop-license-gateway /usr/local/bin/
+	files, install := "settings, api-key, signing-key.json and whop-license-gateway.service", fmt.Sprintf(`  install -m 0755 %s /usr/local/bin/whop-license-gateway
   install -m 0644 %s/whop-license-gateway.service /etc/systemd/system/
   systemctl daemon-reload
-  systemctl enable --now whop-license-gateway`, c.Dir)
+  systemctl enable --now whop-license-gateway`, thisProgram(), c.Dir)
 	if c.packaged() {
 		files, install = "settings, api-key and signing-key.json", "  systemctl restart whop-license-gateway"
 	}
@@ -254,6 +254,15 @@ In your app:
     publicKey: "%[3]s",
   });
 `, c.Dir, c.Domain, public, c.way(), files, install)
+}
+
+// thisProgram is the program's file, as a shell takes it.
+func thisProgram() string {
+	file, err := os.Executable()
+	if err != nil || special.MatchString(file) {
+		return "whop-license-gateway"
+	}
+	return file
 }
 
 // way says how apps reach the gateway.

@@ -30,6 +30,9 @@ func TestInit(t *testing.T) {
 	assert.Empty(t, errOut)
 	assert.Contains(t, out, "API key (with member:basic:read, member:email:read and member:manage): Product (prod_…): Domain of the gateway (license.example.com): ")
 	assert.Contains(t, out, `endpoint: "https://license.example.com",`)
+	program, err := os.Executable()
+	require.NoError(t, err)
+	assert.Contains(t, out, "install -m 0755 "+program+" /usr/local/bin/whop-license-gateway\n", "wherever it was unpacked")
 	assert.Contains(t, out, "install -m 0644 "+dir+"/whop-license-gateway.service /etc/systemd/system/")
 	for _, file := range []string{"settings", "api-key", "signing-key.json"} {
 		info, err := os.Stat(filepath.Join(dir, file))
