@@ -3,13 +3,16 @@
 package main
 
 import (
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,7 +38,19 @@ func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 	assert.Equal(t, 503, health.get("/readyz").status)
 	assert.Equal(t, 200, health.get("/healthz").status)
 	assert.Equal(t, "0", metric(t, metricsAddr, "whop_license_certificate_expiry_seconds"))
+	stalled, err := net.Dial("tcp", "127.0.0.1:"+port)
+	require.NoError(t, err)
+	defer stalled.Close()
+	_, err = io.WriteString(stalled, "GET / HTTP/1.1\r\n")
+	require.NoError(t, err)
 	plain := &gw{t: t, url: "http://127.0.0.1:" + port}
+	req, err := http.NewRequest(http.MethodGet, plain.url, nil)
+	require.NoError(t, err)
+	req.Header.Set("X-Long", strings.Repeat("x", 10_000))
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, resp.StatusCode)
 	assert.Equal(t, 404, plain.get("/healthz").status)
 	assert.Equal(t, 404, plain.validate(testKey("plain"), machine(1)).status, "and no look-up")
 	for range challengeConnections/16 + 1 {
@@ -44,6 +59,9 @@ func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 		defer c.Close()
 	}
 	eventually(t, "a client holds its share at most", func() bool { return g.logged("one client holds as many connections as it may") })
+	require.NoError(t, stalled.SetReadDeadline(time.Now().Add(30*time.Second)))
+	_, err = io.ReadAll(stalled)
+	assert.NotErrorIs(t, err, os.ErrDeadlineExceeded, "who sends half a request holds no connection")
 	info, err := os.Stat(folder)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())

@@ -56,6 +56,8 @@ func startProgram(t testing.TB, env []string, name string, args ...string) *prog
 	p := &program{cmd: exec.Command(name, args...), logs: &gatewaytest.Buffer{}, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = p.logs
+	_, err := p.cmd.StdinPipe() // a program that asks somebody waits, as it would at a terminal
+	require.NoError(t, err)
 	out, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())

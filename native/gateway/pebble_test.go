@@ -73,8 +73,16 @@ func TestPebbleTwoGatewaysAskOnce(t *testing.T) {
 		assert.Equal(t, 201, g.validate(key, machine(1)).status)
 	}
 	metricsAddr := freeAddress(t)
+	// Neither may ask before both are there, as a challenge that fails is an order more.
+	ca.Down(true)
 	first, hangup := start(0, "--metrics-listen", metricsAddr)
-	second, _ := start(1)
+	second, hangupToo := start(1)
+	for _, g := range []*gw{first, second} {
+		eventually(t, "it has asked", func() bool { return g.logged("the gateway has no certificate") })
+	}
+	ca.Down(false)
+	hangup()
+	hangupToo()
 	ready(first, 0)
 	ready(second, 1)
 	assert.Equal(t, 1, ca.Orders())
