@@ -150,3 +150,21 @@ func TestDamagedFiles(t *testing.T) {
 	assert.ErrorContains(t, err, "can't be opened: open "+file+": permission denied")
 	assert.NotContains(t, err.Error(), "remove")
 }
+
+// What else is in the folder can be damaged too, and the message says which.
+func TestDamagedFilesOfOtherKinds(t *testing.T) {
+	for file, folder := range map[string]string{
+		"acme/ca.invalid-dir/users/default/default.key": "acme",
+		"locks/issue_cert_license.example.com.lock":     "locks",
+	} {
+		m, err := manager(t, t.TempDir())
+		require.NoError(t, err)
+		defer m.Close()
+		file = filepath.Join(m.config.Folder, file)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		require.NoError(t, os.WriteFile(file, []byte("\x00"), 0o600))
+		require.NoError(t, os.WriteFile(strings.TrimSuffix(file, ".key")+".json", []byte("{}"), 0o600))
+		err = m.attempt(t.Context(), m.domains[0])
+		assert.ErrorContains(t, err, "if that stays so, remove "+filepath.Join(m.config.Folder, folder))
+	}
+}

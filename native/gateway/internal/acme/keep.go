@@ -65,6 +65,18 @@ func (m *Manager) attempt(ctx context.Context, d *domain) error {
 	case err == nil:
 		return loadErr
 	}
+	return m.advised(err)
+}
+
+// advised adds what to do about damaged files that are no certificate's, which
+// would keep the CA from being asked.
+func (m *Manager) advised(err error) error {
+	var inaccessible *fs.PathError
+	for text, folder := range map[string]string{"getting ACME account": "acme", "unable to acquire lock": "locks"} {
+		if strings.Contains(err.Error(), text) && !errors.As(err, &inaccessible) {
+			return fmt.Errorf("%w; if that stays so, remove %s", err, filepath.Join(m.config.Folder, folder))
+		}
+	}
 	return err
 }
 
