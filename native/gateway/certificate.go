@@ -69,13 +69,16 @@ func (c *certificate) Again() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changed = time.Time{}
-	c.reload()
-	c.log.Info("the certificate's files were read again")
+	if c.reload() {
+		c.log.Info("the certificate's files were read again")
+	}
 }
 
-func (c *certificate) reload() {
+func (c *certificate) reload() (done bool) {
 	c.checked = time.Now()
 	if err := c.load(); err != nil {
 		c.log.Error("the certificate's files can't be used; the certificate from before still is, until it expires", "error", err.Error())
+		return false
 	}
+	return true
 }

@@ -58,6 +58,22 @@ func TestTLS(t *testing.T) {
 	assert.Equal(t, 201, resp.StatusCode)
 	assert.Equal(t, "HTTP/2.0", resp.Proto)
 	assert.Equal(t, "first", resp.TLS.PeerCertificates[0].Subject.CommonName)
+
+	_, err = tls.Dial("tcp", strings.TrimPrefix(g.url, "https://"), &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
+	assert.ErrorContains(t, err, "protocol version")
+}
+
+// Nobody is told that files were read which could not be used.
+func TestHangupWithFilesThatCantBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	var logs gatewaytest.Buffer
+	writeCertificate(t, dir, "first")
+	c, err := newCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), slog.New(slog.NewJSONHandler(&logs, nil)))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), nil, 0o600))
+	c.Again()
+	assert.Contains(t, logs.String(), "can't be used")
+	assert.NotContains(t, logs.String(), "read again")
 }
 
 // certificateName is whose certificate a gateway shows.
