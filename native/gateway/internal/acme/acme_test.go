@@ -19,6 +19,9 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 func manager(t *testing.T, folder string) (*Manager, error) {
@@ -166,5 +169,17 @@ func TestDamagedFilesOfOtherKinds(t *testing.T) {
 		require.NoError(t, os.WriteFile(strings.TrimSuffix(file, ".key")+".json", []byte("{}"), 0o600))
 		err = m.attempt(t.Context(), m.domains[0])
 		assert.ErrorContains(t, err, "if that stays so, remove "+filepath.Join(m.config.Folder, folder))
+	}
+}
+
+// Who debugs learns what is said to the CA, and not who connects.
+func TestOnlyTheTalkWithTheCAIsLogged(t *testing.T) {
+	for level, expected := range map[slog.Level]int{slog.LevelInfo: 0, slog.LevelDebug: 1} {
+		logs := &gatewaytest.Buffer{}
+		log := details(slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: level})))
+		log.Error("tls-alpn challenge", zap.String("remote_addr", "203.0.113.9:4711"))
+		log.Named("issuer").Named("acme_client").Info("creating order", zap.String("account", "https://ca.invalid/1"))
+		assert.NotContains(t, logs.String(), "203.0.113.9")
+		assert.Equal(t, expected, strings.Count(logs.String(), "creating order"))
 	}
 }
