@@ -59,6 +59,7 @@ func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 		defer c.Close()
 	}
 	eventually(t, "a client holds its share at most", func() bool { return g.logged("one client holds as many connections as it may") })
+	assert.Equal(t, "0", metric(t, metricsAddr, "whop_license_connections"), "these are not apps'")
 	require.NoError(t, stalled.SetReadDeadline(time.Now().Add(30*time.Second)))
 	_, err = io.ReadAll(stalled)
 	assert.NotErrorIs(t, err, os.ErrDeadlineExceeded, "who sends half a request holds no connection")

@@ -183,3 +183,20 @@ func TestOnlyTheTalkWithTheCAIsLogged(t *testing.T) {
 		assert.Equal(t, expected, strings.Count(logs.String(), "creating order"))
 	}
 }
+
+// Another program may keep the challenges of other names in the folder.
+func TestChallengesOfOwnDomainsOnly(t *testing.T) {
+	folder := t.TempDir()
+	m, err := manager(t, folder)
+	require.NoError(t, err)
+	defer m.Close()
+	tokens := filepath.Join(folder, "acme", "ca.invalid-dir", "challenge_tokens")
+	require.NoError(t, os.MkdirAll(tokens, 0o700))
+	for host, status := range map[string]int{"license.example.com": 200, "other.example.com": 404} {
+		challenge := fmt.Sprintf(`{"type":"http-01","token":"token","keyAuthorization":"token.proof","identifier":{"type":"dns","value":%q}}`, host)
+		require.NoError(t, os.WriteFile(filepath.Join(tokens, host+".json"), []byte(challenge), 0o600))
+		w := httptest.NewRecorder()
+		m.Challenges().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://"+host+"/.well-known/acme-challenge/token", nil))
+		assert.Equal(t, status, w.Code, host)
+	}
+}
