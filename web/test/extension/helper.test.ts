@@ -12,7 +12,7 @@ import {
   type InstalledHelper,
   pageId,
 } from "../helpers/extension.js";
-import { HelperBrowser } from "../helpers/extension-browser.js";
+import { HelperBrowser, loadUnpacked } from "../helpers/extension-browser.js";
 import { type Asked, askHelper, request, sendRaw } from "../helpers/extension-page.js";
 import { speaks, withProgram } from "../helpers/extension-program.js";
 import { blankPage, packagePath, servePages, strictPolicy } from "../helpers/page.js";
@@ -405,13 +405,7 @@ suite("the browser helper", () => {
   // Last, as it ends the extension's pages.
   test("the extension is updated while a page is open", async () => {
     await consents(pages.origin);
-    const devTools = await context.browser()?.newBrowserCDPSession();
-    await devTools?.send(
-      "Extensions.loadUnpacked" as "Target.getTargets",
-      {
-        path: extensionFolder("chromium"),
-      } as object,
-    );
+    await loadUnpacked(context, extensionFolder("chromium"));
     const updated = await askHelper(page);
     assert.match(updated.message ?? "", /Load the page again/);
     await page.reload();

@@ -11,8 +11,17 @@ export interface StartOptions {
   visible?: boolean;
 }
 
-/** How long the extension may take to start. */
-const START_MS = 20_000;
+/**
+ * Loads an unpacked extension, or loads it anew, and returns its id. Google Chrome takes one
+ * no longer by a flag.
+ */
+export async function loadUnpacked(context: BrowserContext, folder: string): Promise<string> {
+  const devTools = await context.browser()?.newBrowserCDPSession();
+  // Playwright's types don't have it.
+  const command = "Extensions.loadUnpacked" as "Target.getTargets";
+  const loaded: unknown = await devTools?.send(command, { path: folder } as object);
+  return (loaded as { id: string }).id;
+}
 
 export class HelperBrowser {
   private constructor(
@@ -42,14 +51,10 @@ export class HelperBrowser {
           ...browserArgs,
           ...(visible ? [] : ["--headless=new"]),
           "--enable-unsafe-extension-debugging",
-          `--load-extension=${unpacked}`,
-          `--disable-extensions-except=${unpacked}`,
         ],
       });
-      const worker =
-        context.serviceWorkers()[0] ??
-        (await context.waitForEvent("serviceworker", { timeout: START_MS }));
-      return new HelperBrowser(user, context, `chrome-extension://${new URL(worker.url()).host}`);
+      const id = await loadUnpacked(context, unpacked);
+      return new HelperBrowser(user, context, `chrome-extension://${id}`);
     } catch (error) {
       await context?.close();
       await user.remove();

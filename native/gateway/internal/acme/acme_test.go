@@ -17,13 +17,7 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
-
-func contains(logs *gatewaytest.Buffer, text string) bool { return count(logs, text) > 0 }
-
-func count(logs *gatewaytest.Buffer, text string) int { return strings.Count(logs.String(), text) }
 
 func manager(t *testing.T, folder string) (*Manager, error) {
 	return New(Config{

@@ -25,6 +25,10 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
+func contains(logs *gatewaytest.Buffer, text string) bool { return count(logs, text) > 0 }
+
+func count(logs *gatewaytest.Buffer, text string) int { return strings.Count(logs.String(), text) }
+
 // nameOf is a test's own domain, as certmagic keeps the challenges of a process
 // by their domains.
 func nameOf(t *testing.T) string { return strings.ToLower(t.Name()) + ".example.com" }
