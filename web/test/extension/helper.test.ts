@@ -2,7 +2,7 @@
 // as install-helper installs it, and what a page does that means no good.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { type LocalServer, listen } from "../../static-server.js";
@@ -124,12 +124,64 @@ suite("the browser helper", () => {
       await window.close();
       const why = i < 3 ? /closed without an answer/ : /You did not allow it/;
       assert.match((await done).message ?? "", why, `closed ${i} times`);
+      await browser.stopWorker();
     }
     assert.match((await askHelper(page)).message ?? "", /You did not allow it/);
     assert.ok(context.pages().every((p) => p.url() !== `${extension}/consent.html`));
     await options.getByRole("button", { name: `Allow: ${pages.origin}` }).click();
     await options.getByText("knows its id").waitFor();
     assert.equal((await askHelper(page)).id, await pageId(pages.origin));
+  });
+
+  test("while one site's question is open, another one's asker is told", async () => {
+    const another = await open(other.origin);
+    const [window, done] = await browser.question(() => askHelper(page));
+    const asks = `chrome.windows.getAll().then((all) => all.find(({ type }) => type === "popup"))`;
+    // Without a screen, every window has the focus.
+    await options.evaluate(
+      `${asks}.then(({ id }) => chrome.windows.update(id, { state: "minimized" }))`,
+    );
+    const busy = await askHelper(another);
+    assert.equal(
+      await options.evaluate(`${asks}.then(({ state }) => state)`),
+      "normal",
+      "the question",
+    );
+    assert.equal(lacks(busy), "no_machine_id no_consent");
+    assert.match(busy.message ?? "", /Another site's question is open/);
+    await window.close();
+    await done;
+    assert.equal((await allow(another)).id, await pageId(other.origin));
+    await another.close();
+  });
+
+  test("a consent that is taken back while the program is asked gives no id", async () => {
+    await consents(pages.origin);
+    const [asked, go] = [`${user.home}/asked`, `${user.home}/go`];
+    const waits = `answer(id, { result: { protocol: 1 } });
+      else {
+        const fs = require("fs");
+        fs.writeFileSync(${JSON.stringify(asked)}, "");
+        const result = { id: "0".repeat(64), scheme: "app-scoped", warnings: [] };
+        setInterval(() => fs.existsSync(${JSON.stringify(go)}) && answer(id, { result }), 20);
+      }`;
+    await withProgram(installed.program, speaks(waits), async () => {
+      const asking = askHelper(page);
+      while (!existsSync(asked)) await new Promise((resolve) => setTimeout(resolve, 20));
+      await consents();
+      await writeFile(go, "");
+      assert.equal(lacks(await asking), "no_machine_id no_consent");
+    });
+  });
+
+  test("what goes wrong in the extension is answered too", async () => {
+    const [worker] = context.serviceWorkers();
+    await worker?.evaluate("chrome.windows.create = () => Promise.reject(new Error('no window'))");
+    const failed = await askHelper(page);
+    assert.equal(lacks(failed), "no_machine_id refused");
+    assert.match(failed.message ?? "", /could not answer/);
+    await browser.stopWorker();
+    assert.equal((await allow(page)).id, await pageId(pages.origin));
   });
 
   test("nobody clicks what has just appeared, and no script does", async () => {
@@ -196,12 +248,36 @@ suite("the browser helper", () => {
 
   test("frames, sandboxed pages and http pages are not answered", async () => {
     const http = await open("http://launcher.example");
-    assert.equal(lacks(await askHelper(http)), "no_machine_id no_extension");
+    assert.equal(lacks(await askHelper(http)), "no_machine_id refused");
+    assert.equal(await sendUnheard(http), "silence");
     await http.close();
 
     const sandbox = await servePages("sandbox allow-scripts");
     const sandboxed = await open(sandbox.origin);
-    const silent = await sandboxed.evaluate(
+    assert.equal(await sendUnheard(sandboxed), "silence");
+    await Promise.all([sandboxed.close(), sandbox.close()]);
+
+    const plain = await open(other.origin);
+    await plain.evaluate((path) => {
+      document.body.append(Object.assign(document.createElement("iframe"), { src: path }));
+    }, blankPage);
+    const frame = plain.frameLocator("iframe");
+    const framed = await frame
+      .locator("body")
+      .evaluate(
+        (_, path) =>
+          import(path).then(({ helperMachineId }: typeof import("whop-license/helper")) =>
+            helperMachineId().catch(({ reason, message }) => `${reason}: ${message}`),
+          ),
+        `${packagePath}/helper/index.js`,
+      );
+    assert.match(String(framed), /^refused: .* in a tab of its own/);
+    await plain.close();
+  });
+
+  /** Sends a request where nobody should hear it, and returns what answers. */
+  const sendUnheard = (asking: Page) =>
+    asking.evaluate(
       (message) =>
         new Promise((resolve) => {
           addEventListener("message", ({ data }) => data.to === "page" && resolve(data));
@@ -213,8 +289,17 @@ suite("the browser helper", () => {
         }),
       request("1"),
     );
-    assert.equal(silent, "silence");
-    await Promise.all([sandboxed.close(), sandbox.close()]);
+
+  test("an id of another scheme than was asked for is none", async () => {
+    await page.evaluate(() => {
+      addEventListener("message", ({ data }) => {
+        if (data.to !== "extension") return;
+        const machineId = { id: "0".repeat(64), scheme: "app-scoped", warnings: [] };
+        window.postMessage({ ...data, to: "page", answer: { machineId } }, "*");
+      });
+    });
+    const asked = await askHelper(page, { scheme: "node-machine-id" });
+    assert.equal(lacks(asked), "no_machine_id no_extension");
   });
 
   test("a frame can neither ask for its page nor answer it", async () => {
