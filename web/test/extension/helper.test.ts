@@ -196,6 +196,15 @@ suite("the browser helper", () => {
       return disabled;
     });
     assert.equal(disabled, true);
+    // Nor does a moment's look do: of two timers, the shorter one ends first.
+    const soon = await window.evaluate(() => {
+      dispatchEvent(new Event("focus"));
+      return new Promise((resolve) => {
+        const allow = document.querySelector<HTMLButtonElement>("#allow");
+        setTimeout(() => resolve(allow?.disabled), 600);
+      });
+    });
+    assert.equal(soon, true);
     await window.close();
     assert.equal(lacks(await done), "no_machine_id no_consent", "the script's click counted");
   });
@@ -376,6 +385,45 @@ suite("the browser helper", () => {
       await page.evaluate("typeof globalThis.chrome?.runtime?.sendMessage"),
       "undefined",
     );
+  });
+
+  test("a message counts only from the top frame of a page that may ask", async () => {
+    const [worker] = context.serviceWorkers();
+    // As the browser would tell of a message, whatever a content script does.
+    const send = (sender: object): Promise<unknown> | undefined =>
+      worker?.evaluate(`new Promise((respond) => {
+        const sender = ${JSON.stringify(sender)};
+        const message = { ask: "machineId", active: false };
+        chrome.runtime.onMessage.dispatch(message, { id: chrome.runtime.id, ...sender }, respond);
+      }).then(JSON.stringify)`);
+    const from = (url: string) => ({
+      tab: {},
+      frameId: 0,
+      url,
+      origin: URL.canParse(url) ? new URL(url).origin : "null",
+    });
+    for (const url of ["https://a.example:8443/x", "https://A.EXAMPLE./", "http://localhost:1/"]) {
+      assert.match(String(await send(from(url))), /"no_consent"/, url);
+    }
+    for (const sender of [
+      { ...from(site), frameId: 3 },
+      { ...from(site), origin: "null" },
+      { ...from(site), origin: other.origin },
+      { ...from(site), id: "abcdefghijklmnopabcdefghijklmnop" },
+      { ...from(site), tab: undefined },
+      ...["http://a.example/", "http://localhost.a.example/", "http://127.0.0.1.a.example/"].map(
+        from,
+      ),
+      ...["http://localhost./", "file:///x", "data:text/html,x", "about:blank", "no address"].map(
+        from,
+      ),
+      ...[`blob:${site}/x`, `filesystem:${site}/x`, `${extension}/options.html`].map(from),
+    ]) {
+      assert.match(String(await send(sender)), /"refused"/, JSON.stringify(sender));
+    }
+    // All pages of an origin have one limit.
+    const flood = await Promise.all(Array.from({ length: 20 }, () => send(from(site))));
+    assert.equal(flood.filter((answer) => String(answer).includes("too often")).length, 16);
   });
 
   test("what is no request gets no answer, and a flood gets refusals", async () => {
