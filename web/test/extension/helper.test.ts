@@ -390,12 +390,12 @@ suite("the browser helper", () => {
   test("a message counts only from the top frame of a page that may ask", async () => {
     const [worker] = context.serviceWorkers();
     // As the browser would tell of a message, whatever a content script does.
-    const send = (sender: object): Promise<unknown> | undefined =>
-      worker?.evaluate(`new Promise((respond) => {
+    const send = (sender: object, times = 1): Promise<unknown> | undefined =>
+      worker?.evaluate(`Promise.all(Array.from({ length: ${times} }, () => new Promise((respond) => {
         const sender = ${JSON.stringify(sender)};
         const message = { ask: "machineId", active: false };
         chrome.runtime.onMessage.dispatch(message, { id: chrome.runtime.id, ...sender }, respond);
-      }).then(JSON.stringify)`);
+      }))).then(JSON.stringify)`);
     const from = (url: string) => ({
       tab: {},
       frameId: 0,
@@ -422,8 +422,8 @@ suite("the browser helper", () => {
       assert.match(String(await send(sender)), /"refused"/, JSON.stringify(sender));
     }
     // All pages of an origin have one limit.
-    const flood = await Promise.all(Array.from({ length: 20 }, () => send(from(site))));
-    assert.equal(flood.filter((answer) => String(answer).includes("too often")).length, 16);
+    const flood = String(await send(from(site), 20));
+    assert.equal(flood.split("too often").length - 1, 16);
   });
 
   test("what is no request gets no answer, and a flood gets refusals", async () => {
