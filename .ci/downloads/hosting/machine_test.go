@@ -56,8 +56,11 @@ func start(t *testing.T, cmd *exec.Cmd) {
 	cmd.Stderr = log
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGKILL)
+		// nginx that is killed leaves workers behind, which go on listening for a while.
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
+		kill.Stop()
 		if t.Failed() {
 			t.Logf("%s:\n%s", filepath.Base(cmd.Path), log)
 		}

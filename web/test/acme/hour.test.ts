@@ -51,7 +51,7 @@ suite("the first hour", { concurrency: false }, () => {
     const bin = [join(folder, "bin"), place("/usr/local/bin")].join(":");
     const { stdout } = await promisify(execFile)("sh", ["-euc", place(script)], {
       cwd: checkout,
-      env: { PATH: `${bin}:${process.env.PATH}`, HOME: folder, ...env },
+      env: { ...process.env, PATH: `${bin}:${process.env.PATH}`, ...env },
     });
     return stdout;
   }

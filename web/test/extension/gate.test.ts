@@ -12,6 +12,7 @@ import { type LocalServer, listen } from "../../static-server.js";
 import { enter, outcome } from "../helpers/customer.js";
 import { pageId } from "../helpers/extension.js";
 import { HelperBrowser } from "../helpers/extension-browser.js";
+import { request, sendRaw } from "../helpers/extension-page.js";
 import { complaints } from "../helpers/page.js";
 import { type Simulator, startSimulator } from "../helpers/simulator.js";
 
@@ -146,6 +147,9 @@ suite("the launcher with the browser helper", () => {
 
   test("a missing program is said at once, and noticed when it comes", async () => {
     await browser.user.uninstall();
+    // A question looks for the program. Only a state may be that of a moment ago.
+    const [asked] = await sendRaw(page, [request("1", { ask: "machineId" })]);
+    assert.match(JSON.stringify(asked), /no_program/);
     await page.reload();
     await heading(titles.program).waitFor();
     assert.match((await outcome(page)).text, /Its program is missing.*This page notices it/s);
