@@ -105,7 +105,7 @@ EXTENSION_SETTINGS = $(foreach name,ORIGINS NAME SCHEME KEY ADDON_ID,'$(name)=$(
 
 .PHONY: extension
 extension: web/node_modules/.package-lock.json js/dist/.built ## Build the browser extension into extension/; ORIGINS=… makes one of your own
-	@cd web && node extension/build.mjs ../extension $(EXTENSION_SETTINGS)
+	@node web/extension/build.mjs extension $(EXTENSION_SETTINGS)
 
 .PHONY: release
 release: pack ## Build what a release publishes into release/: npm packages, programs, Debian packages, checksums

@@ -1,6 +1,6 @@
 // Decides who is answered, and asks the program.
 
-import { consentOf, type Decision, decide, isConsentPage } from "./consent.js";
+import { consentOf, decide, isConsentPage, showQuestion } from "./consent.js";
 import { Limit, tooMany } from "./limits.js";
 import { type Answer, isQuestion, type Question } from "./messages.js";
 import { machineId, programError, recentProgramError } from "./native.js";
@@ -19,11 +19,18 @@ const refused: Answer = {
   },
 };
 
+const failed: Answer = {
+  error: { reason: "refused", message: "The browser helper could not answer. Try again." },
+};
+
 // A content script runs in the page's process, and has no business with the consents.
 void chrome.storage.local.setAccessLevel?.({ accessLevel: "TRUSTED_CONTEXTS" });
 
 chrome.runtime.onMessage.addListener((message: unknown, sender, respond) => {
-  void answer(message, sender).then(respond);
+  // A page that got no answer would wait for it.
+  void answer(message, sender)
+    .catch(() => failed)
+    .then(respond);
   return true; // the answer comes later
 });
 
@@ -68,28 +75,38 @@ async function stateOf(origin: string): Promise<Answer> {
 
 function idFor(origin: string, question: Question): Promise<Answer> {
   const waiting = asked.get(origin);
-  if (waiting) return waiting;
+  if (waiting) {
+    if (question.active) void showQuestion();
+    return waiting;
+  }
   const answering = giveId(origin, question).finally(() => asked.delete(origin));
   asked.set(origin, answering);
   return answering;
 }
 
 async function giveId(origin: string, { active }: Question): Promise<Answer> {
-  let consent: Decision | undefined = await consentOf(origin);
-  if (consent === undefined) {
+  const kept = await consentOf(origin);
+  if (kept === undefined) {
     // Nobody is asked for what can't be given, so what was known a moment ago won't do.
     const lacks = await (active ? programError() : recentProgramError());
     if (lacks) return lacks;
     if (!active) return noConsent("It asks you after your next click in this page.");
-    consent = await decide(origin);
   }
-  if (consent === "allowed") return machineId(origin);
-  if (consent === "denied") {
-    return noConsent(
-      "You did not allow it. To change that, open the browser helper's own page, by its icon.",
-    );
+  const decision = kept ?? (await decide(origin));
+  if (decision === "busy") {
+    return noConsent("Another site's question is open. Answer that one, and try again.");
   }
-  return noConsent("The question was closed without an answer. Try again.");
+  if (decision === "closed") {
+    return noConsent("The question was closed without an answer. Try again.");
+  }
+  if (decision === "allowed") {
+    const answer = await machineId(origin);
+    // It may have been taken back while the program was asked.
+    if ((await consentOf(origin)) === "allowed") return answer;
+  }
+  return noConsent(
+    "You did not allow it. To change that, open the browser helper's own page, by its icon.",
+  );
 }
 
 function noConsent(why: string): Answer {

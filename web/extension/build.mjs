@@ -1,6 +1,7 @@
 // Builds the browser extension for each family of browsers, unpacked and as a
 // reproducible archive: `node extension/build.mjs FOLDER [NAME=VALUE…]`, where the names
 // are those of `make extension`. Without them it is the generic helper.
+import { createHash, createPublicKey } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -35,9 +36,26 @@ export function readSettings(given = {}) {
     scheme,
     name:
       given.NAME || (own ? `License helper of ${new URL(origins[0]).hostname}` : "License helper"),
-    key: key && readFileSync(key, "utf8").trim(),
+    key: key && readKey(key),
     addonId: given.ADDON_ID || `helper@${own ? new URL(origins[0]).hostname : "whop-license"}`,
   };
+}
+
+/** Reads a public key, in base64 or as the Chrome Web Store shows it. */
+function readKey(path) {
+  const key = readFileSync(path, "utf8").replace(/-----[A-Z ]+-----|\s/g, "");
+  try {
+    createPublicKey({ key: Buffer.from(key, "base64"), format: "der", type: "spki" });
+  } catch {
+    throw new Error(`KEY: ${path} holds no public key in base64`);
+  }
+  return key;
+}
+
+/** The id that Chrome and its relatives make of a public key. */
+function idOf(key) {
+  const digest = createHash("sha256").update(Buffer.from(key, "base64")).digest("hex");
+  return [...digest.slice(0, 32)].map((digit) => "abcdefghijklmnop"[parseInt(digit, 16)]).join("");
 }
 
 function readOrigin(text) {
@@ -120,7 +138,8 @@ export function buildExtension(folder, settings = readSettings()) {
     });
     const archive = join(folder, `whop-license-helper-${version}-${browser}.zip`);
     writeFileSync(archive, pack(unpacked));
-    return { browser, unpacked, archive };
+    const { key, addonId } = settings;
+    return { browser, unpacked, archive, id: browser === "firefox" ? addonId : key && idOf(key) };
   });
 }
 
@@ -139,8 +158,10 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const [folder, ...given] = process.argv.slice(2);
   const values = Object.fromEntries(given.map((text) => text.split(/=(.*)/s, 2)));
   try {
-    for (const { browser, unpacked, archive } of buildExtension(folder, readSettings(values))) {
-      console.log(`${browser.padEnd(9)} ${unpacked}\n          ${archive}`);
+    for (const { browser, ...made } of buildExtension(folder, readSettings(values))) {
+      const id = made.id ?? "as the browser shows it, as no KEY was given";
+      const lines = [made.unpacked, made.archive, `extension id: ${id}`];
+      console.log(browser.padEnd(9), lines.join(`\n${" ".repeat(10)}`));
     }
   } catch (error) {
     console.error(`extension: ${error.message}`);

@@ -4,19 +4,19 @@
 export type Decision = "allowed" | "denied";
 
 const PREFIX = "consent:";
+const CLOSED = "closed:";
 const WINDOW = { type: "popup", width: 460, height: 420, focused: true } as const;
 /** How often a window may be closed without an answer. Then that is a no, which the options list. */
 const MAX_CLOSED = 3;
 
 interface Pending {
   readonly origin: string;
-  readonly settle: (decision: Decision | undefined) => void;
+  readonly settle: (decision: Decision | "closed") => void;
+  window?: number | undefined;
 }
 
 /** The question that is open. There is one at a time, so that no page can fill the screen. */
 let pending: Pending | undefined;
-/** The windows that were closed without an answer since the browser was started, by origin. */
-const closed = new Map<string, number>();
 
 export async function consentOf(origin: string): Promise<Decision | undefined> {
   const { [PREFIX + origin]: decision } = await chrome.storage.local.get(PREFIX + origin);
@@ -37,27 +37,50 @@ export async function keep(origin: string, decision: Decision | undefined): Prom
   else await chrome.storage.local.remove(PREFIX + origin);
 }
 
-/** Asks the customer. Undefined if the window was closed without an answer, or can't be opened now. */
-export async function decide(origin: string): Promise<Decision | undefined> {
-  if (pending) return undefined;
-  const decided = new Promise<Decision | undefined>((settle) => {
-    pending = { origin, settle };
+/** Asks the customer: `busy` if another site's question is open, which is shown again then. */
+export async function decide(origin: string): Promise<Decision | "closed" | "busy"> {
+  if (pending) {
+    await showQuestion();
+    return "busy";
+  }
+  let settle: Pending["settle"] = () => {};
+  const decided = new Promise<Decision | "closed">((resolve) => {
+    settle = resolve;
   });
-  let decision: Decision | undefined;
+  const question: Pending = { origin, settle };
+  pending = question;
+  let decision: Decision | "closed";
   try {
-    await chrome.windows.create({ url: chrome.runtime.getURL("consent.html"), ...WINDOW });
+    const url = chrome.runtime.getURL("consent.html");
+    question.window = (await chrome.windows.create({ url, ...WINDOW }))?.id;
     decision = await decided;
   } finally {
     pending = undefined;
   }
-  const times = decision ? 0 : (closed.get(origin) ?? 0) + 1;
-  closed.set(origin, times);
-  if (times >= MAX_CLOSED) decision = "denied";
-  if (decision) {
-    closed.delete(origin);
-    await keep(origin, decision);
-  }
-  return decision;
+  if (decision === "closed" && (await countClosed(origin)) < MAX_CLOSED) return decision;
+  const answer = decision === "closed" ? "denied" : decision;
+  await chrome.storage.session.remove(CLOSED + origin);
+  await keep(origin, answer);
+  return answer;
+}
+
+/** Brings the open question to the front: the customer may have lost its window. */
+export async function showQuestion(): Promise<void> {
+  const { window } = pending ?? {};
+  if (window === undefined) return;
+  // It may be closed meanwhile.
+  await chrome.windows.update(window, { focused: true, state: "normal" }).catch(() => {});
+}
+
+/**
+ * Counts a window that was closed without an answer, since the browser was started. The
+ * background is ended and started again in between.
+ */
+async function countClosed(origin: string): Promise<number> {
+  const { [CLOSED + origin]: before } = await chrome.storage.session.get(CLOSED + origin);
+  const times = (typeof before === "number" ? before : 0) + 1;
+  await chrome.storage.session.set({ [CLOSED + origin]: times });
+  return times;
 }
 
 /** Serves the window that asks; false if the port is of something else. */
@@ -70,6 +93,6 @@ export function isConsentPage(port: chrome.runtime.Port): boolean {
     // Anything else keeps the background awake while the window is open.
     if (decision === "allowed" || decision === "denied") question?.settle(decision);
   });
-  port.onDisconnect.addListener(() => question?.settle(undefined));
+  port.onDisconnect.addListener(() => question?.settle("closed"));
   return true;
 }

@@ -42,8 +42,9 @@ async function withProgram<Result extends Answer | undefined>(
 ): Promise<Result | Answer> {
   if (running >= MAX_PROGRAMS) return failure("refused", "The browser helper is busy. Try again.");
   running++;
-  const port = chrome.runtime.connectNative(host);
+  let port: chrome.runtime.Port | undefined;
   try {
+    port = chrome.runtime.connectNative(host);
     const call = caller(port);
     await call("initialize", { protocol: PROTOCOL });
     return await use(call);
@@ -51,7 +52,7 @@ async function withProgram<Result extends Answer | undefined>(
     return error instanceof Failure ? error.answer : noProgram("It could not be asked.");
   } finally {
     running--;
-    port.disconnect();
+    port?.disconnect();
   }
 }
 

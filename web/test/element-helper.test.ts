@@ -181,6 +181,37 @@ suite("a license gate that asks the browser helper", () => {
     await shows(p, "no_consent");
   });
 
+  test("a gate that is removed, or asks no helper any more, leaves it alone", async (t) => {
+    const p = await open(t, { clock: true, gate: { attributes } });
+    await set(p, { state: "no_consent", answers: false });
+    await p.submit();
+    await pass(p, async () => (await asked(p)).some(({ ask }) => ask === "machineId"));
+    await p.gate.evaluate((gate) => gate.removeAttribute("machine"));
+    assert.equal(await p.state(), "checking");
+    await p.page.getByRole("button", { name: "Cancel" }).click();
+    assert.equal((await p.events()).at(-1)?.detail.code, "aborted");
+    await p.check(valid());
+    assert.equal((await p.calls()).at(-1)?.hwid, null);
+
+    const q = await open(t, { clock: true, gate: { attributes } });
+    await shows(q, "no_extension");
+    await set(q, { state: "no_program" });
+    await q.gate.evaluate((gate) => gate.removeAttribute("machine"));
+    await goOn(q);
+    assert.deepEqual(await asked(q), []);
+    assert.equal(await q.input.isVisible(), true, "the form is back");
+
+    const r = await open(t, { clock: true, gate: { attributes } });
+    await set(r, { state: "no_consent", answers: false });
+    await r.submit();
+    await pass(r, async () => (await asked(r)).some(({ ask }) => ask === "machineId"));
+    const { length } = await asked(r);
+    await r.clear();
+    await r.page.clock.fastForward(120_000);
+    assert.equal((await asked(r)).length, length);
+    assert.deepEqual(await r.events(), []);
+  });
+
   test("loads the page again, as Chrome needs it", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await shows(p, "no_extension");

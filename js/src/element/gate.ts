@@ -219,9 +219,9 @@ export class WhopLicenseGate extends Base {
     });
   }
 
-  attributeChangedCallback(name: string): void {
+  attributeChangedCallback(name: string, before: string | null, now: string | null): void {
     if (name === "store") this.#prepare();
-    if (name.startsWith("helper-s") || name === "machine") this.#helper.reset();
+    if (before !== now && this.#helper.resetOn(name) && lackOf(this.#answer)) this.#showForm();
     this.#follow();
     this.#render();
   }

@@ -76,6 +76,13 @@ export class HelperWatch {
     this.#end = undefined;
   }
 
+  /** Resets if an attribute says how the machine's id is found, and tells whether it does. */
+  resetOn(attribute: string): boolean {
+    const says = (MACHINE_ATTRIBUTES as readonly string[]).includes(attribute);
+    if (says) this.reset();
+    return says;
+  }
+
   /** As at first: another scheme is another helper's. */
   reset(): void {
     this.stop();

@@ -230,7 +230,7 @@ export const defaultTexts: GateTexts = {
   helper: {
     no_extension: {
       title: "To use your license on this computer, install the helper",
-      text: "Your license is tied to one computer. Only the helper can tell this page which one this is. It works in Chrome, Edge, Brave, Chromium, and Firefox.",
+      text: "Your license is tied to one computer. Only the helper can tell this page which one this is. It works in Chrome, Edge, Brave, Chromium, and Firefox on a computer, not on a phone.",
       next: [
         "Install the helper’s extension in this browser.",
         "Install the helper’s program on this computer, then reload this page.",
@@ -254,8 +254,12 @@ export const defaultTexts: GateTexts = {
     },
     refused: {
       title: "The helper didn’t answer this page",
-      text: `It answers a page only so often, and only pages that it is made for. ${notChecked}`,
-      next: ["Wait a minute, then try again.", keepsHappening],
+      text: `It answers a page only so often, and only in a tab of its own. ${notChecked}`,
+      next: [
+        "If this page is part of another one, open it in a tab of its own.",
+        "Otherwise, wait a minute, then try again.",
+        keepsHappening,
+      ],
     },
   },
 };

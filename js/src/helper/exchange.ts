@@ -15,13 +15,22 @@ const noExtension: HelperAnswer = {
   error: {
     reason: "no_extension",
     message:
-      "No browser helper answers in this page. Install the extension, and load the page again; it works only in a page of its own, over https or on a loopback address.",
+      "No browser helper answers in this page. Install the extension, and load the page again.",
+  },
+};
+
+// Installing the helper wouldn't help.
+const noPage: HelperAnswer = {
+  error: {
+    reason: "refused",
+    message:
+      "The browser helper answers only a page of its own, over https or on a loopback address, and not a frame of another page. Open this page in a tab of its own.",
   },
 };
 
 /**
  * Sends a request to the extension and resolves to its answer, or to an error of the
- * reason `no_extension`. It never settles once `ended` is aborted.
+ * reason `no_extension` or `refused`. It never settles once `ended` is aborted.
  */
 export function exchange(
   ask: HelperRequest["ask"],
@@ -29,9 +38,8 @@ export function exchange(
   ended: AbortSignal,
 ): Promise<HelperAnswer> {
   return new Promise((resolve) => {
-    // A page of no origin has nowhere to send to, and in a frame nobody answers.
-    if (typeof window === "undefined" || self.origin === "null" || window.top !== window) {
-      resolve(noExtension);
+    if (typeof window === "undefined" || !mayAsk()) {
+      resolve(noPage);
       return;
     }
     const id = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join(
@@ -49,7 +57,7 @@ export function exchange(
     window.addEventListener(
       "message",
       (event) => {
-        const answer = read(event, id);
+        const answer = read(event, id, scheme);
         if (!answer) return;
         if ("received" in answer) clearTimeout(timer);
         else finish(answer);
@@ -69,18 +77,23 @@ export function exchange(
   });
 }
 
+/** Whether a helper could answer this page. One of no origin has nowhere to send to. */
+function mayAsk(): boolean {
+  return window.top === window && self.origin !== "null" && self.isSecureContext;
+}
+
 /** The answer in a message; undefined if it isn't one to this request. A frame could send one too. */
-function read(event: MessageEvent, id: string): HelperAnswer | undefined {
+function read(event: MessageEvent, id: string, scheme: MachineIdScheme): HelperAnswer | undefined {
   if (event.source !== window || event.origin !== self.origin) return undefined;
   const reply = event.data as HelperReply | null;
   if (typeof reply !== "object" || reply?.protocol !== HELPER_PROTOCOL) return undefined;
   if (reply.to !== "page" || reply.id !== id) return undefined;
-  return readAnswer(reply.answer);
+  return readAnswer(reply.answer, scheme);
 }
 
 const REASONS: readonly unknown[] = ["no_extension", "no_program", "no_consent", "refused"];
 
-function readAnswer(answer: unknown): HelperAnswer | undefined {
+function readAnswer(answer: unknown, asked: MachineIdScheme): HelperAnswer | undefined {
   if (typeof answer !== "object" || answer === null) return undefined;
   const { received, state, machineId, error } = answer as Record<string, unknown>;
   if (received === true) return { received };
@@ -89,11 +102,11 @@ function readAnswer(answer: unknown): HelperAnswer | undefined {
   if (typeof given !== "object" || given === null) return undefined;
   if (machineId !== undefined) {
     const { id, scheme, warnings } = given;
-    if (typeof id !== "string" || !/^[0-9a-f]{64}$/.test(id)) return undefined;
+    if (typeof id !== "string" || !/^[0-9a-f]{64}$/.test(id) || scheme !== asked) return undefined;
     if (!Array.isArray(warnings) || warnings.some((text) => typeof text !== "string")) {
       return undefined;
     }
-    return { machineId: { id, scheme: scheme as MachineIdScheme, warnings } };
+    return { machineId: { id, scheme: asked, warnings } };
   }
   const { reason, message } = given;
   if (typeof message !== "string") return undefined;

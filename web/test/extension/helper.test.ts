@@ -2,7 +2,7 @@
 // as install-helper installs it, and what a page does that means no good.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { after, afterEach, before, beforeEach, suite, test } from "node:test";
 import type { BrowserContext, Page } from "playwright-core";
 import { type LocalServer, listen } from "../../static-server.js";
@@ -124,12 +124,64 @@ suite("the browser helper", () => {
       await window.close();
       const why = i < 3 ? /closed without an answer/ : /You did not allow it/;
       assert.match((await done).message ?? "", why, `closed ${i} times`);
+      await browser.stopWorker();
     }
     assert.match((await askHelper(page)).message ?? "", /You did not allow it/);
     assert.ok(context.pages().every((p) => p.url() !== `${extension}/consent.html`));
     await options.getByRole("button", { name: `Allow: ${pages.origin}` }).click();
     await options.getByText("knows its id").waitFor();
     assert.equal((await askHelper(page)).id, await pageId(pages.origin));
+  });
+
+  test("while one site's question is open, another one's asker is told", async () => {
+    const another = await open(other.origin);
+    const [window, done] = await browser.question(() => askHelper(page));
+    const asks = `chrome.windows.getAll().then((all) => all.find(({ type }) => type === "popup"))`;
+    // Without a screen, every window has the focus.
+    await options.evaluate(
+      `${asks}.then(({ id }) => chrome.windows.update(id, { state: "minimized" }))`,
+    );
+    const busy = await askHelper(another);
+    assert.equal(
+      await options.evaluate(`${asks}.then(({ state }) => state)`),
+      "normal",
+      "the question",
+    );
+    assert.equal(lacks(busy), "no_machine_id no_consent");
+    assert.match(busy.message ?? "", /Another site's question is open/);
+    await window.close();
+    await done;
+    assert.equal((await allow(another)).id, await pageId(other.origin));
+    await another.close();
+  });
+
+  test("a consent that is taken back while the program is asked gives no id", async () => {
+    await consents(pages.origin);
+    const [asked, go] = [`${user.home}/asked`, `${user.home}/go`];
+    const waits = `answer(id, { result: { protocol: 1 } });
+      else {
+        const fs = require("fs");
+        fs.writeFileSync(${JSON.stringify(asked)}, "");
+        const result = { id: "0".repeat(64), scheme: "app-scoped", warnings: [] };
+        setInterval(() => fs.existsSync(${JSON.stringify(go)}) && answer(id, { result }), 20);
+      }`;
+    await withProgram(installed.program, speaks(waits), async () => {
+      const asking = askHelper(page);
+      while (!existsSync(asked)) await new Promise((resolve) => setTimeout(resolve, 20));
+      await consents();
+      await writeFile(go, "");
+      assert.equal(lacks(await asking), "no_machine_id no_consent");
+    });
+  });
+
+  test("what goes wrong in the extension is answered too", async () => {
+    const [worker] = context.serviceWorkers();
+    await worker?.evaluate("chrome.windows.create = () => Promise.reject(new Error('no window'))");
+    const failed = await askHelper(page);
+    assert.equal(lacks(failed), "no_machine_id refused");
+    assert.match(failed.message ?? "", /could not answer/);
+    await browser.stopWorker();
+    assert.equal((await allow(page)).id, await pageId(pages.origin));
   });
 
   test("nobody clicks what has just appeared, and no script does", async () => {
@@ -144,6 +196,15 @@ suite("the browser helper", () => {
       return disabled;
     });
     assert.equal(disabled, true);
+    // Nor does a moment's look do: of two timers, the shorter one ends first.
+    const soon = await window.evaluate(() => {
+      dispatchEvent(new Event("focus"));
+      return new Promise((resolve) => {
+        const allow = document.querySelector<HTMLButtonElement>("#allow");
+        setTimeout(() => resolve(allow?.disabled), 600);
+      });
+    });
+    assert.equal(soon, true);
     await window.close();
     assert.equal(lacks(await done), "no_machine_id no_consent", "the script's click counted");
   });
@@ -196,12 +257,36 @@ suite("the browser helper", () => {
 
   test("frames, sandboxed pages and http pages are not answered", async () => {
     const http = await open("http://launcher.example");
-    assert.equal(lacks(await askHelper(http)), "no_machine_id no_extension");
+    assert.equal(lacks(await askHelper(http)), "no_machine_id refused");
+    assert.equal(await sendUnheard(http), "silence");
     await http.close();
 
     const sandbox = await servePages("sandbox allow-scripts");
     const sandboxed = await open(sandbox.origin);
-    const silent = await sandboxed.evaluate(
+    assert.equal(await sendUnheard(sandboxed), "silence");
+    await Promise.all([sandboxed.close(), sandbox.close()]);
+
+    const plain = await open(other.origin);
+    await plain.evaluate((path) => {
+      document.body.append(Object.assign(document.createElement("iframe"), { src: path }));
+    }, blankPage);
+    const frame = plain.frameLocator("iframe");
+    const framed = await frame
+      .locator("body")
+      .evaluate(
+        (_, path) =>
+          import(path).then(({ helperMachineId }: typeof import("whop-license/helper")) =>
+            helperMachineId().catch(({ reason, message }) => `${reason}: ${message}`),
+          ),
+        `${packagePath}/helper/index.js`,
+      );
+    assert.match(String(framed), /^refused: .* in a tab of its own/);
+    await plain.close();
+  });
+
+  /** Sends a request where nobody should hear it, and returns what answers. */
+  const sendUnheard = (asking: Page) =>
+    asking.evaluate(
       (message) =>
         new Promise((resolve) => {
           addEventListener("message", ({ data }) => data.to === "page" && resolve(data));
@@ -213,8 +298,17 @@ suite("the browser helper", () => {
         }),
       request("1"),
     );
-    assert.equal(silent, "silence");
-    await Promise.all([sandboxed.close(), sandbox.close()]);
+
+  test("an id of another scheme than was asked for is none", async () => {
+    await page.evaluate(() => {
+      addEventListener("message", ({ data }) => {
+        if (data.to !== "extension") return;
+        const machineId = { id: "0".repeat(64), scheme: "app-scoped", warnings: [] };
+        window.postMessage({ ...data, to: "page", answer: { machineId } }, "*");
+      });
+    });
+    const asked = await askHelper(page, { scheme: "node-machine-id" });
+    assert.equal(lacks(asked), "no_machine_id no_extension");
   });
 
   test("a frame can neither ask for its page nor answer it", async () => {
@@ -291,6 +385,45 @@ suite("the browser helper", () => {
       await page.evaluate("typeof globalThis.chrome?.runtime?.sendMessage"),
       "undefined",
     );
+  });
+
+  test("a message counts only from the top frame of a page that may ask", async () => {
+    const [worker] = context.serviceWorkers();
+    // As the browser would tell of a message, whatever a content script does.
+    const send = (sender: object, times = 1): Promise<unknown> | undefined =>
+      worker?.evaluate(`Promise.all(Array.from({ length: ${times} }, () => new Promise((respond) => {
+        const sender = ${JSON.stringify(sender)};
+        const message = { ask: "machineId", active: false };
+        chrome.runtime.onMessage.dispatch(message, { id: chrome.runtime.id, ...sender }, respond);
+      }))).then(JSON.stringify)`);
+    const from = (url: string) => ({
+      tab: {},
+      frameId: 0,
+      url,
+      origin: URL.canParse(url) ? new URL(url).origin : "null",
+    });
+    for (const url of ["https://a.example:8443/x", "https://A.EXAMPLE./", "http://localhost:1/"]) {
+      assert.match(String(await send(from(url))), /"no_consent"/, url);
+    }
+    for (const sender of [
+      { ...from(site), frameId: 3 },
+      { ...from(site), origin: "null" },
+      { ...from(site), origin: other.origin },
+      { ...from(site), id: "abcdefghijklmnopabcdefghijklmnop" },
+      { ...from(site), tab: undefined },
+      ...["http://a.example/", "http://localhost.a.example/", "http://127.0.0.1.a.example/"].map(
+        from,
+      ),
+      ...["http://localhost./", "file:///x", "data:text/html,x", "about:blank", "no address"].map(
+        from,
+      ),
+      ...[`blob:${site}/x`, `filesystem:${site}/x`, `${extension}/options.html`].map(from),
+    ]) {
+      assert.match(String(await send(sender)), /"refused"/, JSON.stringify(sender));
+    }
+    // All pages of an origin have one limit.
+    const flood = String(await send(from(site), 20));
+    assert.equal(flood.split("too often").length - 1, 16);
   });
 
   test("what is no request gets no answer, and a flood gets refusals", async () => {

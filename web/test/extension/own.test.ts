@@ -2,8 +2,8 @@
 // source makes the same archives.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createHash, generateKeyPairSync } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -62,6 +62,28 @@ suite("a helper of a seller's own", () => {
       assert.equal((await askHelper(page, { scheme })).reason, "no_extension", scheme);
     }
     await page.close();
+  });
+
+  test("the id of the extension is told, of a key as a store shows it", async () => {
+    const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+    const key = join(folder, "key.txt");
+    await writeFile(key, publicKey.export({ format: "pem", type: "spki" }));
+    const made = join(folder, "keyed");
+    const settings = [`ORIGINS=${pages.origin}`, "KEY=key.txt", "ADDON_ID=own@example.com"];
+    const { stdout } = await build(made, settings, { cwd: folder });
+    const digest = createHash("sha256").update(publicKey.export({ format: "der", type: "spki" }));
+    const id = [...digest.digest("hex").slice(0, 32)]
+      .map((digit) => String.fromCharCode(97 + Number.parseInt(digit, 16)))
+      .join("");
+    assert.match(stdout, new RegExp(`extension id: ${id}\n(.|\n)*extension id: own@example.com`));
+    const manifest = JSON.parse(await readFile(join(made, "chromium/manifest.json"), "utf8"));
+    assert.match(manifest.key, /^MIIB[A-Za-z0-9+/=]+$/);
+
+    await writeFile(key, "no key");
+    await assert.rejects(
+      build(made, settings, { cwd: folder }),
+      /KEY: key\.txt holds no public key/,
+    );
   });
 
   test("settings that would betray customers are refused", async () => {

@@ -68,6 +68,20 @@ export class HelperBrowser {
     return page;
   }
 
+  /** Ends the extension's background, as the browser does when it is idle. */
+  async stopWorker(): Promise<void> {
+    const devTools = await this.context.browser()?.newBrowserCDPSession();
+    if (!devTools) return;
+    const running = async (): Promise<string | undefined> => {
+      const { targetInfos } = await devTools.send("Target.getTargets");
+      return targetInfos.find(({ type }) => type === "service_worker")?.targetId;
+    };
+    const targetId = await running();
+    if (targetId) await devTools.send("Target.closeTarget", { targetId });
+    while (targetId && (await running()) === targetId);
+    await devTools.detach();
+  }
+
   /** Opens the extension's own page, as its icon does. */
   openOptions(): Promise<Page> {
     return this.open(`${this.extension}/options.html`);

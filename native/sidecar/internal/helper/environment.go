@@ -10,8 +10,11 @@ import (
 // Here returns the environment of this process.
 func Here() (Environment, error) {
 	home, err := os.UserHomeDir()
-	if err != nil || !filepath.IsAbs(home) {
-		return Environment{}, fmt.Errorf("can't tell this user's folder: set HOME (%v)", err)
+	if err != nil {
+		return Environment{}, fmt.Errorf("can't tell this user's folder: %w", err)
+	}
+	if !filepath.IsAbs(home) {
+		return Environment{}, fmt.Errorf("can't tell this user's folder: HOME must be an absolute path, and is %.100q", home)
 	}
 	program, err := os.Executable()
 	if err != nil {

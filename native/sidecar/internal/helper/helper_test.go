@@ -219,7 +219,12 @@ func TestNoBrowserAndNamedBrowsers(t *testing.T) {
 	user := newUser(t, "linux")
 	_, err := user.Install(GenericExtensions(), nil)
 	assert.ErrorIs(t, err, ErrNoBrowser)
+	_, err = user.Install(GenericExtensions()[:1], []string{"firefox"})
+	assert.ErrorIs(t, err, ErrNoBrowser, "Firefox has no extensions of Chrome's kind")
 	assert.Empty(t, files(t, user.Home))
+	none, err := json.Marshal(user.Status(GenericExtensions(), nil))
+	require.NoError(t, err)
+	assert.Equal(t, "[]", string(none))
 
 	entries, err := user.Install(GenericExtensions(), []string{"chromium", "firefox"})
 	require.NoError(t, err)
@@ -272,6 +277,29 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 	})
 }
 
+// The names of two add-ons' hosts may be the same.
+func TestAnotherExtensionsManifestIsLeftAlone(t *testing.T) {
+	user := newUser(t, "linux", ".mozilla")
+	first, err := ParseExtension("a.b@example.com")
+	require.NoError(t, err)
+	second, err := ParseExtension("A_b@example.com")
+	require.NoError(t, err)
+	require.Equal(t, first.Host(), second.Host())
+	_, err = user.Install([]Extension{first}, nil)
+	require.NoError(t, err)
+	entries, err := user.Install([]Extension{second}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]State{"Firefox": Foreign}, states(entries))
+	require.NoError(t, os.MkdirAll(filepath.Join(user.Home, ".config/mozilla"), 0o700))
+	entries, err = user.Install([]Extension{second}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, Foreign, entries[1].State, "they would have one program in another folder of Firefox, too")
+	user.Uninstall([]Extension{second}, nil)
+	installed := user.Status([]Extension{first}, []string{"firefox"})
+	assert.Equal(t, Installed, installed[0].State)
+	assert.NoError(t, CheckCaller(installed[0].Program, first.ID))
+}
+
 func TestOtherFilesInTheFolderStay(t *testing.T) {
 	user := newUser(t, "linux", ".config/chromium")
 	entries, err := user.Install(GenericExtensions(), nil)
@@ -291,6 +319,27 @@ func TestFailureIsTold(t *testing.T) {
 	assert.Equal(t, map[string]State{"Chromium": Failed}, states(entries))
 	assert.Contains(t, entries[0].Message, "can't copy the program")
 	assert.NoFileExists(t, entries[0].Manifest, "no manifest names a program that isn't there")
+}
+
+func TestAPathThatNoManifestCanNameIsTold(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems' paths are Unicode")
+	}
+	user := newUser(t, "linux", ".config/chromium")
+	user.Home = filepath.Join(user.Home, "\xff")
+	require.NoError(t, os.MkdirAll(filepath.Join(user.Home, ".config/chromium"), 0o700))
+	entries, err := user.Install(GenericExtensions()[:1], nil)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]State{"Chromium": Failed}, states(entries))
+	assert.Contains(t, entries[0].Message, "can't name the program")
+}
+
+func TestHomeMustBeAbsolute(t *testing.T) {
+	for _, name := range []string{"HOME", "USERPROFILE", "home"} {
+		t.Setenv(name, "relative")
+	}
+	_, err := Here()
+	assert.ErrorContains(t, err, `must be an absolute path, and is "relative"`)
 }
 
 func TestSellersOwnHelperStandsBesideTheGeneric(t *testing.T) {

@@ -44,16 +44,17 @@ func (e Entry) Bad() bool {
 }
 
 // ErrNoBrowser is returned if there is no browser to install the helper for.
-var ErrNoBrowser = errors.New("no browser was found that this user has started: name one, for example with --browser chrome")
+var ErrNoBrowser = errors.New("no browser was found that this user has started and that the extension is for: name one, for example with --browser chrome")
 
 // Install installs the program for the extensions, in the browsers of these names, or, if
 // there are none, in those that the user has used.
 func (env Environment) Install(extensions []Extension, browsers []string) ([]Entry, error) {
 	places := env.chosen(browsers)
-	if len(places) == 0 {
+	entries := eachOf(places, extensions, env.installOne)
+	if len(entries) == 0 {
 		return nil, ErrNoBrowser
 	}
-	return eachOf(places, extensions, env.installOne), nil
+	return entries, nil
 }
 
 // Uninstall removes what Install installed, and leaves alone what it did not.
@@ -63,7 +64,7 @@ func (env Environment) Uninstall(extensions []Extension, browsers []string) []En
 	// A copy of the program stays while another browser still uses it.
 	for _, p := range places {
 		for _, e := range extensions {
-			if p.family == e.family && !env.inUse(p.folder(e), e) {
+			if p.family == e.family && !env.inUse(p.folder(e), e) && !ofAnother(p.folder(e), e) {
 				if err := env.removeProgram(p.folder(e)); err != nil {
 					entries = append(entries, Entry{Browser: p.browser, Name: p.name, Extension: e.ID, Host: e.Host(),
 						State: Failed, Message: fmt.Sprintf("can't remove the program: %v", err)})
@@ -82,7 +83,7 @@ func (env Environment) Status(extensions []Extension, browsers []string) []Entry
 	for _, p := range env.chosen(browsers) {
 		used[p.name+p.manifests] = true
 	}
-	var entries []Entry
+	entries := []Entry{}
 	for _, p := range places {
 		for _, entry := range eachOf([]place{p}, extensions, env.statusOne) {
 			if entry.State != Absent && entry.State != Unsupported || used[p.name+p.manifests] {
@@ -159,6 +160,11 @@ func (env Environment) installOne(p place, e Extension) Entry {
 	if entry.State == Foreign || entry.State == Unsupported {
 		return entry
 	}
+	if ofAnother(p.folder(e), e) {
+		entry.State = Foreign
+		entry.Message = fmt.Sprintf("%s holds the program of another extension, whose id makes the same name", p.folder(e))
+		return entry
+	}
 	was := entry.State
 	program, changed, err := env.copyProgram(p.folder(e), e)
 	if err == nil {
@@ -176,6 +182,10 @@ func (env Environment) installOne(p place, e Extension) Entry {
 		entry.State = Installed
 	}
 	entry.Program, entry.Message = program, ""
+	// JSON holds no path that isn't Unicode.
+	if now := env.statusOne(p, e); now.State != Installed {
+		entry.State, entry.Message = Failed, fmt.Sprintf("the manifest can't name the program: %q", program)
+	}
 	return entry
 }
 

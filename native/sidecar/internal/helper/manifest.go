@@ -58,7 +58,7 @@ const (
 )
 
 // lookAt reads the manifest of an extension's host from a file. A file is own if it names
-// the host, and a program in the folder that has the host's name.
+// the host and the extension, and a program in the folder that has the host's name.
 func lookAt(path string, e Extension) (manifest, ownership) {
 	info, err := os.Lstat(path)
 	if os.IsNotExist(err) {
@@ -68,7 +68,7 @@ func lookAt(path string, e Extension) (manifest, ownership) {
 		return manifest{}, foreign
 	}
 	m, err := readManifest(path)
-	if err != nil || m.Name != e.Host() || filepath.Base(filepath.Dir(m.Path)) != e.Host() {
+	if err != nil || m.Name != e.Host() || !m.allows(e.ID) || filepath.Base(filepath.Dir(m.Path)) != e.Host() {
 		return m, foreign
 	}
 	return m, own

@@ -23,6 +23,13 @@ func (p place) folder(e Extension) string {
 	return filepath.Join(p.data, "whop-license", "helper", e.Host())
 }
 
+// ofAnother reports whether a folder holds the program of another extension: the ids of
+// two add-ons may make one name.
+func ofAnother(folder string, e Extension) bool {
+	m, err := readManifest(filepath.Join(folder, manifestName))
+	return err == nil && m.Name == e.Host() && !m.allows(e.ID)
+}
+
 // copyProgram copies the program into the extension's folder, with the manifest that says
 // which extension may start it.
 func (env Environment) copyProgram(folder string, e Extension) (program string, changed bool, err error) {
