@@ -213,6 +213,11 @@ func (g *gw) validate(key, hwid string) answer {
 	return g.post(validatePath(key), `{"metadata":{"HWID":"`+hwid+`"}}`)
 }
 
+// validateFrom asks as an app behind a trusted proxy does.
+func (g *gw) validateFrom(addr, key string) answer {
+	return g.post(validatePath(key), `{"metadata":{"HWID":"`+machine(1)+`"}}`, "X-Forwarded-For", addr)
+}
+
 func (g *gw) tryValidate(key, hwid string) (answer, error) {
 	req, err := http.NewRequest(http.MethodPost, g.url+validatePath(key), nil)
 	if err != nil {

@@ -81,11 +81,6 @@ func TestUpstreamBudget(t *testing.T) {
 	assert.Equal(t, 1, g.count("the quota for calls to Whop (--upstream-budget) is used up"))
 }
 
-// validateFrom asks as an app behind a trusted proxy does.
-func (g *gw) validateFrom(addr, key string) answer {
-	return g.post(validatePath(key), `{"metadata":{"HWID":"`+machine(1)+`"}}`, "X-Forwarded-For", addr)
-}
-
 // Two addresses that guess license keys don't use up what others need for theirs.
 func TestFirstLooksUnderAttackers(t *testing.T) {
 	var licenses []fields
