@@ -154,10 +154,10 @@ test: $(if $(CAN_INSTALL),setup,system) build pack bin/wasmbrowsertest ## Run ev
 	@echo "$(TEST_PARTS): $(TEST_JOBS) at a time, and each shows its output when it has ended."
 	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --keep-going $(OUTPUT_SYNC) $(TEST_PARTS)
 
-# The longest come first. Two at a time keep two cores busy, as the tests of the
-# gateway mostly wait, and those of the web run two files at a time, too.
+# The longest come first. Three at a time keep two cores busy, as the tests of
+# the gateway mostly wait.
 TEST_PARTS := test-web test-go test-js test-fuzz test-wasm
-TEST_JOBS  ?= 2
+TEST_JOBS  ?= 3
 
 # Each part's output comes in one piece, where make can do that.
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -207,7 +207,7 @@ test-js: js programs pack signer ## Test the npm package, as built and as packed
 
 .PHONY: test-web
 test-web: build pack browser proxies ## Test pages and Electron apps end to end in a browser
-	cd web && TEST_FILES=$(TEST_JOBS) npm test
+	cd web && npm test
 
 .PHONY: test-monitoring
 test-monitoring: bin/promtool ## Test the gateway's alerts with Prometheus's own tool
