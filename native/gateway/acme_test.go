@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 // noCA is where no CA is.
@@ -24,10 +26,10 @@ const noCA = "https://127.0.0.1:9/dir"
 // A CA that is down keeps a gateway from being ready, and says why, and not from
 // starting, nor from ending.
 func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
-	metricsAddr := freeAddress(t)
+	metricsAddr := gatewaytest.FreeAddress(t)
 	folder := filepath.Join(t.TempDir(), "state", "acme")
 	t.Setenv("STATE_DIRECTORY", "")
-	_, port, _ := strings.Cut(freeAddress(t), ":")
+	_, port, _ := strings.Cut(gatewaytest.FreeAddress(t), ":")
 	g := startGateway(t, startSim(t, nil), "--acme-domain", "license.example.com", "--acme-ca", noCA, "--acme-dir", folder, "--acme-http-port", port, "--metrics-listen", metricsAddr)
 	assert.True(t, strings.HasPrefix(g.url, "https://"))
 	eventually(t, "it is told", func() bool {
@@ -70,7 +72,7 @@ func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 }
 
 func TestACMESettings(t *testing.T) {
-	_, port, _ := strings.Cut(freeAddress(t), ":")
+	_, port, _ := strings.Cut(gatewaytest.FreeAddress(t), ":")
 	good := []string{"--acme-domain", "license.example.com", "--acme-domain", "license.example.org", "--acme-email", "me@example.com", "--acme-http-port", port}
 	for _, c := range []struct {
 		args []string

@@ -67,7 +67,7 @@ func TestReplacingTheAPIKeyLosesNothing(t *testing.T) {
 	key := testKey("rekeyed")
 	keys := &keyring{valid: map[string]bool{oldKey: true, newKey: true}, used: map[string]int{}}
 	sim, r := keys.inFrontOf(t, startSim(t, []fields{boundTo(key, 1)})), gatewaytest.StartRedis(t)
-	addrs := []string{freeAddress(t), freeAddress(t), freeAddress(t)}
+	addrs := []string{gatewaytest.FreeAddress(t), gatewaytest.FreeAddress(t), gatewaytest.FreeAddress(t)}
 	start := func(addr, apiKey string) *gw {
 		p := startProgram(t, []string{asGateway + "=1", "WHOP_API_KEY=" + apiKey}, os.Args[0],
 			gatewayArgs(sim, []string{"--listen", addr, "--redis-url", r.URL(), "--trusted-proxies", "127.0.0.1", "--drain", "300ms", "--cache-ttl", "0", "--license-limit", "0", "--client-limit", "0", "--upstream-budget", "0"})...)
@@ -112,7 +112,7 @@ func TestRestartBehindCaddyLosesNothing(t *testing.T) {
 		t.Skip("there is no caddy here")
 	}
 	key := testKey("restarted")
-	sim, addr, front := startSim(t, []fields{boundTo(key, 1)}), freeAddress(t), freeAddress(t)
+	sim, addr, front := startSim(t, []fields{boundTo(key, 1)}), gatewaytest.FreeAddress(t), gatewaytest.FreeAddress(t)
 	start := func() *gw {
 		g, _ := startGatewayProcess(t, sim, "--listen", addr, "--trusted-proxies", "127.0.0.1", "--drain", "300ms")
 		return g

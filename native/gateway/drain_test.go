@@ -130,7 +130,7 @@ func TestRollingRestartLosesNothing(t *testing.T) {
 	t.Parallel()
 	key := testKey("rolling")
 	sim, r := startSim(t, []fields{boundTo(key, 1)}), gatewaytest.StartRedis(t)
-	addrs := []string{freeAddress(t), freeAddress(t), freeAddress(t)}
+	addrs := []string{gatewaytest.FreeAddress(t), gatewaytest.FreeAddress(t), gatewaytest.FreeAddress(t)}
 	start := func(addr string) *gw {
 		g, _ := startGatewayProcess(t, sim, "--listen", addr, "--redis-url", r.URL(), "--trusted-proxies", "127.0.0.1", "--drain", "300ms")
 		eventually(t, "it is ready", func() bool { return g.get("/readyz").status == 200 })
@@ -162,7 +162,7 @@ func startNginx(t *testing.T, gateways []string) (url string) {
 	_, after, found := strings.Cut(string(page), "```nginx\n")
 	require.True(t, found)
 	text, _, _ := strings.Cut(after, "```")
-	front, dir := freeAddress(t), t.TempDir()
+	front, dir := gatewaytest.FreeAddress(t), t.TempDir()
 	for i, addr := range gateways {
 		shown := "server 10.0.0." + string(rune('1'+i)) + ":8080"
 		require.Contains(t, text, shown)

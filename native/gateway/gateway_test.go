@@ -77,7 +77,7 @@ func TestAddressInUse(t *testing.T) {
 func TestMetricsAreOnTheirOwnListener(t *testing.T) {
 	key := testKey("metrics")
 	sim := startSim(t, []fields{licensed(key)})
-	addr := freeAddress(t)
+	addr := gatewaytest.FreeAddress(t)
 	g := startGateway(t, sim, "--metrics-listen", addr)
 	require.Equal(t, 201, g.validate(key, machine(1)).status)
 	require.Equal(t, 400, g.validate(key, machine(2)).status)
@@ -172,7 +172,7 @@ func TestRefusedAPIKeyKeepsAGatewayFromBeingReady(t *testing.T) {
 	t.Parallel()
 	sim := startSim(t, nil)
 	sim.outage("401")
-	addr := freeAddress(t)
+	addr := gatewaytest.FreeAddress(t)
 	g := startGateway(t, sim, "--metrics-listen", addr)
 	assert.Equal(t, 503, g.get("/readyz").status)
 	assert.Equal(t, "0", metric(t, addr, "whop_license_ready"))

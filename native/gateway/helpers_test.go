@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -256,15 +255,6 @@ func assertRefused(t testing.TB, a answer, status int, code string) {
 	if status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable {
 		assert.Regexp(t, `^[1-9][0-9]*$`, a.header.Get("Retry-After"))
 	}
-}
-
-// freeAddress is a port on loopback that was free a moment ago.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer free.Close()
-	return free.Addr().String()
 }
 
 // metric returns the value of a series that a gateway shows at an address.

@@ -87,7 +87,7 @@ func TestFirstLooksUnderAttackers(t *testing.T) {
 	for n := range 40 {
 		licenses = append(licenses, boundTo(testKey(fmt.Sprint("honest", n)), 1))
 	}
-	addr := freeAddress(t)
+	addr := gatewaytest.FreeAddress(t)
 	g := startGateway(t, startSim(t, licenses), "--trusted-proxies", "127.0.0.1", "--metrics-listen", addr)
 	limited := 0
 	for n := range 2 * 300 {
@@ -122,7 +122,7 @@ func TestGuessesFromOneSite(t *testing.T) {
 func TestPartOfTheQuotaIsKeptForKnownLicenses(t *testing.T) {
 	for _, together := range []bool{false, true} {
 		t.Run(fmt.Sprint("with Redis ", together), func(t *testing.T) {
-			key, addr := testKey("regular"), freeAddress(t)
+			key, addr := testKey("regular"), gatewaytest.FreeAddress(t)
 			sim := startSim(t, []fields{boundTo(key, 1)})
 			args := []string{"--trusted-proxies", "127.0.0.1", "--cache-ttl", "0", "--license-limit", "0", "--upstream-budget", "120", "--metrics-listen", addr}
 			if together {

@@ -14,11 +14,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 	"github.com/whop-license/whop-license/shared/version"
 )
 
 func TestMetricsOfASingleGateway(t *testing.T) {
-	addr, dir := freeAddress(t), t.TempDir()
+	addr, dir := gatewaytest.FreeAddress(t), t.TempDir()
 	end := time.Now().Add(48 * time.Hour)
 	writeCertificateUntil(t, dir, "license.example.com", end)
 	startGateway(t, startSim(t, nil), "--metrics-listen", addr, "--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"))
@@ -38,7 +39,7 @@ func TestMetricsOfASingleGateway(t *testing.T) {
 // is counted, and not in it.
 func TestLatencyIsOfWhatWhopWasAsked(t *testing.T) {
 	t.Parallel()
-	key, paused, addr := testKey("timed"), testKey("paused"), freeAddress(t)
+	key, paused, addr := testKey("timed"), testKey("paused"), gatewaytest.FreeAddress(t)
 	sim := startSim(t, []fields{boundTo(key, 1), licensed(paused, fields{"fault": "429", "fault_retry_after": "90"})})
 	g := startGateway(t, sim, "--metrics-listen", addr, "--client-limit", "3", "--trusted-proxies", "127.0.0.1")
 	timed := func() string { return metric(t, addr, "whop_license_validation_seconds_count") }
@@ -82,7 +83,7 @@ func TestHeldBackCallsAreNotTimed(t *testing.T) {
 	for n := range 20 {
 		licenses = append(licenses, boundTo(testKey(fmt.Sprint("many", n)), 1))
 	}
-	addr := freeAddress(t)
+	addr := gatewaytest.FreeAddress(t)
 	g := startGateway(t, startSim(t, licenses), "--metrics-listen", addr, "--upstream-budget", "10")
 	answered := map[int]int{}
 	for n := range licenses {
@@ -101,14 +102,14 @@ func TestProxyProblemsAreCounted(t *testing.T) {
 	}
 	key := testKey("proxied")
 	sim := startSim(t, []fields{boundTo(key, 1)})
-	addr := freeAddress(t)
+	addr := gatewaytest.FreeAddress(t)
 	trusting := startGateway(t, sim, "--metrics-listen", addr, "--trusted-proxies", "127.0.0.1")
 	trusting.validateFrom("203.0.113.1", key)
 	assert.Equal(t, "0 0", problem(addr, "no_header")+" "+problem(addr, "not_trusted"))
 	trusting.validate(key, machine(1))
 	trusting.validate(key, machine(1))
 	assert.Equal(t, "2 0", problem(addr, "no_header")+" "+problem(addr, "not_trusted"))
-	addr = freeAddress(t)
+	addr = gatewaytest.FreeAddress(t)
 	startGateway(t, sim, "--metrics-listen", addr).validateFrom("203.0.113.1", key)
 	assert.Equal(t, "0 1", problem(addr, "no_header")+" "+problem(addr, "not_trusted"))
 }

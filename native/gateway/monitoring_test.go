@@ -71,7 +71,7 @@ func showAll(t *testing.T) (alone, withCertificate, withRedis shown) {
 	sim := startSim(t, []fields{licensed(key)})
 	writeCertificateUntil(t, dir, "license.example.com", time.Now().Add(time.Hour))
 	start := func(args ...string) shown {
-		addr, s := freeAddress(t), shown{}
+		addr, s := gatewaytest.FreeAddress(t), shown{}
 		g := startGateway(t, sim, append(args, "--metrics-listen", addr)...)
 		if strings.HasPrefix(g.url, "http:") {
 			require.Equal(t, 201, g.validate(key, machine(1)).status)

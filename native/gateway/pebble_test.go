@@ -48,8 +48,8 @@ func portOf(addr string) int {
 // Two gateways that share a folder ask once, though the CA reaches only one of
 // them; both are ready, and a SIGHUP and a restart ask for nothing.
 func TestPebbleTwoGatewaysAskOnce(t *testing.T) {
-	listens := []string{freeAddress(t), freeAddress(t)}
-	challenges := []string{freeAddress(t), freeAddress(t)}
+	listens := []string{gatewaytest.FreeAddress(t), gatewaytest.FreeAddress(t)}
+	challenges := []string{gatewaytest.FreeAddress(t), gatewaytest.FreeAddress(t)}
 	ca := gatewaytest.StartCA(t, portOf(challenges[1]), portOf(listens[1]), 90*24*time.Hour)
 	t.Setenv("SSL_CERT_FILE", ca.RootsFile)
 	key, folder := testKey("certified"), filepath.Join(t.TempDir(), "acme")
@@ -72,7 +72,7 @@ func TestPebbleTwoGatewaysAskOnce(t *testing.T) {
 		})
 		assert.Equal(t, 201, g.validate(key, machine(1)).status)
 	}
-	metricsAddr := freeAddress(t)
+	metricsAddr := gatewaytest.FreeAddress(t)
 	// Neither may ask before both are there, as a challenge that fails is an order more.
 	ca.Down(true)
 	first, hangup := start(0, "--metrics-listen", metricsAddr)
@@ -100,7 +100,7 @@ func TestPebbleTwoGatewaysAskOnce(t *testing.T) {
 
 // doctor asks the CA, and looks at what it gave, which is by TLS-ALPN-01 here.
 func TestPebbleDoctor(t *testing.T) {
-	listen, folder := freeAddress(t), t.TempDir()
+	listen, folder := gatewaytest.FreeAddress(t), t.TempDir()
 	ca := gatewaytest.StartCA(t, 1, portOf(listen), 90*24*time.Hour) // nothing listens on port 1
 	t.Setenv("SSL_CERT_FILE", ca.RootsFile)
 	sim := startSim(t, nil)

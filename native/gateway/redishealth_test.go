@@ -52,7 +52,7 @@ func TestRedisThatCannotBeUsed(t *testing.T) {
 			defer admin.Close()
 			c.spoil(t, admin)
 			sim := startSim(t, []fields{licensed(key), boundTo(bound, 1)})
-			addr := freeAddress(t)
+			addr := gatewaytest.FreeAddress(t)
 			g := startGateway(t, sim, "--redis-url", c.starting+r.Socket()+c.url, "--metrics-listen", addr, "--upstream-timeout", "1s", "--license-limit", "0")
 			assert.Equal(t, 503, g.get("/readyz").status)
 			assert.Equal(t, "0", metric(t, addr, "whop_license_redis_up"))

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 const withNonce = `"nonce":"` + testNonce + `"}`
@@ -171,7 +173,7 @@ func TestNobodysOwnLimitMakesALicenseStale(t *testing.T) {
 func TestStaleIsCounted(t *testing.T) {
 	key := testKey("counted")
 	sim := startSim(t, []fields{boundTo(key, 1)})
-	addr := freeAddress(t)
+	addr := gatewaytest.FreeAddress(t)
 	g := startGateway(t, sim, "--cache-ttl", "0", "--metrics-listen", addr)
 	require.Equal(t, 201, g.validate(key, machine(1)).status)
 	assert.Equal(t, "0", metric(t, addr, "whop_license_stale_total"))

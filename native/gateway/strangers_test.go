@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 // startSmallGateway runs a gateway in a process that may have few files open. It
@@ -51,7 +53,7 @@ func (g *gw) alone(key, hwid string) (int, error) {
 }
 
 func TestIdleConnectionsOfOneClient(t *testing.T) {
-	key, addr := testKey("crowded"), freeAddress(t)
+	key, addr := testKey("crowded"), gatewaytest.FreeAddress(t)
 	g := startSmallGateway(t, startSim(t, []fields{licensed(key)}), 400, "--metrics-listen", addr)
 	for range 100 {
 		g.connect("")
@@ -67,7 +69,7 @@ func TestIdleConnectionsOfOneClient(t *testing.T) {
 }
 
 func TestIdleConnectionsOfAll(t *testing.T) {
-	key, addr := testKey("crowded"), freeAddress(t)
+	key, addr := testKey("crowded"), gatewaytest.FreeAddress(t)
 	g := startSmallGateway(t, startSim(t, []fields{licensed(key)}), 400, "--metrics-listen", addr, "--trusted-proxies", "127.0.0.1")
 	for range 500 {
 		g.connect("")

@@ -51,7 +51,11 @@ export interface Model {
 
 /** The attributes that are shown: the product's name, and addresses. */
 export const SHOWN_ATTRIBUTES = [
-  ...(["product-name", "reset-url", "buy-url", "support-url", "helper-url"] as const),
+  "product-name",
+  "reset-url",
+  "buy-url",
+  "support-url",
+  "helper-url",
 ] as const;
 
 /** Where Whop's customers find their memberships, and in them the license key and its reset. */
@@ -109,7 +113,12 @@ export class View {
   readonly #waitSaid = make("p", "", { id: "wait", class: "hidden-text" });
   /** In the order of what helps; the first that is shown without the form is the primary one. */
   readonly #actions = [
-    ...[this.#helper, this.#reload, this.#manage, this.#retry, this.#buy, this.#support],
+    this.#helper,
+    this.#reload,
+    this.#manage,
+    this.#retry,
+    this.#buy,
+    this.#support,
   ];
   readonly #summary = make("summary", "details-title", {});
   readonly #report = make("pre", "report", { lang: "en", dir: "ltr" });

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -173,13 +172,4 @@ func writePEM(t testing.TB, file, kind string, der []byte) string {
 	t.Helper()
 	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 	return file
-}
-
-// FreeAddress is a port on loopback that was free a moment ago.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer free.Close()
-	return free.Addr().String()
 }

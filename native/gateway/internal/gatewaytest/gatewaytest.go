@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"sync"
 	"testing"
@@ -75,4 +76,13 @@ func SignedHeaders(t testing.TB, key []byte, id string, at time.Time, body strin
 	signature, err := signer.Sign(id, at, []byte(body))
 	require.NoError(t, err)
 	return []string{"webhook-id", id, "webhook-timestamp", strconv.FormatInt(at.Unix(), 10), "webhook-signature", signature}
+}
+
+// FreeAddress is a port on loopback that was free a moment ago.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer free.Close()
+	return free.Addr().String()
 }
