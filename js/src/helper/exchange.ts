@@ -10,6 +10,8 @@ import {
 // The extension takes a request in the page's own thread, before a timer of the page can
 // end. Two in a row, so that the first may be late.
 const PRESENCE_MS = 500;
+/** Longer than the extension waits for its program. Then it has gone, or its answer got lost. */
+const STATE_MS = 40_000;
 
 const noExtension: HelperAnswer = {
   error: {
@@ -38,7 +40,7 @@ export function exchange(
   ended: AbortSignal,
 ): Promise<HelperAnswer> {
   return new Promise((resolve) => {
-    if (typeof window === "undefined" || !mayAsk()) {
+    if (!mayAsk()) {
       resolve(noPage);
       return;
     }
@@ -59,8 +61,12 @@ export function exchange(
       (event) => {
         const answer = read(event, id, scheme);
         if (!answer) return;
-        if ("received" in answer) clearTimeout(timer);
-        else finish(answer);
+        if (!("received" in answer)) finish(answer);
+        else {
+          clearTimeout(timer);
+          // The id takes as long as the customer does.
+          if (ask === "state") timer = setTimeout(finish, STATE_MS, noExtension);
+        }
       },
       { signal: done.signal },
     );
@@ -78,7 +84,8 @@ export function exchange(
 }
 
 /** Whether a helper could answer this page. One of no origin has nowhere to send to. */
-function mayAsk(): boolean {
+export function mayAsk(): boolean {
+  if (typeof window === "undefined") return false;
   return window.top === window && self.origin !== "null" && self.isSecureContext;
 }
 

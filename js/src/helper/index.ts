@@ -4,6 +4,7 @@ import { readOptions } from "../options.js";
 import type { MachineIdScheme } from "../sidecar/types.js";
 import { exchange } from "./exchange.js";
 import type { HelperAnswer, HelperReason, HelperState } from "./messages.js";
+import { follow } from "./watch.js";
 
 export type {
   HelperAnswer,
@@ -46,8 +47,6 @@ export interface HelperMachineId {
 
 const SCHEMES: readonly unknown[] = ["app-scoped", "node-machine-id", "python-platform-node"];
 const DEFAULT_TIMEOUT_MS = 120_000;
-/** How often a watch asks. */
-const WATCH_MS = 1500;
 
 /**
  * Asks the browser helper for this machine's id. The helper asks the customer once,
@@ -80,7 +79,8 @@ export async function helperMachineId(options?: HelperOptions): Promise<HelperMa
 
 /**
  * Tells how the helper stands for this page: at first, and whenever that changes while
- * the page is visible. Returns a function that ends the watch.
+ * the page is visible. Returns a function that ends the watch. However many watch a scheme
+ * in a page, the helper is asked as by one.
  *
  * Firefox puts an extension into pages that are open already. Chrome and its relatives do
  * not, so there the page must be loaded again after the extension was installed.
@@ -93,53 +93,14 @@ export function watchHelper(
   const read = readOptions(options, ["scheme", "signal"]);
   const scheme = readScheme(read.scheme ?? "app-scoped");
   const signal = readSignal(read.signal);
-  const ended = new AbortController();
+  if (signal?.aborted) return () => {};
   const stop = () => {
-    ended.abort();
+    unfollow();
     signal?.removeEventListener("abort", stop);
   };
-  if (signal?.aborted) stop();
   signal?.addEventListener("abort", stop, { once: true });
-  void watch(listener, scheme, ended.signal);
+  const unfollow = follow(scheme, listener);
   return stop;
-}
-
-async function watch(
-  listener: (state: HelperState) => void,
-  scheme: MachineIdScheme,
-  ended: AbortSignal,
-): Promise<void> {
-  let last: HelperState | undefined;
-  while (!ended.aborted) {
-    const state = stateOf(await exchange("state", scheme, ended));
-    if (ended.aborted) return;
-    if (state !== last) {
-      last = state;
-      listener(state);
-    }
-    await pause(ended);
-  }
-}
-
-/** Waits, and as long as nobody sees the page. */
-function pause(ended: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const go = () => {
-      if (document.visibilityState !== "visible" && !ended.aborted) return;
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", go);
-      ended.removeEventListener("abort", go);
-      resolve();
-    };
-    const timer = setTimeout(go, WATCH_MS);
-    document.addEventListener("visibilitychange", go);
-    ended.addEventListener("abort", go);
-  });
-}
-
-function stateOf(answer: HelperAnswer): HelperState {
-  if ("state" in answer) return answer.state;
-  return ("error" in answer && answer.error.reason) || "refused";
 }
 
 function readScheme(scheme: unknown): MachineIdScheme {
