@@ -1,4 +1,6 @@
-const IN_FLIGHT = 4;
+// Pages of an origin wait for one program together, so a request in flight costs no more
+// than its place: many gates of a page, and many tabs, may ask in the same moment.
+const IN_FLIGHT = 60;
 const BURST = 60;
 const PER_SECOND = 2;
 
