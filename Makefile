@@ -309,7 +309,7 @@ test-downloads: programs bin/staticcheck proxies downloads-system ## Test the do
 
 # It has 300 packages, which nothing else needs.
 .PHONY: test-extension
-test-extension: build browser ## Test the browser extension in Chromium
+test-extension: build browser screen ## Test the browser extension in Chromium
 	cd web && node --test --test-timeout=300000 dist/test/extension/*.test.js
 
 .PHONY: check-extension
@@ -373,6 +373,12 @@ system:
 .PHONY: browser
 browser:
 	@$(NEED) $(BROWSER) && { $(HEADLESS); :; }
+
+SCREEN   := need xvfb "One test opens a window on a screen of Xvfb, and is skipped without it." Xvfb
+
+.PHONY: screen
+screen:
+	@$(NEED) $(SCREEN); :
 
 .PHONY: redis
 redis:

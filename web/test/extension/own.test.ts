@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
+import { unzipSync } from "fflate";
 import type { LocalServer } from "../../static-server.js";
 import { machineIdOf } from "../helpers/extension.js";
 import { HelperBrowser } from "../helpers/extension-browser.js";
@@ -119,5 +120,62 @@ test("the same source makes the same archives, wherever and whenever it is built
     assert.deepEqual(await digests(second), made);
   } finally {
     for (const folder of folders) await rm(folder, { recursive: true, force: true });
+  }
+});
+
+const FILES = [
+  ...["background.js", "consent-page.js", "consent.html", "content.js"],
+  ...["icons/128.png", "icons/16.png", "icons/32.png", "icons/48.png"],
+  ...["manifest.json", "options-page.js", "options.html", "pages.css"],
+];
+
+test("an archive holds the extension and nothing of where it was built", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "whop-license-contents-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  await build(folder, ["ORIGINS=https://launcher.example.com http://localhost:5173"]);
+  const archives = (await readdir(folder)).filter((name) => name.endsWith(".zip"));
+  assert.equal(archives.length, 2);
+  for (const name of archives) {
+    const browser = name.includes("firefox") ? "firefox" : "chromium";
+    const files = unzipSync(await readFile(join(folder, name)));
+    assert.deepEqual(Object.keys(files).sort(), FILES, name);
+    for (const [file, bytes] of Object.entries(files)) {
+      assert.ok((await readFile(join(folder, browser, file))).equals(bytes), `${name}: ${file}`);
+      const text = Buffer.from(bytes).toString("latin1");
+      for (const path of [resolve(web, ".."), folder, homedir()]) {
+        assert.ok(!text.includes(path), `${name}: ${file} names ${path}`);
+      }
+      if (!file.endsWith(".js")) continue;
+      assert.doesNotMatch(
+        text,
+        /\beval\(|new Function|\bimport\b|fetch\(|XMLHttpRequest|innerHTML/,
+      );
+      // Nothing else is an address.
+      const addresses = text.match(/\bhttps?:\/\/[^"'`]*/g) ?? [];
+      const ours = ["https://launcher.example.com", "http://localhost:5173"];
+      assert.deepEqual(
+        addresses.filter((address) => !ours.includes(address)),
+        [],
+        file,
+      );
+    }
+    const manifest = JSON.parse(Buffer.from(files["manifest.json"] ?? []).toString());
+    assert.deepEqual(manifest.permissions, ["nativeMessaging", "storage"]);
+    for (const rights of [
+      "host_permissions",
+      "optional_permissions",
+      "optional_host_permissions",
+    ]) {
+      assert.equal(manifest[rights], undefined, rights);
+    }
+    for (const opening of ["externally_connectable", "web_accessible_resources"]) {
+      assert.equal(manifest[opening], undefined, opening);
+    }
+    assert.deepEqual(
+      manifest.content_scripts.map(({ matches }: { matches: string[] }) => matches),
+      [["https://launcher.example.com/*", "http://localhost/*"]],
+    );
+    assert.equal(manifest.incognito, "not_allowed");
+    assert.equal(manifest.key, undefined, "none was given");
   }
 });
