@@ -45,12 +45,21 @@ async function ask(question: Question): Promise<Answer> {
       if (chrome.runtime?.id === undefined) resolve(gone);
     }, 500);
   });
+  // Nor is one of a page that was left meanwhile, and comes back as it was.
+  const done = new AbortController();
+  const lost = new Promise<"lost">((resolve) => {
+    const shown = ({ persisted }: PageTransitionEvent) => persisted && resolve("lost");
+    addEventListener("pageshow", shown, { signal: done.signal });
+  });
   try {
     const answered = chrome.runtime.sendMessage<Question, Answer | undefined>(question);
-    return (await Promise.race([answered, orphaned])) ?? gone;
+    const answer = await Promise.race([answered, orphaned, lost]);
+    if (answer !== "lost") return answer ?? gone;
   } catch {
     return gone;
   } finally {
     clearInterval(watch);
+    done.abort();
   }
+  return ask({ ...question, active: false });
 }

@@ -1,5 +1,5 @@
 import { invalid, LicenseError } from "../errors.js";
-import type { HelperState } from "../helper/index.js";
+import type { HelperState } from "../helper/messages.js";
 import type { Verdict } from "../types.js";
 import {
   type Answer,

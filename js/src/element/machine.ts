@@ -1,7 +1,9 @@
 // `machine="helper"`: the gate asks the browser helper for this machine's id, and follows
 // how the helper stands as long as the customer has to do something about it.
 import { invalid, LicenseError, type LicenseErrorReason } from "../errors.js";
-import { type HelperState, helperMachineId, watchHelper } from "../helper/index.js";
+import { askMachineId, DEFAULT_TIMEOUT_MS, readScheme } from "../helper/ask.js";
+import type { HelperState } from "../helper/messages.js";
+import { follow } from "../helper/watch.js";
 import type { MachineIdScheme } from "../sidecar/types.js";
 import { type Answer, lackOf } from "./answer.js";
 import type { GateMachineId } from "./check.js";
@@ -15,8 +17,10 @@ export function machineOf(gate: Element, signal: AbortSignal): GateMachineId | u
   return async () => {
     // A misspelled word must not turn the binding off.
     if (machine.trim() !== "helper") throw invalid("machine", 'must be "helper"');
+    const scheme = schemeOf(gate);
+    const deadline = { beganMs: performance.now(), timeoutMs: DEFAULT_TIMEOUT_MS, signal };
     try {
-      return (await helperMachineId({ scheme: schemeOf(gate), signal })).id;
+      return (await askMachineId(scheme, deadline)).id;
     } catch (error) {
       if (!(error instanceof LicenseError) || error.code !== "timeout") throw error;
       // The gate shows a timeout as the license server's, which has not been asked yet.
@@ -25,9 +29,9 @@ export function machineOf(gate: Element, signal: AbortSignal): GateMachineId | u
   };
 }
 
-// helperMachineId refuses a scheme that it does not know.
-function schemeOf(gate: Element): MachineIdScheme | undefined {
-  return (gate.getAttribute("helper-scheme")?.trim() || undefined) as MachineIdScheme | undefined;
+/** The scheme that a gate's attribute names; throws if it is none. */
+function schemeOf(gate: Element): MachineIdScheme {
+  return readScheme(gate.getAttribute("helper-scheme")?.trim() || undefined);
 }
 
 function lacks(reason: LicenseErrorReason, message: string): LicenseError {
@@ -92,15 +96,12 @@ export class HelperWatch {
   #start(): void {
     let first = true;
     try {
-      this.#end = watchHelper(
-        (state) => {
-          const begun = first;
-          first = false;
-          this.#known = state;
-          this.#take(state, begun);
-        },
-        { scheme: schemeOf(this.#gate) },
-      );
+      this.#end = follow(schemeOf(this.#gate), (state) => {
+        const begun = first;
+        first = false;
+        this.#known = state;
+        this.#take(state, begun);
+      });
     } catch {
       // The next check reports a scheme that is none.
     }

@@ -1,11 +1,12 @@
-import { MAX_TIMER_MS, readDeadline, readSignal, within } from "../abort.js";
-import { invalid, LicenseError } from "../errors.js";
+import { MAX_TIMER_MS, readSignal } from "../abort.js";
+import { invalid } from "../errors.js";
 import { readOptions } from "../options.js";
 import type { MachineIdScheme } from "../sidecar/types.js";
-import { exchange } from "./exchange.js";
-import type { HelperAnswer, HelperReason, HelperState } from "./messages.js";
+import { askMachineId, DEFAULT_TIMEOUT_MS, type HelperMachineId, readScheme } from "./ask.js";
+import type { HelperState } from "./messages.js";
 import { follow } from "./watch.js";
 
+export type { HelperMachineId } from "./ask.js";
 export type {
   HelperAnswer,
   HelperReason,
@@ -36,18 +37,6 @@ export interface WatchHelperOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** This machine's id, as a page learns it. */
-export interface HelperMachineId {
-  /** 64 lowercase hexadecimal digits, the same on every call of a page of this origin on this machine. */
-  id: string;
-  scheme: MachineIdScheme;
-  /** Why several machines may share the id, in English; usually empty. */
-  warnings: string[];
-}
-
-const SCHEMES: readonly unknown[] = ["app-scoped", "node-machine-id", "python-platform-node"];
-const DEFAULT_TIMEOUT_MS = 120_000;
-
 /**
  * Asks the browser helper for this machine's id. The helper asks the customer once,
  * in a window of the browser, which it opens only soon after a click or a key in the page.
@@ -57,24 +46,16 @@ const DEFAULT_TIMEOUT_MS = 120_000;
  * `reason`, the machine itself has no id. Never replace a missing id by a fixed value.
  */
 export async function helperMachineId(options?: HelperOptions): Promise<HelperMachineId> {
+  const beganMs = performance.now();
   const {
-    scheme = "app-scoped",
+    scheme,
     timeoutMs = DEFAULT_TIMEOUT_MS,
     signal,
-  } = readOptions(options, [...(["scheme", "timeoutMs", "signal"] as const)]);
+  } = readOptions(options, ["scheme", "timeoutMs", "signal"]);
   if (typeof timeoutMs !== "number" || !(timeoutMs > 0 && timeoutMs <= MAX_TIMER_MS)) {
     throw invalid("timeoutMs", "must be a number above 0 and below 2,147,483,648");
   }
-  const ended = new AbortController();
-  const deadline = { ...readDeadline({ timeoutMs }), signal: readSignal(signal) };
-  try {
-    const asked = exchange("machineId", readScheme(scheme), ended.signal);
-    const answer = await within(asked, deadline);
-    if ("machineId" in answer) return answer.machineId;
-    throw failure(answer);
-  } finally {
-    ended.abort();
-  }
+  return askMachineId(readScheme(scheme), { beganMs, timeoutMs, signal: readSignal(signal) });
 }
 
 /**
@@ -91,7 +72,7 @@ export function watchHelper(
 ): () => void {
   if (typeof listener !== "function") throw invalid("listener", "must be a function");
   const read = readOptions(options, ["scheme", "signal"]);
-  const scheme = readScheme(read.scheme ?? "app-scoped");
+  const scheme = readScheme(read.scheme);
   const signal = readSignal(read.signal);
   if (signal?.aborted) return () => {};
   const stop = () => {
@@ -101,15 +82,4 @@ export function watchHelper(
   signal?.addEventListener("abort", stop, { once: true });
   const unfollow = follow(scheme, listener);
   return stop;
-}
-
-function readScheme(scheme: unknown): MachineIdScheme {
-  if (!SCHEMES.includes(scheme)) throw invalid("scheme", "is not a scheme of machine ids");
-  return scheme as MachineIdScheme;
-}
-
-function failure(answer: HelperAnswer): LicenseError {
-  const { reason, message }: { reason?: HelperReason; message: string } =
-    "error" in answer ? answer.error : { reason: "refused", message: "The helper gave no id." };
-  return new LicenseError("no_machine_id", message, { reason, retryable: reason !== undefined });
 }

@@ -46,7 +46,8 @@ export class HelperBrowser {
         // Whoever shows a window ends it, and removes what was made.
         ...{ handleSIGINT: !visible, handleSIGTERM: !visible, handleSIGHUP: !visible },
         viewport: visible ? null : { width: 1280, height: 720 },
-        ignoreDefaultArgs: ["--disable-extensions"],
+        // Pages that were left are kept, as people's browsers do.
+        ignoreDefaultArgs: ["--disable-extensions", "--disable-back-forward-cache"],
         args: [
           ...browserArgs,
           ...(visible ? [] : ["--headless=new"]),
