@@ -10,6 +10,7 @@ class StandIn extends EventTarget {
   readonly origin = "https://launcher.example.com";
   readonly isSecureContext = true;
   readonly visibilityState = "visible";
+  prerendering = false;
   state: HelperState = "no_program";
   /** Whether the extension goes silent once it has received a request. */
   silent = false;
@@ -165,6 +166,23 @@ suite("watchHelper", () => {
     page.silent = false;
     await round();
     assert.deepEqual(told, ["no_extension", "no_program"]);
+  });
+
+  test("a page that is rendered before it is opened asks once it is opened", async () => {
+    page.prerendering = true;
+    const told = watch();
+    for (let i = 0; i < 5; i++) await round();
+    assert.deepEqual([told, page.asked], [[], []]);
+    page.prerendering = false;
+    page.dispatchEvent(new Event("prerenderingchange"));
+    await settle();
+    assert.deepEqual(told, ["no_program"]);
+
+    page.prerendering = true;
+    watch({ scheme: "node-machine-id" });
+    for (const stop of stops.splice(0)) stop();
+    page.dispatchEvent(new Event("prerenderingchange"));
+    assert.equal(page.asked.length, 1, "a watch that has ended asked");
   });
 
   test("where there is no page, it says so once", async () => {

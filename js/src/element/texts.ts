@@ -230,7 +230,7 @@ export const defaultTexts: GateTexts = {
   helper: {
     no_extension: {
       title: "To use your license on this computer, install the helper",
-      text: "Your license is tied to one computer. Only the helper can tell this page which one this is. It works in Chrome, Edge, Brave, Chromium, and Firefox on a computer, not on a phone.",
+      text: "Your license is tied to one computer. Only the helper can tell this page which one this is. It works in Chrome, Edge, Brave, Chromium, and Firefox on a computer, not on a phone or in a private window.",
       next: [
         "Install the helper’s extension in this browser.",
         "Install the helper’s program on this computer, then reload this page.",

@@ -53,9 +53,7 @@ export function exchange(
       clearTimeout(timer);
       resolve(answer);
     };
-    let timer = setTimeout(() => {
-      timer = setTimeout(finish, PRESENCE_MS, noExtension);
-    }, PRESENCE_MS);
+    let timer: ReturnType<typeof setTimeout> | undefined;
     window.addEventListener(
       "message",
       (event) => {
@@ -78,8 +76,22 @@ export function exchange(
       },
       { signal: done.signal },
     );
-    const request: HelperRequest = { protocol: HELPER_PROTOCOL, to: "extension", id, ask, scheme };
-    window.postMessage(request, self.origin);
+    const send = () => {
+      timer = setTimeout(() => {
+        timer = setTimeout(finish, PRESENCE_MS, noExtension);
+      }, PRESENCE_MS);
+      const request: HelperRequest = {
+        protocol: HELPER_PROTOCOL,
+        to: "extension",
+        id,
+        ask,
+        scheme,
+      };
+      window.postMessage(request, self.origin);
+    };
+    // A page that is rendered before it is opened would be refused.
+    if (!(document as { prerendering?: boolean }).prerendering) send();
+    else document.addEventListener("prerenderingchange", send, { signal: done.signal });
   });
 }
 
