@@ -89,7 +89,9 @@ func (d *doctor) try(ctx context.Context, key string) {
 	})
 	d.tryFiles()
 	d.tryClock(ctx)
-	d.tryWhop(ctx)
+	if d.tryWhop(ctx) {
+		d.tryProducts(ctx)
+	}
 	d.tryRedis(ctx, tags, log)
 	d.tryCertificate(ctx)
 	if d.public == nil {
