@@ -13,3 +13,4 @@ import "../element-axe.test.js";
 import "../element-helper.test.js";
 import "../element-life.test.js";
 import "../element-settings.test.js";
+import "../element-watch.test.js";
