@@ -20,7 +20,7 @@ test("origins that can be an app's own", () => {
   }
 });
 
-test("what is no origin of an app", () => {
+test("origins that can't be an app's own", () => {
   const sparse: unknown[] = [];
   sparse.length = 2;
   for (const origins of [
@@ -134,7 +134,7 @@ test("a page that is not listed is told where it comes from, and what is listed"
   }
 });
 
-test("files that an archive leaves beside it are the app's own", () => {
+test("files that are unpacked from an archive are the app's own", () => {
   const files = readOrigins(["file://"]);
   const archive = join(folder, "app.asar");
   for (const [path, listed] of [

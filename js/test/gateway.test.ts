@@ -68,7 +68,7 @@ const issuer = "https://license.example.com";
 const audience = "prod_1";
 const once1 = { maxAttempts: 1 };
 
-test("from the first answer to the last", async () => {
+test("a license from its first use to its end", async () => {
   const { url, stop } = await gateway(current);
   const leases = new TestStore();
   const { validateLicense } = await loadValidator({
@@ -138,7 +138,7 @@ test("keys are rotated without a gap", async () => {
   await rejects(retired.validateLicense("GOOD", "m1"), "untrusted_response");
 });
 
-test("a forged server: without leases, with another key, and with an answer from before", async () => {
+test("a forged server: without leases, with another key, and with a replayed answer", async () => {
   const real = await gateway(current);
   const options = { publicKey: current.publicKey };
   for (const args of [[], [`--signing-key=${old.file}`]]) {

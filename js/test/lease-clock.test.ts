@@ -110,7 +110,7 @@ test("a clock that is turned back little by little", async (t) => {
   await app.lockedOut(turnedBack);
 });
 
-test("a clock that is turned back once the lease has run out", async (t) => {
+test("a clock that is turned back after the lease has expired", async (t) => {
   const clock = clockOf(t);
   const app = await install();
   clock.off = 9 * DAY;
@@ -147,7 +147,7 @@ test("a clock that stands still while the program runs", async (t) => {
   await app.offline();
 });
 
-test("a clock that is years ahead locks nobody out once the server has been asked", async (t) => {
+test("a clock that is years ahead locks nobody out after the server was asked", async (t) => {
   const clock = clockOf(t);
   const app = await install();
   clock.off = 5 * 365 * DAY;
@@ -262,7 +262,7 @@ for (const [name, off] of skews) {
   });
 }
 
-test("a record of a release that kept no skew", async (t) => {
+test("a record of a release without skew", async (t) => {
   const clock = clockOf(t);
   const app = await install();
   const name = [...app.store.texts.keys()][0] as string;
@@ -275,7 +275,7 @@ test("a record of a release that kept no skew", async (t) => {
   await app.lockedOut(beforeIssue);
 });
 
-test("a skew that is none makes a record none", async (t) => {
+test("a record with an invalid skew counts as none", async (t) => {
   clockOf(t);
   const app = await install();
   const name = [...app.store.texts.keys()][0] as string;
@@ -307,7 +307,7 @@ test("the latest time seen grows with each use and never goes back", async (t) =
   assert.ok(app.store.record.lastSeen >= before);
 });
 
-test("a time that no clock tells", async (t) => {
+test("a time that is out of range", async (t) => {
   const clock = clockOf(t);
   const app = await install();
   const name = [...app.store.texts.keys()][0] as string;

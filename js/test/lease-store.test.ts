@@ -30,7 +30,7 @@ async function program(leases: unknown, load = loadValidator) {
   };
 }
 
-test("a store that answers by promises", async () => {
+test("a store that returns promises", async () => {
   const store = new TestStore();
   store.later = true;
   const ask = await program(store);
@@ -41,14 +41,14 @@ test("a store that answers by promises", async () => {
   await rejects(ask(down), "unavailable");
 });
 
-test("a store's functions are called on it, wherever they are", async () => {
+test("a store's functions are called with the store as this", async () => {
   class Store extends TestStore {}
   const ask = await program(new Store());
   await ask();
   assert.equal((await ask(down)).source, "lease");
 });
 
-test("a store that holds something else is as good as empty", async (t) => {
+test("a store that holds something else counts as empty", async (t) => {
   const store = new TestStore();
   const ask = await program(store);
   await ask();
@@ -103,7 +103,7 @@ const hostile = {
   },
 };
 
-test("a store that fails breaks no validation", async (t) => {
+test("a store that fails breaks no check", async (t) => {
   // What hangs is given up after a time that need not really pass.
   const setTimer = globalThis.setTimeout;
   t.mock.method(globalThis, "setTimeout", (run: () => void, ms: number, ...args: unknown[]) =>
@@ -283,7 +283,7 @@ function gate() {
   return { open, reach, opened, reached };
 }
 
-test("a yes that was asked for before a no is not kept, whenever it comes", async () => {
+test("a yes whose request came before a refusal is not kept, whenever it arrives", async () => {
   const store = new TestStore();
   const ask = await program(store);
   const { open, reach, opened, reached } = gate();
@@ -302,7 +302,7 @@ test("a yes that was asked for before a no is not kept, whenever it comes", asyn
   assert.equal((await ask(down)).source, "lease", "what is asked for later is kept");
 });
 
-test("a lease that a call was offered before a no does not stand in after it", async () => {
+test("a lease offered before a refusal does not stand in after it", async () => {
   const store = new TestStore();
   const ask = await program(store);
   await ask();
@@ -319,7 +319,7 @@ test("a lease that a call was offered before a no does not stand in after it", a
   assert.equal(store.texts.size, 0);
 });
 
-test("a refresh that was begun before a no brings no lease back", async () => {
+test("a refresh that began before a refusal brings no lease back", async () => {
   const store = new TestStore();
   server.answer = yes();
   const settings = { endpoint, publicKey, leases: store };
@@ -349,7 +349,7 @@ test("a refresh that was begun before a no brings no lease back", async () => {
   assert.equal(store.texts.size, 0);
 });
 
-test("a store that hangs takes no longer than the call may", async () => {
+test("a store that hangs takes no longer than the call's timeout", async () => {
   server.answer = yes();
   const leases: LeaseStore = { get: never, set: never, remove: never };
   const { validateLicense } = await loadValidator({ endpoint, publicKey, leases });

@@ -97,7 +97,7 @@ test("a package for each platform, and no other", () => {
   }
 });
 
-test("checksums of what is shipped", async () => {
+test("checksums of the shipped files", async () => {
   const { folder } = tarball("whop-license");
   const { CHECKSUMS } = await import(join(folder, "dist/checksums.js"));
   const wasm = readFileSync(join(folder, "dist/whop-license.wasm"));
@@ -116,7 +116,7 @@ test("checksums of what is shipped", async () => {
   }
 });
 
-test("nothing in them names a folder of this machine", () => {
+test("no file contains a path of this machine", () => {
   const folders = [repository, homedir(), process.env.GOROOT, process.cwd()];
   const goRoot = run("go", ["env", "GOROOT", "GOCACHE", "GOMODCACHE"], packageFolder).split("\n");
   const needles = [...folders, ...goRoot]

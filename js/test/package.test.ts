@@ -66,7 +66,7 @@ test("from an ES module and from CommonJS", () => {
   }
 });
 
-test("what is for pages, on a server without a bundler", () => {
+test("the entry points for pages, on a server without a bundler", () => {
   const body = `
     element.defineLicenseGate();
     console.log(element.WhopLicenseGate === react.WhopLicenseGate);

@@ -27,10 +27,10 @@ async function failure(endpoint: string, message: RegExp) {
   return error;
 }
 
-test("the endpoint and the system's name for the failure are told", async () => {
+test("the error names the endpoint and the system's code", async () => {
   const error = await failure(
     `${closed}/under`,
-    /This was http:\/\/127\.0\.0\.1:\d+\/under, and the system says ECONNREFUSED: nothing listens there\.$/,
+    /The endpoint is http:\/\/127\.0\.0\.1:\d+\/under, and the system says ECONNREFUSED: nothing listens there\.$/,
   );
   // As fetch has thrown it.
   assert.ok(error.cause instanceof TypeError, String(error.cause));
@@ -51,10 +51,14 @@ const thrown: [string, unknown, RegExp][] = [
     new Error("net::ERR_CERT_AUTHORITY_INVALID"),
     /ERR_CERT_AUTHORITY_INVALID: its certificate isn't trusted here/,
   ],
-  ["a code of another kind", Object.assign(new Error(), { code: 7 }), /This was https:\S+\.$/],
-  ["a license key as a code", Object.assign(new Error(), { code: KEY }), /This was https:\S+\.$/],
-  ["nothing", undefined, /This was https:\S+\.$/],
-  ["what can't be read", revokedProxy(), /This was https:\S+\.$/],
+  ["a code that isn't text", Object.assign(new Error(), { code: 7 }), /endpoint is https:\S+\.$/],
+  [
+    "a license key as a code",
+    Object.assign(new Error(), { code: KEY }),
+    /endpoint is https:\S+\.$/,
+  ],
+  ["nothing", undefined, /endpoint is https:\S+\.$/],
+  ["what can't be read", revokedProxy(), /endpoint is https:\S+\.$/],
 ];
 
 for (const [name, value, message] of thrown) {

@@ -64,7 +64,7 @@ function noting<Members extends object>(members: Members, read: string[]): Membe
   });
 }
 
-test("the arguments of a check are read once, also for what goes on in the background", async () => {
+test("the arguments of a check are read once, even for the refresh in the background", async () => {
   const { store, validateLicense } = await installAged();
   const read: string[] = [];
   const hwid = noting({ HWID: "m1" }, read);
@@ -78,7 +78,7 @@ test("the arguments of a check are read once, also for what goes on in the backg
   assert.deepEqual(read.sort(), ["HWID", "maxAttempts", "timeoutMs"]);
 });
 
-test("a lease that is younger answers without the server", async () => {
+test("a younger lease answers without the server", async () => {
   const { store, validate, lease } = await install(yes());
   for (let i = 0; i < 3; i++) {
     const verdict = await validate();
@@ -97,7 +97,7 @@ test("a lease that is younger answers without the server", async () => {
   );
 });
 
-test("an older one answers too, and is replaced in the background by one request", async () => {
+test("an older lease answers too, and one request replaces it in the background", async () => {
   const { store, validate, lease } = await installAged();
   const request = held();
   const verdicts = await Promise.all(Array.from({ length: 20 }, validate));
@@ -116,7 +116,7 @@ test("an older one answers too, and is replaced in the background by one request
   assert.equal(server.asked.length, 1);
 });
 
-test("each machine has a refresh of its own", async () => {
+test("each machine has its own refresh", async () => {
   const { validate, validateLicense } = await installAged();
   const other = () => validateLicense(KEY, "m2");
   await other();
@@ -165,7 +165,7 @@ async function untilAsked(count: number, validate: () => Promise<Verdict>): Prom
   }
 }
 
-test("a refusal in the background ends the lease and is told", async () => {
+test("a refusal in the background removes the lease and calls onChange", async () => {
   const told: InvalidVerdict[] = [];
   let tell = () => {};
   const { store, validate } = await installAged({
@@ -212,7 +212,7 @@ for (const [name, answer] of [
   });
 }
 
-test("a refresh asks what was asked, whatever has become of the caller's objects and signal", async () => {
+test("a refresh repeats the request, whatever the caller has done with its objects and signal", async () => {
   const { validateLicense, store } = await installAged();
   const controller = new AbortController();
   const hwid = { HWID: "m1" };
@@ -229,14 +229,14 @@ test("a refresh asks what was asked, whatever has become of the caller's objects
   assert.equal(await changed, "set");
 });
 
-test("a lease that lives on by its grace does not answer at once", async () => {
+test("a lease in its grace period does not answer at once", async () => {
   const { validate } = await install(yes({ exp: seconds() + HOUR }));
   passed += 2 * HOUR * 1000;
   server.answer = yes();
   assert.equal((await validate()).source, "server");
 });
 
-test("what onChange throws is an uncaught error, and no unhandled rejection", async () => {
+test("an error thrown by onChange is an uncaught error, not an unhandled rejection", async () => {
   const out = await run(
     `
     let end;
@@ -260,7 +260,7 @@ test("what onChange throws is an uncaught error, and no unhandled rejection", as
   assert.equal(out, "server\nlease\nuncaughtException thrown by the test\n");
 });
 
-test("a refresh doesn't keep Node alive once it has its answer", async () => {
+test("a refresh doesn't keep Node alive after its answer", async () => {
   const out = await run(
     `
     const { validateLicense } = await loadValidator(settings);

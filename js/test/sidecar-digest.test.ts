@@ -63,7 +63,7 @@ test("a Mach-O program that is signed, and signed again", () => {
     same(signMac(macSigned, randomBytes(length)), macSigned);
 });
 
-test("a Mach-O program that is signed ad hoc, as the system asks of each for arm64", () => {
+test("a Mach-O program that is signed ad hoc, as macOS requires on arm64", () => {
   const { macUnsigned, macSigned } = programs;
   const linked = AD_HOC | LINKER_SIGNED;
   const asGo = signAdHoc(macSigned, "a.out", linked);
@@ -76,7 +76,7 @@ test("a Mach-O program that is signed ad hoc, as the system asks of each for arm
   same(signAdHoc(macUnsigned, "whop-license-sidecar", AD_HOC), macUnsigned);
 });
 
-test("a Mach-O program whose end a signature is aligned by", () => {
+test("a Mach-O program that is padded before its signature", () => {
   const odd = Buffer.concat([programs.macUnsigned, Buffer.from("odd")]);
   same(signMac(odd, randomBytes(100)), odd);
 });
@@ -185,7 +185,7 @@ function leftOut(program: Buffer): [start: number, end: number][] {
   ];
 }
 
-test("a signature that would leave out code is none", () => {
+test("a signature that would leave out code counts as none", () => {
   const { windows, macSigned } = programs;
   const { entry } = portable(windows);
   const middle = windows.length >> 1;
@@ -212,7 +212,7 @@ test("a signature that would leave out code is none", () => {
   }
 });
 
-test("what is appended to a program that is not signed", () => {
+test("bytes appended to an unsigned program count", () => {
   for (const [name, program] of Object.entries(programs)) {
     const longer = Buffer.concat([program, Buffer.from("appended")]);
     assert.notEqual(programDigest(longer), programDigest(program), name);
@@ -245,7 +245,7 @@ test("malformed and truncated files", () => {
   assert.ok(digests.size > 1_000);
 });
 
-test("a file within a larger buffer, which is not written to", () => {
+test("a file within a larger buffer, which is not changed", () => {
   for (const [name, program] of Object.entries(programs)) {
     const around = Buffer.concat([Buffer.from("before"), program, Buffer.from("after")]);
     const inside = new Uint8Array(around.buffer, around.byteOffset + 6, program.length);

@@ -96,7 +96,7 @@ for (const [cpu, program] of Object.entries(programs)) {
     }
   });
 
-  test(`a table of sections that would leave out what is loaded is none: ${cpu}`, () => {
+  test(`a section table that would leave out loaded bytes counts as none: ${cpu}`, () => {
     for (const table of [0, 64, 0x190, data.start, data.end - 1, 2 ** 40]) {
       for (const size of [0, 64, 0xffff]) {
         const other = changed(program, (copy) => {
@@ -132,7 +132,7 @@ for (const [cpu, program] of Object.entries(programs)) {
     differs(emptied, program);
   });
 
-  test(`other headers of segments behind what is loaded: ${cpu}`, () => {
+  test(`other segment headers after what is loaded: ${cpu}`, () => {
     const table = Number(program.readBigUInt64LE(SECTION_TABLE));
     const headers = program.subarray(64, 64 + 56 * 6);
     const longer = Buffer.concat([program.subarray(0, table), headers, program.subarray(table)]);
@@ -142,7 +142,7 @@ for (const [cpu, program] of Object.entries(programs)) {
     differs(longer, program);
   });
 
-  test(`what stands behind the table of sections: ${cpu}`, () => {
+  test(`bytes after the section table: ${cpu}`, () => {
     for (const more of ["\0", "appended"]) {
       differs(Buffer.concat([program, Buffer.from(more)]), program);
     }
@@ -150,7 +150,7 @@ for (const [cpu, program] of Object.entries(programs)) {
     differs(program.subarray(0, data.end), program);
   });
 
-  test(`a program that ends with what is executed is hashed as a whole: ${cpu}`, () => {
+  test(`a program that ends with executable code is hashed as a whole: ${cpu}`, () => {
     // The rest of its last page would be executable, too.
     const odd = changed(program, (copy) =>
       copy.writeUInt32LE(copy.readUInt32LE(data.at + FLAGS) | 1, data.at + FLAGS),

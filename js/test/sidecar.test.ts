@@ -85,7 +85,7 @@ test("the other schemes", async () => {
   assert.equal(scoped.scheme, "app-scoped");
 });
 
-test("odd arguments", async (t) => {
+test("invalid arguments", async (t) => {
   const cases: [unknown, RegExp][] = [
     [null, /^options: /],
     ["node-machine-id", /^options: /],
@@ -182,7 +182,7 @@ test("a sidecar that hangs is replaced", async () => {
   assert.equal(pids().length, 2);
 });
 
-test("a host that was busy still takes the answer", async () => {
+test("a host that was busy still gets the answer", async () => {
   const written = join(folder, "written");
   const path = fake(`
     let asked = 0;
@@ -243,7 +243,7 @@ test("close", async () => {
   await rejects(unused.machineId(), "aborted");
 });
 
-test("frames that are cut and merged", async () => {
+test("frames that are split and merged", async () => {
   const cut = fake(`
     const whole = write;
     const waiting = [];
@@ -268,8 +268,8 @@ test("a sidecar that misbehaves", async (t) => {
     ["text", answer(`write("panic: no such thing\\n".repeat(9))`), "no_machine_id", /too long/],
     ["an endless frame", answer(`write(raw(1 << 21, ""))`), "no_machine_id", /too long/],
     ["a negative length", answer(`write(Buffer.alloc(4, 255))`), "no_machine_id", /too long/],
-    ["no JSON", answer(`write(raw(3, "{a}"))`), "no_machine_id", /garbage/],
-    ["an empty frame", answer(`write(raw(0, ""))`), "no_machine_id", /garbage/],
+    ["no JSON", answer(`write(raw(3, "{a}"))`), "no_machine_id", /sent invalid data/],
+    ["an empty frame", answer(`write(raw(0, ""))`), "no_machine_id", /sent invalid data/],
     [
       "invalid UTF-8",
       answer(`
@@ -278,30 +278,45 @@ test("a sidecar that misbehaves", async (t) => {
         write(bytes)
       `),
       "no_machine_id",
-      /garbage/,
+      /sent invalid data/,
     ],
-    ["null", answer(`write(raw(4, "null"))`), "no_machine_id", /garbage/],
+    ["null", answer(`write(raw(4, "null"))`), "no_machine_id", /sent invalid data/],
     [
       "an unknown id",
       answer("write(frame({ id: 99, result: machine }))"),
       "no_machine_id",
-      /garbage/,
+      /sent invalid data/,
     ],
     [
       "an id that is text",
       answer(`write(frame({ id: "2", result: machine }))`),
       "no_machine_id",
-      /garbage/,
+      /sent invalid data/,
     ],
-    ["a notification", answer(`write(frame({ method: "x" }))`), "no_machine_id", /garbage/],
+    [
+      "a notification",
+      answer(`write(frame({ method: "x" }))`),
+      "no_machine_id",
+      /sent invalid data/,
+    ],
     [
       "another JSON-RPC",
       answer(`write(frame({ id, jsonrpc: "1.0", result: machine }))`),
       "no_machine_id",
-      /garbage/,
+      /sent invalid data/,
     ],
-    ["an odd error", answer(`write(frame({ id, error: "x" }))`), "no_machine_id", /garbage/],
-    ["a null error", answer("write(frame({ id, error: null }))"), "no_machine_id", /garbage/],
+    [
+      "an odd error",
+      answer(`write(frame({ id, error: "x" }))`),
+      "no_machine_id",
+      /sent invalid data/,
+    ],
+    [
+      "a null error",
+      answer("write(frame({ id, error: null }))"),
+      "no_machine_id",
+      /sent invalid data/,
+    ],
     ["no result", answer("write(frame({ id }))"), "no_machine_id", /not a machine id/],
     ["an empty id", result(`id: ""`), "no_machine_id", /not a machine id/],
     ["a short id", result(`id: "abc"`), "no_machine_id", /not a machine id/],
@@ -445,7 +460,7 @@ test("the first start may take longer than a call", async (t) => {
   await rejects(second, "timeout", /within 5000 ms/);
 });
 
-test("a path into Electron's archive, whatever the folders above it are called", async (t) => {
+test("a path into Electron's archive, whatever the names of the folders above it", async (t) => {
   for (const [path, lies] of [
     [["app.asar"], ["app.asar.unpacked"]],
     [

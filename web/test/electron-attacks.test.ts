@@ -92,7 +92,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     return frame;
   }
 
-  test("a frame inside of the page, of its own origin or another's", async () => {
+  test("a frame within the page, of its own origin or another", async () => {
     const { app, page } = await launch({ webPreferences: { nodeIntegrationInSubFrames: true } });
     await served(page);
     await refused(await embed(page, "/page.html"), /embedded/);
@@ -108,7 +108,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("a window that has moved to another origin", async () => {
+  test("a window that has navigated to another origin", async () => {
     const { app, page } = await launch();
     await served(page);
     await page.goto(foreign.origin);
@@ -118,7 +118,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("another origin that is much like the listed one", async () => {
+  test("an origin that resembles the listed one", async () => {
     const { app, page } = await launch({ host: { origins: ["app://fixture-2", "app://fixtur"] } });
     await refused(page, /not in `origins`/);
     await app.quit();
@@ -193,7 +193,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("more calls at once than an app makes are refused, and do no harm", async () => {
+  test("too many calls at once are refused, and do no harm", async () => {
     const { app, page } = await launch();
     const codes = await page.evaluate(async () => {
       const { raw } = globalThis as unknown as {
@@ -235,7 +235,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("the preload itself asks for nothing but verdicts in a window without the sandbox", async () => {
+  test("the preload itself asks only for verdicts in an unsandboxed window", async () => {
     const webPreferences = { sandbox: false };
     const { app, page } = await launch({ preloads: ["ours"], webPreferences });
     const replies = await page.evaluate(async () => {
@@ -253,7 +253,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("an attacker's preload in an unsafe window is refused by the main process too", async () => {
+  test("the main process also refuses an attacker's preload in an unsafe window", async () => {
     const { app, page } = await launch({ preloads: ["raw"], webPreferences: { sandbox: false } });
     await refused(page, /sandbox: true/);
     await app.quit();
@@ -277,7 +277,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     }
   });
 
-  test("a page outside of the app's folder, where files are listed", async () => {
+  test("a page outside of the app's folder, if file:// is listed", async () => {
     const outside = join(temporaryFolder(), "outside.html");
     writeFileSync(outside, "<title>Outside</title>");
     const inside = install().folder;

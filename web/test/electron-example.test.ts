@@ -42,7 +42,7 @@ describe(`the Electron example ${runsIn}`, () => {
     return app;
   }
 
-  test("its types hold against Electron's", () => {
+  test("it type-checks against Electron's types", () => {
     const types = dirname(require.resolve("electron/package.json"));
     symlinkSync(types, join(folder, "node_modules/electron"));
     const settings = {
@@ -107,7 +107,7 @@ describe(`the Electron example ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("what it serves ends at the app's own folders", {
+  test("it serves only the app's own folders", {
     skip: Boolean(electronPath),
   }, async () => {
     const app = await run();

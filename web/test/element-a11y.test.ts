@@ -7,10 +7,10 @@ import { gateSuite, key, refusal, valid } from "./helpers/gate.js";
 
 type Gate = HTMLElementTagNameMap["whop-license-gate"];
 
-suite("the license gate for everybody", () => {
+suite("accessibility of the license gate", () => {
   const open = gateSuite();
 
-  test("the keyboard alone", async (t) => {
+  test("with only the keyboard", async (t) => {
     const p = await open(t);
     const { keyboard } = p.page;
     await p.page.locator("#outside").focus();
@@ -141,7 +141,7 @@ suite("the license gate for everybody", () => {
     assert.match(await q.status.innerText(), /no longer active\s+It was canceled/);
   });
 
-  test("fields of the page's own, under the license key", async (t) => {
+  test("the page's own fields, below the license key", async (t) => {
     const p = await open(t);
     await p.gate.evaluate((gate) => {
       const own = document.createElement("input");
@@ -177,7 +177,7 @@ suite("the license gate for everybody", () => {
     assert.equal(await own.isVisible(), false);
   });
 
-  test("the content's own choice of focus, and focus() of the gate", async (t) => {
+  test("the content's autofocus, and focus() of the gate", async (t) => {
     const p = await open(t);
     await p.gate.evaluate((gate) => (gate as Gate).focus());
     assert.equal(await p.focused(), "key");
@@ -214,7 +214,7 @@ suite("the license gate for everybody", () => {
     assert.equal(await p.status.innerText(), "Your license is valid");
   });
 
-  test("less motion, and no color of its own where colors are forced", async (t) => {
+  test("reduced motion and forced colors", async (t) => {
     // WebKit has no forced colors.
     const forced = engineName === "webkit" ? {} : { forcedColors: "active" as const };
     const p = await open(t, { reducedMotion: "reduce", ...forced });
@@ -227,7 +227,7 @@ suite("the license gate for everybody", () => {
     assert.equal(await turning.evaluate((e) => getComputedStyle(e).animationName), "turn");
   });
 
-  test("its looks can be changed from outside", async (t) => {
+  test("its styles can be changed from outside", async (t) => {
     const p = await open(t);
     await p.page.evaluate(() => {
       const sheet = new CSSStyleSheet();

@@ -10,7 +10,7 @@ type Harness = typeof import("./pages/element.js");
 const day = 86_400_000;
 const hour = 3_600_000;
 
-suite("a license gate in time", () => {
+suite("a license gate over time", () => {
   const open = gateSuite();
 
   test("canceling, and answers that come too late", async (t) => {
@@ -74,7 +74,7 @@ suite("a license gate in time", () => {
     assert.equal(await p.content.isVisible(), true);
   });
 
-  test("removed during the check of a remembered key, it comes back with its form", async (t) => {
+  test("removed during the check of a remembered key, it returns with its form", async (t) => {
     const p = await open(t, { gate: { store: "filled" } });
     assert.equal(await p.state(), "checking");
     assert.equal(await p.input.isVisible(), false);
@@ -103,7 +103,9 @@ suite("a license gate in time", () => {
     );
   });
 
-  test("another network may help after whatever a network can do", { skip: once }, async (t) => {
+  test("it checks again on another network after every error that a network can cause", {
+    skip: once,
+  }, async (t) => {
     const p = await open(t);
     const goOnline = () => p.page.evaluate(() => dispatchEvent(new Event("online")));
     for (const error of [
@@ -128,7 +130,7 @@ suite("a license gate in time", () => {
     }
   });
 
-  test("what couldn't be loaded offline is loaded again once there is a network", {
+  test("what couldn't be loaded offline is loaded again when there is a network", {
     skip: noOffline,
   }, async (t) => {
     const p = await open(t);
@@ -234,7 +236,7 @@ suite("a license gate in time", () => {
     assert.equal((await p.calls()).length, 4);
   });
 
-  test("a clock that is turned back prolongs no open lease", async (t) => {
+  test("turning the clock back doesn't prolong an open lease", async (t) => {
     const p = await open(t, { clock: true });
     const now = await p.page.evaluate(() => Date.now());
     const leaseExpiresAt = new Date(now + hour).toISOString();
@@ -272,7 +274,7 @@ suite("a license gate in time", () => {
     assert.deepEqual(await p.eventTypes(), ["valid", "error", "error", "valid", "refused"]);
   });
 
-  test("verdicts that come by themselves, and forgetting", async (t) => {
+  test("verdicts from receive(), and forget()", async (t) => {
     const p = await open(t, { gate: { store: "map" } });
     const receive = (plan: Plan): Promise<void> =>
       p.gate.evaluate(

@@ -72,7 +72,7 @@ suite("leases in a browser", () => {
 
   const kept = (tab: Page): Promise<number> => tab.evaluate(() => localStorage.length);
 
-  test("what one tab was told holds offline in another, until the server takes it back", {
+  test("a lease from one tab stands in for another, until the server refuses", {
     skip: noOffline,
   }, async () => {
     await control("memberships", { license_key: "L-TABS", ...membership });

@@ -102,7 +102,7 @@ suite("on a server, an import does nothing", () => {
     });
   }
 
-  test("the probe sees what is done", async () => {
+  test("the probe notices side effects", async () => {
     const { done } = await imported("whop-license", "misbehave");
     assert.deepEqual(done, [
       "setTimeout () => {}",

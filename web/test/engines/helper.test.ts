@@ -137,7 +137,7 @@ suite("the browser helper in Firefox", { skip }, () => {
     assert.equal((await ask(false)).id, await pageId(pages.origin), "without a question");
   });
 
-  test("another origin is asked for by itself, and a no is kept", async () => {
+  test("the customer is asked separately for another origin, and a no is stored", async () => {
     await goto(other.origin);
     const asking = ask();
     await decide("deny");

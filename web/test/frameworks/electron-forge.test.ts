@@ -75,7 +75,7 @@ for (const [template, heading] of [
       await project.run("npm", "run", "package");
     });
 
-    test("works as packed", async () => {
+    test("works after packing", async () => {
       const out = join(project.folder, "out");
       const [packed = ""] = await readdir(out);
       const archive = join(out, packed, "resources/app.asar");

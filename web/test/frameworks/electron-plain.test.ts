@@ -28,7 +28,7 @@ suite("a plain Electron app", () => {
     await useGate({ behind, folder: project.folder, content });
   });
 
-  test("works as electron-builder packs it", async (t) => {
+  test("works after electron-builder has packed it", async (t) => {
     report(t, "electron-builder", await project.follow(await readBlocks(page, "electron-builder")));
     const dist = await electronFolder(project);
     // Without electron-builder's own search for programs, as the recipe's line must do alone.

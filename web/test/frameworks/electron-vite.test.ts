@@ -44,7 +44,7 @@ for (const [template, heading] of [
       await project.run("npm", "run", "build:unpack", "--", ...settings);
     });
 
-    test("works as packed", async () => {
+    test("works after packing", async () => {
       const archive = join(project.folder, "dist/linux-unpacked/resources/app.asar");
       await useGate({ behind, folder: await unarchive(project, archive), content });
     });

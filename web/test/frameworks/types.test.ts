@@ -156,7 +156,7 @@ for (const lock of ["types", "types-older"] as const) {
       for (const { file, text, options, compilers: these = /./ } of cases[lock]) {
         await writeFile(join(project.folder, file), text);
         for (const compiler of compilers.filter((name) => these.test(name))) {
-          await t.test(`${file} by ${compiler}`, async () => {
+          await t.test(`${file} with ${compiler}`, async () => {
             const tsc = join("node_modules", compiler, "bin/tsc");
             const strict = ["--noEmit", "--strict", "--target", "es2022", "--skipLibCheck"];
             const lib = ["--lib", "es2022,dom,dom.iterable", "--types", "node"];
