@@ -26,7 +26,7 @@ interface Reply {
   error?: { code: string; message: string; argument?: string; clock?: string };
 }
 
-/** What a host uses of Electron, and what it has registered there. */
+/** The parts of Electron that a host uses, and what it has registered there. */
 function fakeElectron() {
   const handlers = new Map<string, Handler>();
   const quitting: ((event: object) => void)[] = [];
@@ -127,7 +127,7 @@ test("a main frame of a listed origin is answered", async () => {
   for (const sender of [
     event(),
     event({ getLastWebPreferences: () => ({ contextIsolation: true, sandbox: true }) }),
-    // The same frame by another object.
+    // The same frame as another object.
     event({ mainFrame: frame() }),
   ]) {
     const { value, error } = await ask(sender, "machine-id");
@@ -359,7 +359,7 @@ test("requests are made with Electron's net.fetch, and a redirect is not a lost 
   const unexpected = t.mock.method(globalThis, "fetch");
   const asked: [url: string, init: RequestInit][] = [];
   const net = {
-    // As Electron's, which has no answer for a redirect that is not followed.
+    // Like Electron's, which rejects if a redirect must not be followed.
     async fetch(url: string, init: RequestInit): Promise<Response> {
       asked.push([url, init]);
       assert.equal(this, net);
@@ -465,7 +465,7 @@ test("a refusal in the background reaches nobody after the host is disposed of",
   host.dispose();
   refuse();
   await removed;
-  // Whoever is told is told before any other event.
+  // Listeners are called before any other event.
   await new Promise((done) => setImmediate(done));
   assert.deepEqual(heard, ["valid", "valid"]);
 });
@@ -483,7 +483,7 @@ test("an error tells a page the wrong argument or the wrong clock", async (t) =>
   assert.equal((await ask(event(), "validate", 2, KEY, undefined)).error, undefined);
   const now = Date.now;
   t.mock.method(Date, "now", () => now() - 24 * 3_600_000);
-  // Whatever is no verdict.
+  // An answer that is not a verdict.
   server.answer = says(404, { message: "Application not found" });
   const { error } = await ask(event(), "validate", 3, KEY, undefined);
   assert.equal(error?.code, "bad_response");
@@ -559,7 +559,7 @@ test("a lease that one window has removed is not brought back by another", async
   assert.deepEqual(await store("get", name), { value: undefined });
   await store("set", name, '{"lease":"d.e.f","lastSeen":1}');
   assert.match(JSON.stringify(await store("get", name)), /d\.e\.f/);
-  // A license key is no lease, and the same one may come again.
+  // A license key is not a lease, so the same one may be stored again.
   for (const change of [["set", "KEY"], ["remove"], ["set", "KEY"]]) {
     await store(change[0] as string, "whop-license-key:x", ...change.slice(1));
   }

@@ -7,7 +7,7 @@ import { createFileLeases } from "../dist/electron/lease-file.js";
 import { QuitGuard } from "../dist/electron/quit-guard.js";
 import { temporaryFolder } from "./helpers/support.js";
 
-/** As Electron's, which ends when nobody has prevented that. */
+/** Like Electron's app, which ends unless a listener has prevented it. */
 class App extends EventEmitter {
   quits = 0;
   quit(): void {
@@ -31,7 +31,7 @@ function guarded(store: QuitGuard["store"]) {
   return { app, ended, guard, told: () => told };
 }
 
-/** A store whose answers come when the test says so. */
+/** A store that answers when the test says so. */
 function slow() {
   const answers: (() => void)[] = [];
   const later = () => new Promise<undefined>((resolve) => answers.push(() => resolve(undefined)));

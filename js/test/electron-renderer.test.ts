@@ -64,7 +64,7 @@ test("an error from the main process keeps its members", async () => {
   const unheard = await rejects(loadElectronValidator({ endpoint }), "unavailable");
   assert.deepEqual({ ...(unheard.cause as object) }, { reason: "clock" });
   assert.equal(unheard.argument, "x");
-  // It is not kept: the next load asks again.
+  // A failure is not kept: the next load asks again.
   expose(bridge);
   assert.equal((await loadElectronValidator({ endpoint })).machineId.id, machine.id);
 });

@@ -149,7 +149,7 @@ test("a forged server: without leases, with another key, and with a replayed ans
     await rejects(validateLicense("GOOD", "m1"), "untrusted_response");
   }
 
-  // It hands on the first answer and keeps it for ever.
+  // It passes on the first answer and then repeats it forever.
   let recorded = "";
   const recorder = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray());
@@ -165,7 +165,7 @@ test("a forged server: without leases, with another key, and with a replayed ans
   assert.ok(first.valid && first.source === "server" && first.lease);
   const fresh = await loadValidator({ ...options, endpoint, leases: new TestStore() });
   await rejects(fresh.validateLicense("REPLAYED", "m1"), "untrusted_response", /another request/);
-  // What is replayed proves nothing, but the lease that is kept lets its machine in.
+  // A replayed answer proves nothing, but the stored lease lets its machine in.
   const second = await validateLicense("REPLAYED", "m1");
   assert.ok(second.valid);
   assert.equal(second.source, "lease");

@@ -1,4 +1,4 @@
-// The file that leases are kept in: what it holds, and what it survives.
+// The file in which leases are kept: what it contains, and what it survives.
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -29,7 +29,7 @@ const folder = temporaryFolder();
 let files = 0;
 const fresh = () => join(folder, `${++files}`, "leases");
 
-/** Encrypts after a fashion. */
+/** Stands in for encryption. */
 function storage(own: Partial<SafeStorage> = {}): SafeStorage {
   const flip = (bytes: Uint8Array) => Buffer.from(bytes.map((byte) => byte ^ 0x55));
   return {
@@ -176,7 +176,7 @@ test("encryption that fails counts as none, and one that throws when asked write
   assert.ok(!readFileSync(path).includes("secret"));
 });
 
-/** Lets some functions of node:fs/promises fail until the test ends, and waits for nothing. */
+/** Makes some functions of node:fs/promises fail until the test ends, and skips all waits. */
 function failing(t: TestContext, codes: Partial<Record<"rename" | "open", () => string>>) {
   const failed = { rename: 0, open: 0 };
   const waits: number[] = [];
@@ -472,7 +472,7 @@ test("a program that is killed while it writes leaves a whole file, the old or t
     let said = "";
     const output = child.stdout as NodeJS.ReadableStream;
     output.setEncoding("utf8");
-    // Killed after some writes, at whatever point of the next it has got to.
+    // Killed after some writes, at any point of the next one.
     await new Promise<void>((resolve) => {
       output.on("data", (text: string) => {
         said += text;

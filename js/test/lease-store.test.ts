@@ -1,4 +1,4 @@
-// Stores of every kind, also broken and hostile ones.
+// Stores of every kind, including broken and hostile ones.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { type TestContext, test } from "node:test";
@@ -20,7 +20,7 @@ const server = await startLeaseServer();
 const { endpoint, publicKey } = server;
 const name = `whop-license:${sha256(KEY)}.${sha256('{"HWID":"m1"}')}`;
 
-/** A program of its own: each of the package's forms knows nothing of the other. */
+/** A separate program: the package's two forms share nothing. */
 async function program(leases: unknown, load = loadValidator) {
   const given = { endpoint, publicKey, leases } as LoadOptions;
   const { validateLicense } = await load(given);
@@ -104,7 +104,7 @@ const hostile = {
 };
 
 test("a store that fails breaks no check", async (t) => {
-  // What hangs is given up after a time that need not really pass.
+  // The timeout of a store that hangs is simulated.
   const setTimer = globalThis.setTimeout;
   t.mock.method(globalThis, "setTimeout", (run: () => void, ms: number, ...args: unknown[]) =>
     setTimer(run, ms === 2000 ? 1 : ms, ...(args as [])),
@@ -207,7 +207,7 @@ test("two tabs", async (t) => {
   assert.ok(record().lastSeen >= lastSeen, "the latest time seen went down");
   assert.equal(record().lease, lease);
 
-  // One waits for the server while the other gets a new lease.
+  // One call waits for the server while the other gets a new lease.
   let answerNow = () => {};
   const asked = new Promise<void>((resolve) => {
     server.answer = (response) => {
@@ -270,7 +270,7 @@ for (const [name, answer, code, records] of [
   });
 }
 
-/** What a call waits for, and how it goes on. */
+/** What a call waits for, and the function that lets it continue. */
 function gate() {
   let open = () => {};
   let reach = () => {};

@@ -1,4 +1,4 @@
-// Leases as a program sees them: what is kept, when it stands in, and what ends it.
+// Leases from a program's point of view: what is kept, when it stands in, and what ends it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type LicenseErrorCode, type LoadOptions, loadValidator, type Verdict } from "whop-license";
@@ -83,7 +83,7 @@ for (const [name, answer, options] of [
 
 const other = await newKey();
 
-/** What is no verdict, and the code that a verdict from the lease then tells. */
+/** Answers that are not verdicts, and the error's code in the verdict from the lease. */
 const unheard: [string, Answer, LicenseErrorCode][] = [
   ["no connection", down, "unavailable"],
   ["a block page", says(401, { error: {} }), "bad_response"],
@@ -132,7 +132,7 @@ test("no lease stands in for a request that the server rejects as malformed", as
   assert.equal(store.record.lease, lease);
 });
 
-/** The answer to the call before, word for word. */
+/** The answer to the previous call, word for word. */
 async function replay(...[response, asked, server]: Parameters<Answer>) {
   const nonces = server.asked.map(({ nonce }) => nonce);
   assert.notEqual(nonces.at(-1), nonces.at(-2));

@@ -253,7 +253,7 @@ test("why a load fails", async (t) => {
   }
 });
 
-// The words of Chromium, Firefox and Safari.
+// The messages of Chromium, Firefox and Safari.
 for (const [name, message] of [
   [
     "CompileError",
@@ -304,7 +304,7 @@ for (const [missing, names] of [
     for (const [load, expected] of [
       ['require("whop-license")', /^LicenseError unavailable .* undefined$/],
       ['await import("whop-license")', /^LicenseError unavailable .* undefined$/],
-      // The page's form brings none of its own.
+      // The form for pages brings none of its own.
       ['await import("./dist/index.js")', /^LicenseError load_failed There is no `\w+` here/],
     ] as const) {
       const args = ["--input-type=module", "--eval", without(load)];

@@ -1,4 +1,4 @@
-// What becomes of calls when the Go program fails.
+// What happens to calls when the Go program fails.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-// What an error says where the server can't be reached from a program.
+// What an error says if a program can't reach the server.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
@@ -8,7 +8,7 @@ import { KEY, rejects, revokedProxy, serve } from "./helpers/support.js";
 
 const http = await serve((_, response) => response.end());
 
-/** Where something has listened. */
+/** An address where something used to listen. */
 const server = createServer().listen(0, "127.0.0.1");
 await once(server, "listening");
 const closed = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -32,7 +32,7 @@ test("the error names the endpoint and the system's code", async () => {
     `${closed}/under`,
     /The endpoint is http:\/\/127\.0\.0\.1:\d+\/under, and the system says ECONNREFUSED: nothing listens there\.$/,
   );
-  // As fetch has thrown it.
+  // The error that fetch has thrown.
   assert.ok(error.cause instanceof TypeError, String(error.cause));
   await failure("https://nobody.invalid", /nobody\.invalid.*(ENOTFOUND|EAI_AGAIN).*resolved/);
   await failure(http.replace("http:", "https:"), /the system says ERR_SSL_\w+:/);

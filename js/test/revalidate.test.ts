@@ -1,4 +1,4 @@
-// revalidateAfterMs: an answer from the lease at once, and the server's in the background.
+// revalidateAfterMs: an immediate answer from the lease, and a refresh in the background.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
@@ -26,7 +26,7 @@ const rightTime = Date.now;
 let passed = 0;
 Date.now = () => rightTime() + passed;
 
-/** A program that has a lease of two hours ago. */
+/** A program that has a lease from two hours ago. */
 async function installAged(options: Partial<LoadOptions> = {}) {
   const installed = await install(yes(), options);
   passed += 2 * HOUR * 1000;
@@ -54,7 +54,7 @@ function held(): Promise<(answer: Answer) => void> {
   });
 }
 
-/** An object that notes each reading of a member. */
+/** An object that records each access to a member. */
 function noting<Members extends object>(members: Members, read: string[]): Members {
   return new Proxy(members, {
     get: (target, name) => {
@@ -137,7 +137,7 @@ test("each machine has its own refresh", async () => {
 test("with 0 the server is always asked in the background", async (t) => {
   const { validate } = await install(yes(), { revalidateAfterMs: 0 });
   await untilAsked(3, validate);
-  // By a clock that is slow, a lease can be of the future.
+  // With a slow clock, a lease can be from the future.
   const now = Date.now;
   t.mock.method(Date, "now", () => now() - 120_000);
   const { validate: slow } = await install(yes(), { revalidateAfterMs: 0 });
@@ -156,7 +156,7 @@ for (const hours of [-9, 9]) {
   });
 }
 
-/** Calls, each of which the lease answers, until they have led to so many requests. */
+/** Makes calls, which the lease answers, until they have led to the given number of requests. */
 async function untilAsked(count: number, validate: () => Promise<Verdict>): Promise<void> {
   for (let calls = 0; server.asked.length < count; calls++) {
     assert.ok(calls < 1000, `asked ${server.asked.length} times`);
@@ -275,7 +275,7 @@ test("a refresh doesn't keep Node alive after its answer", async () => {
   assert.equal(server.asked.length, 2);
 });
 
-/** Runs a module in a Node of its own, which must end by itself, with those answers in turn. */
+/** Runs a module in a separate Node process, which must exit by itself, with these answers in turn. */
 async function run(code: string, answers: Answer[]): Promise<string> {
   server.asked.length = 0;
   server.answer = (...args) => answers[server.asked.length - 1]?.(...args);

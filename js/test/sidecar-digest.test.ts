@@ -1,4 +1,4 @@
-// The digest of a program: what signing changes is left out, and nothing else.
+// The digest of a program leaves out what signing changes, and nothing else.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -21,7 +21,7 @@ const folder = temporaryFolder();
 
 const targets = {
   linux: { GOOS: "linux", GOARCH: "amd64" },
-  // Go's linker signs for this one, as the system starts nothing unsigned there.
+  // Go's linker signs programs for this platform, because macOS starts no unsigned ones there.
   macSigned: { GOOS: "darwin", GOARCH: "arm64" },
   macUnsigned: { GOOS: "darwin", GOARCH: "amd64" },
   windows: { GOOS: "windows", GOARCH: "amd64" },
@@ -39,7 +39,7 @@ const programs = Object.fromEntries(
   }),
 ) as Record<Target, Buffer>;
 
-/** A copy with other bytes at a place. */
+/** A copy with other bytes at an offset. */
 function changed(program: Buffer, at: number, ...bytes: number[]): Buffer {
   const copy = Buffer.from(program);
   copy.set(bytes, at);
@@ -81,14 +81,14 @@ test("a Mach-O program that is padded before its signature", () => {
   same(signMac(odd, randomBytes(100)), odd);
 });
 
-// PE, as Microsoft's "PE Format" has it.
+// PE, as in Microsoft's "PE Format".
 function portable(program: Buffer): { checksum: number; entry: number } {
   const optional = program.readUInt32LE(0x3c) + 24;
   assert.equal(program.readUInt16LE(optional), 0x20b);
   return { checksum: optional + 64, entry: optional + 112 + 4 * 8 };
 }
 
-/** Signs as Authenticode lays it out: a table of certificates at the end, from a multiple of eight on. */
+/** Signs with the layout of Authenticode: a certificate table at the end, aligned to eight bytes. */
 function signWindows(program: Buffer, table: Buffer): Buffer {
   const at = Math.ceil(program.length / 8) * 8;
   const signed = Buffer.concat([program, Buffer.alloc(at - program.length), table]);

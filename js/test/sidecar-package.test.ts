@@ -44,7 +44,7 @@ function ask(set = "", before = () => {}): Answer[] {
   return Object.entries(asks).map(([file, text]) => {
     before();
     writeFileSync(join(project, file), text.replace("SET", set));
-    // In a process group of its own: a signal that goes astray must end this test, not the whole run.
+    // In its own process group: a stray signal must end this test, not the whole run.
     const options = { cwd: project, detached: true, encoding: "utf8", timeout: 60_000 } as const;
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, [file], options);
     assert.equal(signal ?? status, 0, `${file}: ${stdout}${stderr}`);

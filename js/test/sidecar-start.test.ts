@@ -1,4 +1,4 @@
-// A sidecar that can't be started: what passes, and what the message says to do.
+// A sidecar that can't be started: which failures are temporary, and what the message says to do.
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { closeSync, copyFileSync, cpSync, mkdirSync, openSync, writeFileSync } from "node:fs";

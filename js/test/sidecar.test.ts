@@ -27,7 +27,7 @@ afterEach(() => {
   for (const made of open.splice(0)) made.close();
 });
 
-/** A program that speaks the protocol, but for what the given code changes. */
+/** A program that speaks the protocol, except for what the given code changes. */
 function fake(code: string): string {
   return script(`
     const { readFileSync, writeFileSync, writeSync } = require("node:fs");
@@ -197,7 +197,7 @@ test("a host that was busy still gets the answer", async () => {
   const call = patient.machineId();
   await new Promise(setImmediate); // until the request is written
   while (!existsSync(written) || Date.now() - start < 3100) {
-    // Nothing else runs in this process meanwhile, as in a host that reads files.
+    // Nothing else runs in this process during that time, as in a host that reads files.
     assert.ok(Date.now() - start < 60_000, "the sidecar was not asked");
   }
   assert.equal((await call).id, "ab".repeat(32));
@@ -382,7 +382,7 @@ test("a sidecar that can't be started", async (t) => {
   const cases: [string, RegExp][] = [
     [join(folder, "absent"), new RegExp(`no sidecar for ${platform} .*WHOP_LICENSE_SIDECAR`)],
     [join(folder, "resources/app.asar/absent"), /app\.asar\.unpacked.absent.*asarUnpack/],
-    // On Windows each file may be.
+    // On Windows, every file is executable.
     [file, process.platform === "win32" ? /can't be started/ : /may not be run/],
     [folder, /may not be run|can't be started/],
     [program, /can't be started|ended before|may not/],
@@ -410,7 +410,7 @@ test("a path that is too long for Windows", async (t) => {
   await rejects(ask(260), "load_failed", /longer than 259 characters.*shorter path/);
 });
 
-/** Notes each timer that is set, until the test is over. */
+/** Records each timer that is set, until the test is over. */
 function timers(t: TestContext): { next(): Promise<{ ms: number; expire: () => void }> } {
   const set: { ms: number; expire: () => void }[] = [];
   let noted = () => {};

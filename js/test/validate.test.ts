@@ -1,4 +1,4 @@
-// validateLicense as a program calls it: many calls, odd arguments, no patience.
+// validateLicense as a program calls it: many calls, invalid arguments, and aborts.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { KEY, packageFolder, rejects, revokedProxy, serve } from "./helpers/supp
 
 let requests = 0;
 
-// Says yes to every key but those that ask for something else, in an order of its own.
+// Says yes to every key except those that ask for something else, and in any order.
 const endpoint = await serve((request, response) => {
   requests++;
   const key = decodeURIComponent(request.url?.split("/")[4] ?? "");
@@ -218,7 +218,7 @@ test("nothing listens at the endpoint", async () => {
   assert.equal(error.retryable, true);
 });
 
-/** Runs a module in a Node of its own, which must end by itself, and returns its output. */
+/** Runs a module in a separate Node process, which must exit by itself, and returns its output. */
 async function run(code: string): Promise<string> {
   const args = ["--input-type=module", "--eval", code];
   const { stdout } = await promisify(execFile)(process.execPath, args, {

@@ -15,7 +15,7 @@ import {
 } from "./helpers/page.js";
 import { type Simulator, startSimulator } from "./helpers/simulator.js";
 
-// What a fault of the simulator is to a client that asks once.
+// How a client that asks once sees each fault of the simulator.
 const outcomes: Record<string, string> = {
   timeout: "timeout",
   reset: "unavailable",
@@ -75,7 +75,7 @@ const outcomes: Record<string, string> = {
 // again. Which connection a call gets is up to the browser, and so is what comes
 // of asking once; asking until it is answered is tested below.
 const upToTheBrowser = ["lost-write"];
-// Faults of the Current API, which a client never speaks.
+// Faults of the current API, which a client never uses.
 const upstreamOnly = [
   ...["status-missing", "key-null", "failed-write", "ignored-write", "late-write"],
   ...["late-write-504", "late-write-html-500", "late-write-html-503", "overwritten", "stale-read"],
@@ -175,7 +175,7 @@ suite("answers in a page", () => {
       faults.map((fault) => ({
         key: `FAULT-${fault}`,
         hwid: "one",
-        // Only those that get no answer wait for the end of their time.
+        // Only checks that get no answer wait until their timeout.
         options: {
           ...options,
           maxAttempts: 1,

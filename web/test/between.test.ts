@@ -25,7 +25,7 @@ import { type Outcomes, outcomesOf } from "./pages/between.js";
 const rows = table.answers.map((row, index) => ({ ...row, index }));
 type Row = (typeof rows)[number];
 
-/** What each row came to, by its name. */
+/** The outcome of each row, by its name. */
 function byName(asked: Row[], outcomes: Outcomes[], leases: string[]): Record<string, Expected> {
   return Object.fromEntries(
     asked.map(({ name, index }, i) => {

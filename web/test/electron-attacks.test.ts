@@ -74,7 +74,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     assert.match((value as { id: string }).id, /^[0-9a-f]{64}$/);
   }
 
-  /** Adds a frame inside of a page. */
+  /** Adds a frame to a page. */
   async function embed(page: Page, url: string, sandbox?: string): Promise<Frame> {
     const element = await page.evaluateHandle(
       ({ url, sandbox }) =>
@@ -98,7 +98,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await refused(await embed(page, "/page.html"), /embedded/);
     await refused(await embed(page, foreign.origin), /embedded/);
     await refused(await embed(page, "about:blank"), /embedded/);
-    // And the package's own preload offers such a frame nothing.
+    // The package's own preload offers such a frame nothing, either.
     const frame = await embed(page, "/page.html");
     assert.equal(
       await frame.evaluate(() => typeof Reflect.get(globalThis, "whopLicense")),
@@ -170,7 +170,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
         assert.ok(reply.error.message.length < 500);
       }
     }
-    // What is too long, or has no name of ours, is not kept.
+    // Texts that are too long, or have a name that isn't ours, are not kept.
     const long = await raw(page, "whop-license:store", "set", "whop-license:x", "x".repeat(5001));
     assert.equal(long.error?.code, "invalid_argument");
     for (const name of ["x", "whop-license", "whop-license:", "whop-license:a/b"]) {
@@ -247,7 +247,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     assert.equal(replies.length, 5);
     for (const { error } of replies) {
       assert.equal(error.code, "load_failed");
-      // Not the host's own words.
+      // Not the host's own message.
       assert.match(error.message, /^This window is not safe: set `sandbox: true`/);
     }
     await app.quit();

@@ -1,4 +1,4 @@
-// The example app, as somebody who follows its README has it.
+// The example app, installed as its README says.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -133,7 +133,7 @@ describe(`the Electron example ${runsIn}`, () => {
   });
 });
 
-/** The status of a GET by a path as it stands, which fetch would tidy. */
+/** The status of a GET with exactly this path, which fetch would normalize. */
 function statusOf(url: string, path: string): Promise<number | undefined> {
   const { host, port } = new URL(url);
   return new Promise((done, failed) => {

@@ -29,7 +29,7 @@ describe(`an Electron app under file:// ${runsIn}`, () => {
       format: "iife",
       globalName: "renderer",
     });
-    // The page's own place is of no use here, and nothing asks for it.
+    // Nothing uses the page's own folder here.
     assert.deepEqual(
       warnings.filter(({ id }) => id !== "empty-import-meta"),
       [],

@@ -79,7 +79,7 @@ suite("accessibility of the license gate", () => {
     const p = await open(t);
     const recheck = (): Promise<void> => p.gate.evaluate((gate) => void (gate as Gate).recheck());
 
-    // The customer went on to something else.
+    // The customer has moved on to something else.
     await p.submit();
     await p.page.locator("#outside").focus();
     await p.answer(refusal("inactive"));
@@ -90,14 +90,14 @@ suite("accessibility of the license gate", () => {
     await p.answer(valid());
     assert.equal(await p.focused(), "outside");
 
-    // What had the focus has gone with the content.
+    // The focused element has disappeared with the content.
     await p.page.getByRole("button", { name: "Inside" }).focus();
     await recheck();
     assert.equal(await p.focused(), "Inside");
     await p.answer(refusal("inactive"));
     assert.equal(await p.focused(), "result-title");
 
-    // An answer that nobody here asked for doesn't interrupt.
+    // An answer that the customer didn't ask for doesn't interrupt.
     await p.otherKey.click();
     await recheck();
     assert.equal(await p.state(), "checking");
@@ -198,7 +198,7 @@ suite("accessibility of the license gate", () => {
     assert.equal(await p.status.innerText(), "Checking your license…");
     assert.equal(await p.gate.locator("form").getAttribute("aria-busy"), "true");
     await p.answer(refusal("inactive"));
-    // The title that takes the focus is read out by that.
+    // Focusing the title reads it out.
     assert.equal(await p.status.innerText(), "");
     assert.equal(await p.gate.locator("form").getAttribute("aria-busy"), "false");
     const title = p.page.getByRole("heading", { level: 3 });
@@ -246,14 +246,14 @@ suite("accessibility of the license gate", () => {
     assert.equal(await style("submit", "backgroundColor"), "rgb(1, 2, 3)");
     assert.equal(await style("submit", "borderRadius"), "0px");
     assert.equal(await style("title", "color"), "rgb(4, 5, 6)");
-    // But nothing from outside shows the content.
+    // Nothing from outside shows the content.
     assert.equal(await p.content.isVisible(), false);
     await p.submit();
     assert.equal(await style("cancel", "color"), "rgb(7, 8, 9)");
     await p.gate.evaluate((gate) => ((gate as HTMLElement).hidden = true));
     assert.equal(await p.input.isVisible(), false);
     await p.gate.evaluate((gate) => ((gate as HTMLElement).hidden = false));
-    // And its own reach no further than itself.
+    // Its own styles don't affect the page.
     await p.answer(valid());
     const inherited = await p.content.evaluate((e) =>
       getComputedStyle(e).getPropertyValue("--_accent"),

@@ -518,7 +518,7 @@ suite("the answers to a license gate", () => {
     await simulator.add({ license_key: key, metadata: { HWID: "machine-0" } });
     await p.submit();
     await title.getByText("in use on another machine").waitFor();
-    // The simulator's words hold the key, as Whop's do.
+    // The simulator's message contains the key, as Whop's does.
     assert.doesNotMatch(await p.everything(), /18DCE6/);
     await simulator.control(`reset/${key}`);
     await p.retry.click();

@@ -29,7 +29,7 @@ suite("a license gate that asks the browser helper", () => {
   const title = (p: GatePage, reason: keyof typeof titles) =>
     p.page.getByRole("heading", { name: new RegExp(`^${titles[reason]}$`) });
 
-  /** Lets the page's time pass until something is so. */
+  /** Advances the page's clock until a condition holds. */
   async function pass(p: GatePage, is: () => Promise<boolean>): Promise<void> {
     while (!(await is())) await p.page.clock.fastForward(600);
   }
@@ -88,7 +88,7 @@ suite("a license gate that asks the browser helper", () => {
     assert.equal(await q.input.inputValue(), "BETA");
     assert.equal(await title(q, "no_extension").isVisible(), false);
 
-    // A helper that is there at first is asked once.
+    // A helper that is installed from the start is asked once.
     const r = await open(t, { clock: true, gate: false });
     await set(r, { state: "no_consent" });
     await r.add({ attributes });

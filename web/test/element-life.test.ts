@@ -1,4 +1,4 @@
-// <whop-license-gate>: what becomes of a check and of a verdict in time.
+// <whop-license-gate>: what happens to a check and a verdict over time.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { noOffline, once } from "./engines/launch.js";
@@ -16,7 +16,7 @@ suite("a license gate over time", () => {
   test("canceling, and answers that come too late", async (t) => {
     const p = await open(t);
     await p.submit();
-    // A second submit while the first is under way is none.
+    // A second submit during a check does nothing.
     await p.input.press("Enter");
     // Forced, as Playwright waits for a button that says it is disabled.
     await p.page.getByRole("button", { name: "Checking…" }).click({ force: true });
@@ -93,7 +93,7 @@ suite("a license gate over time", () => {
     await p.check({ error: "unavailable" });
     await p.otherKey.click();
     await p.input.fill("ANOTHER-KEY");
-    // Not by itself, as it may be half a key.
+    // Not automatically, because it may be half a key.
     await p.page.evaluate(() => dispatchEvent(new Event("online")));
     assert.equal((await p.calls()).length, 1);
     await p.input.press("Enter");
@@ -288,13 +288,13 @@ suite("a license gate over time", () => {
     await receive(valid());
     assert.equal(await p.content.isVisible(), true);
 
-    // A check that runs meanwhile is older news.
+    // A check that is running is older news.
     await p.gate.evaluate((gate: Element) => void (gate as Gate).recheck());
     await receive(refusal("inactive"));
     await p.answer(valid());
     assert.equal(await p.state(), "refused");
 
-    // But not the one that the customer waits for.
+    // But not if the customer is waiting for it.
     await p.submit();
     await receive(valid());
     assert.equal(await p.state(), "checking");

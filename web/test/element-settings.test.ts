@@ -1,4 +1,4 @@
-// <whop-license-gate>: what a page gives it, and what it remembers.
+// <whop-license-gate>: what a page sets, and what the gate remembers.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { once } from "./engines/launch.js";
@@ -28,7 +28,7 @@ suite("settings of a license gate", () => {
       await p.retry.waitFor();
       assert.equal((await p.events()).at(-1)?.detail.code, "load_failed", how);
     }
-    // A new validator is taken by the next check.
+    // The next check uses a new validator.
     await p.page.evaluate(async (path) => {
       const { setValidator }: Harness = await import(path);
       setValidator(document.querySelector("whop-license-gate") as never, "object");
@@ -167,7 +167,7 @@ suite("settings of a license gate", () => {
       [key],
     );
     await p.answer(refusal("metadata_mismatch"));
-    // A refused key is kept: it is the same one after a reset.
+    // A refused key is kept, because it is the same after a reset.
     assert.equal(await stored(), JSON.stringify({ "whop-license-key": key }));
     await p.page.reload();
     await p.add({});

@@ -266,7 +266,7 @@ suite("the launcher page", () => {
     assert.equal(code, "no_machine_id");
     assert.match(text, /install the helper.*extension in this browser.*program on this computer/s);
 
-    // A seller may take this away. Then no machine is named.
+    // A seller may remove this. Then no machine id is sent.
     await page.evaluate(() => {
       document.querySelector("whop-license-gate")?.removeAttribute("machine");
     });
@@ -370,7 +370,7 @@ suite("the launcher page", () => {
     const shown = await result();
     assert.equal(shown.code, "unavailable");
     assert.match(shown.text, /You seem to be offline/);
-    // It asks again by itself.
+    // It asks again automatically.
     await context.setOffline(false);
     await valid();
   });

@@ -57,7 +57,7 @@ suite("leases in a browser", () => {
     return tab;
   }
 
-  /** Asks as an app does that keeps its leases, and tells the code and where it is from. */
+  /** Asks like an app that keeps its leases, and returns the code and the source. */
   async function check(tab: Page, licenseKey: string, hwid: string, endpoint = servers.endpoint) {
     const { verdict, error } = await tab.evaluate(
       async ({ endpoint, publicKey, licenseKey, hwid }): Promise<Answer> => {

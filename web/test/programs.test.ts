@@ -87,7 +87,7 @@ suite("programs", () => {
     assert.equal(jwks.headers.get("access-control-allow-origin"), origin);
     assert.equal(((await jwks.json()) as { keys: { x: string }[] }).keys[0]?.x, publicKey);
 
-    // What is printed to be tried, as a program pastes it.
+    // The printed lines work when they are pasted.
     const { validateLicense } = await loadValidator({ endpoint, publicKey });
     const keys = said.match(/^ {2}BETA-\S+/gm)?.map((key) => key.trim()) ?? [];
     const codes = [];
@@ -140,7 +140,7 @@ suite("programs", () => {
   });
 });
 
-/** One request exactly as written, which fetch would tidy up. */
+/** One request exactly as written, which fetch would normalize. */
 async function raw(port: number, line: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   let text = "";

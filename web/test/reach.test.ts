@@ -33,7 +33,7 @@ suite("a page that can't reach its gateway", () => {
   async function open(origin: string, prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
     const page = await (await browser.newContext()).newPage();
     await page.goto(origin + blankPage);
-    // The module is there before whatever is wrong.
+    // The module is loaded before anything goes wrong.
     await ask(page, servers.endpoint, { key, options: { maxAttempts: 1 } });
     await prepare?.(page);
     return page;

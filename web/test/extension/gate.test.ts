@@ -104,7 +104,7 @@ suite("the launcher with the browser helper", () => {
     await valid();
     assert.deepEqual(await bound(), [await pageId(launcher.origin)], "bound once");
 
-    // Another site's launcher gets another id, for which the license is on another machine.
+    // Another site's launcher gets another id, so the license is in use on another machine.
     await open(other.origin);
     await browser.decide("Allow", check);
     assert.equal((await outcome(page)).code, "metadata_mismatch");
@@ -147,7 +147,7 @@ suite("the launcher with the browser helper", () => {
 
   test("a missing program is reported at once, and its installation is noticed", async () => {
     await browser.user.uninstall();
-    // A question looks for the program. Only a state may be that of a moment ago.
+    // A question looks for the program. Only a state may come from the cache.
     const [asked] = await sendRaw(page, [request("1", { ask: "machineId" })]);
     assert.match(JSON.stringify(asked), /no_program/);
     await page.reload();

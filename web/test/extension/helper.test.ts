@@ -1,5 +1,5 @@
 // The browser helper in Chromium: page → content script → background → the real sidecar,
-// as install-helper installs it, and what a page does that means no good.
+// as install-helper installs it, and attacks by a page.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
@@ -360,7 +360,7 @@ suite("the browser helper", () => {
     const send = (message: object) =>
       run(`chrome.runtime.sendMessage(${JSON.stringify(message)}).then(JSON.stringify)`);
     const asking = { ask: "machineId", active: false };
-    // Whose page it is, the browser says.
+    // The browser says whose page it is.
     assert.match(String(await send(asking)), /"no_consent"/);
     for (const strange of [
       { ...asking, origin: other.origin },
@@ -389,7 +389,7 @@ suite("the browser helper", () => {
 
   test("a message counts only from the top frame of a page that may ask", async () => {
     const [worker] = context.serviceWorkers();
-    // As the browser would tell of a message, whatever a content script does.
+    // As the browser would report a message, whatever a content script does.
     const send = (sender: object, times = 1): Promise<unknown> | undefined =>
       worker?.evaluate(`Promise.all(Array.from({ length: ${times} }, () => new Promise((respond) => {
         const sender = ${JSON.stringify(sender)};
@@ -452,18 +452,18 @@ suite("the browser helper", () => {
     const refused = answers.filter(({ answer }) => JSON.stringify(answer).includes("too often"));
     assert.ok(refused.length >= 1900, `${refused.length} of ${answers.length}`);
 
-    // Another page is not disturbed, and this one may ask again after a while.
+    // Another page is not affected, and this one may ask again later.
     const calm = await open(other.origin);
     assert.equal((await allow(calm)).id, await pageId(other.origin));
     await calm.close();
-    // By its state, as a question would be left open.
+    // It asks for its state, because a question would stay open.
     let again: Asked;
     do again = await askState();
     while (again.reason === "refused");
     assert.equal(again.reason, "no_consent");
   });
 
-  /** How the helper stands for the page. */
+  /** The helper's state for the page. */
   const askState = () =>
     page.evaluate(
       (path) =>
@@ -480,7 +480,7 @@ suite("the browser helper", () => {
     );
 
   test("a missing program, and one that is installed while the page watches", async () => {
-    // What is known of the program is told again for a moment, but nobody is asked on its account.
+    // The program's state is cached for a moment, but the customer is not asked because of it.
     assert.equal((await askState()).reason, "no_consent");
     await user.uninstall();
     const missing = await askHelper(page);
@@ -535,7 +535,7 @@ suite("the browser helper", () => {
     assert.equal((await askHelper(page)).id, await pageId(pages.origin));
   });
 
-  // Last, as it ends the extension's pages.
+  // This test is last, because it ends the extension's pages.
   test("the extension is updated while a page is open", async () => {
     await consents(pages.origin);
     await loadUnpacked(context, extensionFolder("chromium"));

@@ -1,4 +1,4 @@
-// A helper that a seller built: whom it answers, and with which id. And that the same
+// A helper that a seller built: whom it answers, and with which id. Also, the same
 // source makes the same archives.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -14,7 +14,7 @@ import { HelperBrowser } from "../helpers/extension-browser.js";
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../../../..");
 
-/** What make runs for a target, without what it depends on. */
+/** The commands of a make target, without its dependencies. */
 async function recipe(target: string): Promise<string> {
   const makefile = await readFile(join(root, "Makefile"), "utf8");
   const [, lines] = new RegExp(`^${target}:.*\\n((?:\\t.*\\n)+)`, "m").exec(makefile) ?? [];
@@ -31,7 +31,7 @@ test("the steps to try the generic helper end in a valid license", async (t) => 
     "make launcher",
   ]);
 
-  // Elsewhere, so that what is in the checkout stays as it is.
+  // In another folder, so that the checkout doesn't change.
   const folder = await mkdtemp(join(tmpdir(), "whop-license-steps-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   assert.match(await recipe("extension"), /^\t@node web\/extension\/build\.mjs extension /m);

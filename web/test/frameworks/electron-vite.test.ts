@@ -39,7 +39,7 @@ for (const [template, heading] of [
       const blocks = [...everywhere, ...(await readBlocks(page, heading))];
       report(t, template, await project.follow(blocks, valuesOf(behind)));
       const dist = await electronFolder(project);
-      // Without electron-builder's own search for programs, as the recipe's line must do alone.
+      // Without electron-builder's own search for programs, because the recipe's line must be enough.
       const settings = [`--config.electronDist=${dist}`, "--config.asar.smartUnpack=false"];
       await project.run("npm", "run", "build:unpack", "--", ...settings);
     });

@@ -1,4 +1,4 @@
-// The reader of recipes, with pages and projects of its own.
+// The recipe reader, with its own pages and projects.
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
