@@ -66,7 +66,9 @@ class Loader {
     if (typeof endpoint !== "string") {
       throw invalid("endpoint", "must be a string, the URL of your license gateway");
     }
-    if (endpoint.length > MAX_ENDPOINT_LENGTH) throw invalid("endpoint", "is too long");
+    if (endpoint.length > MAX_ENDPOINT_LENGTH) {
+      throw invalid("endpoint", `is longer than ${MAX_ENDPOINT_LENGTH} characters`);
+    }
     if (endpoint.includes("\0")) throw invalid("endpoint", "is not a URL");
     const settings = readLeaseOptions(given);
     const abort = readSignal(signal);

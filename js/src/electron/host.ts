@@ -289,7 +289,7 @@ class Host {
   ): Promise<Verdict> {
     if (!this.#validator) throw noValidator();
     const id = checkId(sender.id, check);
-    if (this.#checks.has(id)) throw invalid("call", "is under way already");
+    if (this.#checks.has(id)) throw invalid("call", "is already running");
     const controller = new AbortController();
     this.#checks.set(id, controller);
     try {

@@ -116,7 +116,7 @@ function askMain(bridge: Bridge): Validator["validateLicense"] {
   let lastCall = Math.floor(Math.random() * 2 ** 40);
   return async (licenseKey, hwid, options) => {
     if (hwid !== undefined) {
-      throw invalid("hwid", "must be left out, as the main process knows the machine");
+      throw invalid("hwid", "must be left out, because the main process fills it in");
     }
     const { signal, timeoutMs } = readOptions(options, ["signal", "timeoutMs"]);
     const abort = readSignal(signal);

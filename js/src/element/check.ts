@@ -64,7 +64,12 @@ async function ask(
   licenseKey: string,
   signal: AbortSignal,
 ): Promise<unknown> {
-  if (!source) throw new LicenseError("load_failed", "The gate's validator has not been set.");
+  if (!source) {
+    throw new LicenseError(
+      "load_failed",
+      "The gate has no validator. Set its property `validator`.",
+    );
+  }
   const [validator, hwid] = await Promise.all([
     typeof source === "function" ? source() : source,
     readMachineId(machineId),

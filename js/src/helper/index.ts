@@ -26,6 +26,7 @@ export interface HelperOptions {
    * needs to decide. Above 0, at most 2,147,483,647. Default 120,000.
    */
   timeoutMs?: number | undefined;
+  /** Aborts the call, which then rejects with `aborted`. */
   signal?: AbortSignal | undefined;
 }
 
@@ -145,7 +146,7 @@ function stateOf(answer: HelperAnswer): HelperState {
 }
 
 function readScheme(scheme: unknown): MachineIdScheme {
-  if (!SCHEMES.includes(scheme)) throw invalid("scheme", "is not a scheme of machine ids");
+  if (!SCHEMES.includes(scheme)) throw invalid("scheme", `must be one of ${SCHEMES.join(", ")}`);
   return scheme as MachineIdScheme;
 }
 

@@ -29,7 +29,7 @@ export function sidecarFactory(resolve: Resolve): (options?: SidecarOptions) => 
   return (options) => {
     const { path, timeoutMs = DEFAULT_TIMEOUT_MS } = readOptions(options, ["path", "timeoutMs"]);
     if (path !== undefined && (typeof path !== "string" || path === "")) {
-      throw invalid("path", "must be a path");
+      throw invalid("path", "must be the path of a program, as a non-empty string");
     }
     if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMER_MS)) {
       throw invalid("timeoutMs", `must be a number from 1 to ${MAX_TIMER_MS}`);
@@ -204,7 +204,9 @@ function readMachineId(result: unknown, asked: Params, sidecar: SidecarProcess):
 function readText(argument: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== "string") throw invalid(argument, "must be a string");
-  if (value.length > MAX_TEXT_LENGTH) throw invalid(argument, "is too long");
+  if (value.length > MAX_TEXT_LENGTH) {
+    throw invalid(argument, `is longer than ${MAX_TEXT_LENGTH} characters`);
+  }
   if (/\p{Surrogate}/u.test(value)) throw invalid(argument, "is not well-formed Unicode");
   return value;
 }
