@@ -164,7 +164,7 @@ async function throughHelper(): Promise<{ mark: string; text: string; failed?: t
     }
     return {
       mark: "✔",
-      text: `${short(id)} through the browser helper, only for ${pages.origin}`,
+      text: `${short(id)} through the browser helper, for ${pages.origin} only`,
     };
   } catch (error) {
     return { mark: "✘", text: `the helper failed: ${(error as Error).message}`, failed: true };
