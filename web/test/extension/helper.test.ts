@@ -528,7 +528,7 @@ suite("the browser helper", () => {
         async () => {
           const answer = await askHelper(page);
           assert.equal(lacks(answer), "no_machine_id no_program");
-          assert.match(answer.message ?? "", /can't be understood/);
+          assert.match(answer.message ?? "", /can't be read/);
         },
       );
     }

@@ -48,7 +48,7 @@ suite("a seller's own helper", () => {
     const page = await browser.open(pages.origin + blankPage);
     const scheme = { scheme: "node-machine-id" };
     const [window, done] = await browser.question(() => askHelper(page, scheme));
-    await window.getByText("the seller’s app for this computer uses").waitFor();
+    await window.getByText("the seller’s app on this computer uses").waitFor();
     await window.getByRole("button", { name: "Allow", exact: true }).click();
     assert.equal((await done).id, await machineIdOf());
     const generic = await askHelper(page);
