@@ -506,7 +506,7 @@ test("a page's call ends when it is aborted, or when the host is disposed of", a
     await Promise.race([reached, answer]);
     assert.match(
       (await ask(event(), "validate", from, "KEY", undefined)).error?.message ?? "",
-      /under way/,
+      /already running/,
     );
     end();
     assert.equal((await answer).error?.code, "aborted");
