@@ -5,23 +5,23 @@ import type { MachineIdScheme } from "../sidecar/types.js";
 import { exchange } from "./exchange.js";
 import type { HelperAnswer, HelperReason } from "./messages.js";
 
-/** This machine's id, as a page learns it. */
+/** This machine's id, as a page gets it. */
 export interface HelperMachineId {
-  /** 64 lowercase hexadecimal digits, the same on every call of a page of this origin on this machine. */
+  /** 64 lowercase hexadecimal digits, the same on every call from this origin on this machine. */
   id: string;
   scheme: MachineIdScheme;
-  /** Why several machines may share the id, in English; usually empty. */
+  /** English sentences that say why several machines may share the id; usually empty. */
   warnings: string[];
 }
 
-/** How long a question may take, with the time in which the customer decides. */
+/** How long a question may take, in milliseconds, including the time that the customer needs to decide. */
 export const DEFAULT_TIMEOUT_MS = 120_000;
 
 const SCHEMES: readonly unknown[] = ["app-scoped", "node-machine-id", "python-platform-node"];
 
 /** Reads a scheme; the default is the generic helper's. */
 export function readScheme(scheme: unknown = "app-scoped"): MachineIdScheme {
-  if (!SCHEMES.includes(scheme)) throw invalid("scheme", "is not a scheme of machine ids");
+  if (!SCHEMES.includes(scheme)) throw invalid("scheme", `must be one of ${SCHEMES.join(", ")}`);
   return scheme as MachineIdScheme;
 }
 

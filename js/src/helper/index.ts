@@ -18,15 +18,17 @@ export { HELPER_PROTOCOL } from "./messages.js";
 
 export interface HelperOptions {
   /**
-   * The scheme of the id. `app-scoped`, the default, is of the generic helper, which makes
-   * an id for the page's origin alone. Another one is of a helper that the seller built.
+   * The scheme of the id. The default, `app-scoped`, is that of the generic helper, which
+   * makes an id only for the page's origin. For another scheme, the seller must have built
+   * a helper.
    */
   scheme?: MachineIdScheme | undefined;
   /**
-   * How long the call may take, in milliseconds, with the time in which the customer
-   * decides. Default 120,000.
+   * How long the call may take, in milliseconds, including the time that the customer
+   * needs to decide. Above 0, at most 2,147,483,647. Default 120,000.
    */
   timeoutMs?: number | undefined;
+  /** Aborts the call, which then rejects with `aborted`. */
   signal?: AbortSignal | undefined;
 }
 
@@ -38,12 +40,12 @@ export interface WatchHelperOptions {
 }
 
 /**
- * Asks the browser helper for this machine's id. The helper asks the customer once,
- * in a window of the browser, which it opens only soon after a click or a key in the page.
+ * Asks the browser helper for this machine's id. The helper asks the customer once, in a
+ * browser window. It opens the window only soon after a click or a key press in the page.
  *
  * Rejects with a `LicenseError`: `no_machine_id`, whose `reason` says what is missing and
  * whose message says what to do; `timeout`, `aborted` or `invalid_argument`. Without a
- * `reason`, the machine itself has no id. Never replace a missing id by a fixed value.
+ * `reason`, the machine itself has no id. Never replace a missing id with a fixed value.
  */
 export async function helperMachineId(options?: HelperOptions): Promise<HelperMachineId> {
   const beganMs = performance.now();
@@ -59,12 +61,13 @@ export async function helperMachineId(options?: HelperOptions): Promise<HelperMa
 }
 
 /**
- * Tells how the helper stands for this page: at first, and whenever that changes while
- * the page is visible. Returns a function that ends the watch. However many watch a scheme
- * in a page, the helper is asked as by one.
+ * Calls the listener with the helper's state for this page: first with the current one, and
+ * then whenever it changes while the page is visible. Returns a function that ends the
+ * watch. Throws a `LicenseError` `invalid_argument`. All watches of a scheme in a page share
+ * their questions to the helper.
  *
- * Firefox puts an extension into pages that are open already. Chrome and its relatives do
- * not, so there the page must be loaded again after the extension was installed.
+ * Firefox adds a new extension to pages that are already open. Chrome and other Chromium
+ * browsers don't, so there the page must be reloaded after the extension is installed.
  */
 export function watchHelper(
   listener: (state: HelperState) => void,

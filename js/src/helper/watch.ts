@@ -1,23 +1,23 @@
-// How the helper stands for this page, asked again and again.
+// Watches the helper's state for this page.
 import type { MachineIdScheme } from "../sidecar/types.js";
 import { exchange, mayAsk } from "./exchange.js";
 import type { HelperAnswer, HelperState } from "./messages.js";
 
-/** How often a watch asks. */
+/** How often a watch asks, in milliseconds. */
 const WATCH_MS = 1500;
 
 type Listener = (state: HelperState) => void;
 
 interface Watch {
-  /** What each listener was told last. A function may listen twice. */
+  /** The state that each listener was told last. A function may listen twice. */
   readonly told: Map<{ readonly listener: Listener }, HelperState | undefined>;
   readonly ended: AbortController;
   state?: HelperState;
 }
 
 /**
- * The watches of this page, each as long as somebody listens. The extension counts what a
- * page asks, so all that follow a scheme share one, wherever in the page they are.
+ * The watches of this page, each while it has a listener. The extension limits how often a
+ * page may ask, so all listeners of a scheme share one watch.
  */
 const watches = new Map<MachineIdScheme, Watch>();
 
@@ -46,13 +46,13 @@ async function run(watch: Watch, scheme: MachineIdScheme): Promise<void> {
   do {
     watch.state = stateOf(await exchange("state", scheme, ended));
     tell(watch);
-    // A page that may not ask never will.
+    // A page that may not ask now never will.
     if (!mayAsk()) return;
     await pause(ended);
   } while (!ended.aborted);
 }
 
-/** Tells those to whom the state is new, each by itself, as one may throw. */
+/** Tells the listeners that don't know the state yet, each in a microtask, as one may throw. */
 function tell({ told, state }: Watch): void {
   if (state === undefined) return;
   for (const follower of told.keys()) {
@@ -64,7 +64,7 @@ function tell({ told, state }: Watch): void {
   }
 }
 
-/** Waits, and as long as nobody sees the page. */
+/** Waits for the interval, and then until the page is visible. */
 function pause(ended: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const go = () => {
