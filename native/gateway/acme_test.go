@@ -78,7 +78,7 @@ func TestACMESettings(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--acme-domain", "License.example.com"}, `--acme-domain: "License.example.com" is not a name`},
+		{[]string{"--acme-domain", "License.example.com"}, `--acme-domain: "License.example.com" is not a domain name`},
 		{[]string{"--acme-domain", "*.example.com"}, "--acme-domain"},
 		{[]string{"--acme-domain", "license.example.com:443"}, "--acme-domain"},
 		{[]string{"--acme-domain", "192.0.2.1"}, "--acme-domain"},
@@ -88,7 +88,7 @@ func TestACMESettings(t *testing.T) {
 		{[]string{"--acme-domain", "lizenz-münchen.de"}, "write it as xn--lizenz-mnchen-3ob.de"},
 		{append(good, "--acme-domain", "license.example.org"), `"license.example.org" is given twice`},
 		{[]string{"--acme-domain", "../../etc.com"}, "--acme-domain"},
-		{[]string{"--acme-dir", "/tmp"}, "need --acme-domain"},
+		{[]string{"--acme-dir", "/tmp"}, "require --acme-domain"},
 		{append(good, "--tls-cert", "a", "--tls-key", "b"), "--acme-domain and --tls-cert: give only one"},
 		{append(good, "--acme-ca", "http://ca.example.com/dir"), "--acme-ca"},
 		{append(good, "--acme-email", "Me <me@example.com>"), "--acme-email"},
@@ -153,7 +153,7 @@ func TestCertbotsFilesAsCredentials(t *testing.T) {
 		t.Setenv(line[1], strings.ReplaceAll(line[2], "%d", credentials))
 	}
 	// The page's first hour has written settings for a CA, of which some must go.
-	taken := regexp.MustCompile("Take the lines that begin with `(\\w+)` out of `settings`").FindStringSubmatch(string(page))
+	taken := regexp.MustCompile("Remove the lines that begin with `(\\w+)` from `settings`").FindStringSubmatch(string(page))
 	require.NotNil(t, taken)
 	c := initCommand{Product: testProduct, Domain: "license.example.com", Email: "you@example.com"}
 	for _, line := range regexp.MustCompile(`(?m)^(\w+)=(.*)$`).FindAllStringSubmatch(c.settings(), -1) {
@@ -167,7 +167,7 @@ func TestCertbotsFilesAsCredentials(t *testing.T) {
 	// What is renewed elsewhere is not seen, whatever the gateway reads again.
 	writeCertificate(t, source, "renewed")
 	require.NoError(t, process.Signal(syscall.SIGHUP))
-	eventually(t, "it is read", func() bool { return g.logged("the certificate's files were read again") })
+	eventually(t, "it is read", func() bool { return g.logged("reloaded the certificate files") })
 	assert.Equal(t, "license.example.com", certificateName(t, g.url))
 
 	dir := filepath.Join(t.TempDir(), "whop-license-gateway.service.d")

@@ -59,7 +59,7 @@ func TestAnswersThatCantBeTrusted(t *testing.T) {
 		"id is number":              ourLicense("id", `1`),
 		"metadata is given twice":   strings.TrimSuffix(ourLicense(), "}") + `,"metadata":{}}`,
 		"another membership":        ourLicense("license_key", `"OTHER"`),
-		"not an object in JSON":     gatewaytest.BlockPage,
+		"not a JSON object":         gatewaytest.BlockPage,
 		"undocumented status":       ourLicense("status", `"grace_period"`),
 		"an undocumented status":    ourLicense("status", `"ACTIVE"`),
 		"a body that is not Whop's": "403",
@@ -217,7 +217,7 @@ func TestWritesThatTakeNoEffect(t *testing.T) {
 		code         int
 	}{
 		"ignored":            {200, `{}`, "does not store it", 503},
-		"not found":          {404, `{"error":{"message":"No such Membership found"}}`, "404 to the write", 503},
+		"not found":          {404, `{"error":{"message":"No such Membership found"}}`, "404 to a write", 503},
 		"not found, a route": {404, `{"error":{"message":"No such route"}}`, "not about the membership", 503},
 		"a portal's page":    {200, gatewaytest.BlockPage, "a body that is not Whop's", 503},
 		"forbidden":          {403, `{"error":{"message":"missing member:manage for ` + personalMark + `@example.com"}}`, `"whop_says":"missing member:manage for [address]"`, 502},

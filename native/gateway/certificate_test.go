@@ -71,9 +71,9 @@ func TestHangupWithFilesThatCantBeUsed(t *testing.T) {
 	c, err := newCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), slog.New(slog.NewJSONHandler(&logs, nil)))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), nil, 0o600))
-	c.Again()
+	c.Reload()
 	assert.Contains(t, logs.String(), "can't be used")
-	assert.NotContains(t, logs.String(), "read again")
+	assert.NotContains(t, logs.String(), "reloaded")
 }
 
 // certificateName is whose certificate a gateway shows.
@@ -109,5 +109,5 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("half a renewal"), 0o600))
 	touch(time.Now().Add(2 * time.Second))
 	assert.Equal(t, "second", name())
-	assert.Contains(t, logs.String(), "the certificate's files can't be used")
+	assert.Contains(t, logs.String(), "the certificate files can't be used")
 }

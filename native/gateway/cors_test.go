@@ -114,7 +114,7 @@ func TestRefusedOriginIsLoggedOnce(t *testing.T) {
 		preflight("file://")
 	}
 	assert.True(t, g.logged(`"level":"WARN"`, `"flag":"--allowed-origin=http://localhost:5173"`), g.logs.String())
-	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"null"`, "scheme of its own"))
+	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"null"`, "custom scheme"))
 	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"file://"`, "grantFileProtocolExtraPrivileges"))
 	assert.False(t, g.logged("--allowed-origin=null"))
 	assert.False(t, g.logged("--allowed-origin=file"))

@@ -44,7 +44,7 @@ var causes = map[string]func(t *testing.T) cause{
 	"It is a license of another product": func(t *testing.T) cause {
 		return cause{sim: startSim(t, []fields{{"license_key": shownKey, "product": "prod_Another123"}})}
 	},
-	"A check says yes now": func(t *testing.T) cause {
+	"The license is valid now": func(t *testing.T) cause {
 		return cause{sim: startSim(t, []fields{{"license_key": shownKey}})}
 	},
 	"The customer has another computer": func(t *testing.T) cause {

@@ -54,7 +54,7 @@ func TestDoctorFindsWhatIsWrongWithWhop(t *testing.T) {
 		says      string
 	}{
 		{[]string{"--permissions", "none"}, nil, `WRONG  look-up       Whop forbids a look-up.*member:basic:read`},
-		{[]string{"--permissions", "member:basic:read,member:email:read"}, nil, `WRONG  binding       Whop forbids to bind a license.*member:manage`},
+		{[]string{"--permissions", "member:basic:read,member:email:read"}, nil, `WRONG  binding       Whop forbids binding a license.*member:manage`},
 		{nil, []string{"--api-version-date", "2026-03-01"}, `WRONG  look-up       Whop does not have this version; set --api-version-date to one of 2025-01-01, .*2026-11-17\n`},
 		{[]string{"--api-key", "another"}, nil, `WRONG  look-up       Whop refuses the API key`},
 	} {

@@ -45,7 +45,7 @@ func TestHangupReadsTheCertificateAgain(t *testing.T) {
 	g, process := startGatewayProcess(t, startSim(t, nil), "--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"))
 	writeCertificate(t, dir, "second")
 	require.NoError(t, process.Signal(syscall.SIGHUP))
-	eventually(t, "it is read", func() bool { return g.logged("the certificate's files were read again") })
+	eventually(t, "it is read", func() bool { return g.logged("reloaded the certificate files") })
 	assert.Equal(t, "second", certificateName(t, g.url))
 }
 

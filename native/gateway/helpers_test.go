@@ -23,8 +23,8 @@ import (
 )
 
 // Secrets and personal data in the tests carry these marks, so that what must
-// not be logged or answered can be found whatever happens to it. The middle of a
-// license key is what a shortened one leaves out.
+// not be logged or answered can be found wherever it ends up. KeyMark is in the
+// middle of a license key, which a shortened one leaves out.
 const (
 	testAPIKey   = "apikey-PRIVATE-4711"
 	testSecret   = "hook-PRIVATE-secret"

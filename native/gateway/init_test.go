@@ -64,7 +64,7 @@ func TestInit(t *testing.T) {
 
 	code, _, errOut = tryInit(nil, testAPIKey+"\n", "--dir", dir, "--product", "prod_sim", "--domain", "license.example.com")
 	assert.Equal(t, 2, code)
-	assert.Contains(t, errOut, "exists; nothing was written")
+	assert.Contains(t, errOut, "already exists, so nothing was written")
 }
 
 // Without a proxy, init sets up a gateway that gets its certificate by itself, and
@@ -73,7 +73,7 @@ func TestInitWithoutAProxy(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gateway")
 	code, out, errOut := tryInit(map[string]string{"WHOP_API_KEY": testAPIKey}, "", "--dir", dir, "--product", "prod_sim", "--domain", "license.example.com", "--email", "me@example.com")
 	require.Zero(t, code, errOut)
-	assert.Contains(t, out, "It gets a certificate from Let's Encrypt, whose terms it accepts for you, once license.example.com\nhas a DNS record")
+	assert.Contains(t, out, "The gateway gets a certificate from Let's Encrypt, and accepts its terms for you,\nonce license.example.com has a DNS record")
 	assert.NotContains(t, out, "Caddy")
 	settings, err := os.ReadFile(filepath.Join(dir, "settings"))
 	require.NoError(t, err)
@@ -121,15 +121,15 @@ func TestInitThatCantWork(t *testing.T) {
 		args []string
 		says string
 	}{
-		{nil, []string{"--product", "prod_1", "--domain", "license.example.com"}, "an API key is needed"},
+		{nil, []string{"--product", "prod_1", "--domain", "license.example.com"}, "an API key is required"},
 		{env, []string{"--product", "biz_1", "--domain", "license.example.com"}, "is a company's id"},
 		{env, []string{"--domain", "license.example.com"}, "--product: name at least one"},
 		{env, []string{"--product", "prod_1", "--domain", "https://license.example.com"}, "--domain"},
 		{env, []string{"--product", "prod_1", "--domain", "license.example.com:8443"}, "--domain"},
 		{env, []string{"--product", "prod_1"}, "--domain"},
 		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "me"}, "--email"},
-		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "o'hara@example.com"}, "mean something to a shell"},
-		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "`id`@example.com"}, "mean something to a shell"},
+		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "o'hara@example.com"}, "are special to a shell"},
+		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "`id`@example.com"}, "are special to a shell"},
 		{map[string]string{"WHOP_API_KEY": `"` + testAPIKey + `"`}, nil, "quotation mark"},
 	} {
 		dir := filepath.Join(t.TempDir(), "gateway")
@@ -152,7 +152,7 @@ func TestInitReplacesSampleSettings(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, append(sample, "WHOP_LICENSE_MAX_MACHINES=2\n"...), 0o600))
 	code, _, errOut := tryInit(nil, testAPIKey+"\n", args...)
 	assert.Equal(t, 2, code)
-	assert.Contains(t, errOut, file+" exists")
+	assert.Contains(t, errOut, file+" already exists")
 
 	require.NoError(t, os.WriteFile(file, sample, 0o600))
 	code, _, errOut = tryInit(nil, testAPIKey+"\n", args...)

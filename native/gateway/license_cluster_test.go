@@ -46,7 +46,7 @@ func TestLicenseResetAmongSeveralGateways(t *testing.T) {
 
 	code, out, errOut = operate(t, sim, onLicense("reset", key), redis...)
 	require.Zero(t, code, errOut)
-	assert.Contains(t, out, "it counts at once")
+	assert.Contains(t, out, "so the change takes effect at once")
 	assert.Zero(t, r.Client().Exists(t.Context(), lock).Val(), "the right is given back")
 	assert.Equal(t, 201, b.validate(key, machine(2)).status)
 	eventually(t, "the first gateway has heard of it", func() bool { return a.validate(key, machine(1)).status == 400 })

@@ -110,7 +110,7 @@ func TestPebbleDoctor(t *testing.T) {
 	assert.Contains(t, out, "good   CA            "+ca.Directory+" answers")
 	assert.Contains(t, out, "WRONG  certificate   "+certified+": there is none in "+folder)
 	g, _ := startGatewayProcess(t, sim, args...)
-	eventually(t, "there is one", func() bool { return g.logged("a certificate is used") })
+	eventually(t, "there is one", func() bool { return g.logged("using a certificate") })
 	assert.Contains(t, doctor(), "good   certificate   "+certified+": 89 days are left")
 	assert.Contains(t, doctor("--public-url", "https://127.0.0.1:1"), "WRONG  certificate   --acme-domain: 127.0.0.1 is not among the domains")
 	ca.Down(true)
