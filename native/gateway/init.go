@@ -92,16 +92,15 @@ func (c *initCommand) packaged() bool {
 // absent returns an error if one of the files exists. A settings file without
 // any setting, as the Debian package installs it, counts as absent.
 func (c *initCommand) absent() error {
-	for _, name := range []string{"settings", "api-key", "signing-key.json", "whop-license-gateway.service"} {
-		if name == "settings" {
-			text, err := os.ReadFile(c.file(name))
-			if errors.Is(err, fs.ErrPermission) {
-				return err
-			}
-			if err == nil && !setting.Match(text) {
-				continue
-			}
-		}
+	names := []string{"settings", "api-key", "signing-key.json", "whop-license-gateway.service"}
+	text, err := os.ReadFile(c.file("settings"))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return err
+	case err == nil && !setting.Match(text):
+		names = names[1:]
+	}
+	for _, name := range names {
 		if _, err := os.Lstat(c.file(name)); err == nil {
 			return fmt.Errorf("%s already exists, so nothing was written; give another --dir, or edit the files by hand", c.file(name))
 		} else if !errors.Is(err, fs.ErrNotExist) {

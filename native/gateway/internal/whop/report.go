@@ -52,8 +52,12 @@ func refusalAdvice(op operation, kind Kind) string {
 		return "Whop refuses the API key: it is wrong or was revoked; set WHOP_API_KEY to a valid one"
 	case kind == forbidden && op == opLookUp:
 		return "Whop forbids a look-up, and whop_says why; if a permission is missing, give the API key member:basic:read and member:email:read"
+	case kind == forbidden && op == opProducts:
+		return "Whop forbids this API key to list products; to see them here, give it the permission access_pass:basic:read"
 	case kind == forbidden:
 		return "Whop forbids binding a license, and whop_says why; if a permission is missing, give the API key member:manage"
+	case kind == otherNotFound && op == opProducts:
+		return "Whop answers 404"
 	case kind == otherNotFound:
 		return "Whop answers 404, but not about the membership; if it concerns every call, check --upstream-url and --api-version-date"
 	case kind == unknownToWrite:
