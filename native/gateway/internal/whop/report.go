@@ -53,7 +53,7 @@ func refusalAdvice(op operation, kind Kind) string {
 	case kind == forbidden && op == opLookUp:
 		return "Whop forbids a look-up, and whop_says why; if a permission is missing, give the API key member:basic:read and member:email:read"
 	case kind == forbidden && op == opProducts:
-		return "Whop forbids this API key to list products; to see them here, give it the permission access_pass:basic:read"
+		return "Whop does not let this API key list products; to see them here, give it the permission access_pass:basic:read"
 	case kind == forbidden:
 		return "Whop forbids binding a license, and whop_says why; if a permission is missing, give the API key member:manage"
 	case kind == otherNotFound && op == opProducts:
