@@ -6,7 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// VerdictCode is the stable name of what the server said of a license. Every
+// VerdictCode is the stable name of what the server said about a license. Every
 // code but [Valid] is a refusal.
 type VerdictCode string
 
@@ -18,7 +18,7 @@ const (
 	Inactive         VerdictCode = "inactive"          // the license was canceled, has expired, or gives no right to use for another reason
 )
 
-// Verdict is what the server said of a license.
+// Verdict is what the server said about a license.
 type Verdict struct {
 	Code      VerdictCode
 	CheckedAt Milliseconds // when the server said so
