@@ -125,7 +125,7 @@ func TestRefusedOriginIsLoggedOnce(t *testing.T) {
 	assert.LessOrEqual(t, warnings(), 11, "strangers can't fill the log")
 }
 
-// Browsers send a page's form or plain text anywhere without asking first.
+// Browsers send a page's form or plain text anywhere without a preflight.
 func TestPageOfAnotherOriginCannotBind(t *testing.T) {
 	key := testKey("simple")
 	sim := startSim(t, []fields{licensed(key)})

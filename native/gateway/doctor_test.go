@@ -94,7 +94,8 @@ note   products      biz_sim also sells prod_mine ("Mine"); the gateway refuses 
 	}
 }
 
-// A gateway that was started with other settings is told by what it answers.
+// Doctor recognizes a gateway that was started with other settings by its
+// answers.
 func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 	key := testKey("ill")
 	sim := startSim(t, []fields{licensed(key, fields{"product": "prod_2", "metadata": fields{"HWID_2": machine(1)}})})

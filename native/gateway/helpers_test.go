@@ -34,7 +34,7 @@ const (
 	testProduct  = "prod_sim"
 )
 
-// What is used on nearly every line has a short name here.
+// Short names for what is used on nearly every line.
 var (
 	testKey       = gatewaytest.Key
 	machine       = gatewaytest.Machine
@@ -42,7 +42,7 @@ var (
 	signedHeaders = gatewaytest.SignedHeaders
 )
 
-// program is another process; its first line of output is its URL.
+// program is another process, whose first line of output is its URL.
 type program struct {
 	cmd  *exec.Cmd
 	url  string

@@ -14,7 +14,8 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// Where there is Redis, a reset excludes bindings, and counts at once everywhere.
+// With Redis, a reset excludes bindings, and takes effect at once on every
+// gateway.
 func TestLicenseResetAmongSeveralGateways(t *testing.T) {
 	t.Parallel()
 	key := testKey("shared")

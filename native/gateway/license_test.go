@@ -105,8 +105,8 @@ func TestLicenseUnknownOrWrong(t *testing.T) {
 	assert.Contains(t, errOut, "failing: status 503")
 }
 
-// Whether Whop merges what is written with what is stored, or stores it in place of
-// that.
+// This works whether Whop merges what is written with what is stored or
+// replaces it.
 func TestLicenseReleaseAndReset(t *testing.T) {
 	for _, semantics := range []string{"merge", "replace"} {
 		t.Run(semantics, func(t *testing.T) {

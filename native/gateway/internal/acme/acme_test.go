@@ -31,7 +31,7 @@ func manager(t *testing.T, folder string) (*Manager, error) {
 	})
 }
 
-func TestPausesGrow(t *testing.T) {
+func TestBackoffGrows(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	limited := func(detail string) error {
 		return fmt.Errorf("creating new order: %w", acme.Problem{Type: acme.ProblemTypeRateLimited, Detail: detail})
@@ -91,7 +91,7 @@ func TestNothingButChallenges(t *testing.T) {
 	}
 }
 
-func TestClientsAreToldWhereThereIsNoCertificate(t *testing.T) {
+func TestHandshakeFailsWithoutACertificate(t *testing.T) {
 	m, err := manager(t, t.TempDir())
 	require.NoError(t, err)
 	defer m.Close()
@@ -154,7 +154,7 @@ func TestDamagedFiles(t *testing.T) {
 	assert.NotContains(t, err.Error(), "remove")
 }
 
-// What else is in the folder can be damaged too, and the message says which.
+// Other files in the folder can be damaged too, and the message says which.
 func TestDamagedFilesOfOtherKinds(t *testing.T) {
 	for file, folder := range map[string]string{
 		"acme/ca.invalid-dir/users/default/default.key": "acme",
@@ -173,7 +173,7 @@ func TestDamagedFilesOfOtherKinds(t *testing.T) {
 }
 
 // At debug level, the exchange with the CA is logged, but not who connects.
-func TestOnlyTheTalkWithTheCAIsLogged(t *testing.T) {
+func TestOnlyTheExchangeWithTheCAIsLogged(t *testing.T) {
 	for level, expected := range map[slog.Level]int{slog.LevelInfo: 0, slog.LevelDebug: 1} {
 		logs := &gatewaytest.Buffer{}
 		log := debugLogger(slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: level})))

@@ -51,7 +51,7 @@ func TestTooManyAtOnce(t *testing.T) {
 }
 
 // Only the seller learns why the gateway is not ready.
-func TestReasonsAreForTheSeller(t *testing.T) {
+func TestOnlyTheSellerSeesWhyTheGatewayIsNotReady(t *testing.T) {
 	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
 	reason := "registering account [mailto:seller@example.com]"
 	api.BlockReadiness(func() string { return reason })

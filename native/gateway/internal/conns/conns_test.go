@@ -130,7 +130,7 @@ func TestOneSiteOfManyNetworksHoldsItsShare(t *testing.T) {
 	})
 }
 
-func TestTrustedProxiesHoldAllAndTheLongestWaitingGoesFirst(t *testing.T) {
+func TestTrustedProxiesMayUseAllAndTheLongestIdleIsClosedFirst(t *testing.T) {
 	d := newDoor(netip.MustParsePrefix("10.0.0.0/8"))
 	var list []*from
 	for range 32 {

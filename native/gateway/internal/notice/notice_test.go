@@ -13,7 +13,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-func TestNoticesAreSaidOnceInAWhile(t *testing.T) {
+func TestNoticesAreLoggedOnceInAWhile(t *testing.T) {
 	var out gatewaytest.Buffer
 	n := New(tag.Tagger{}, slog.New(slog.NewJSONHandler(&out, nil)))
 	at := time.Now()
