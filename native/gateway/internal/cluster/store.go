@@ -148,7 +148,7 @@ func (s *Store) epoch(ctx context.Context) (epoch string, err error) {
 		pipe.SetNX(ctx, key, rand.Text(), 0)
 		get, info := pipe.Get(ctx, key), pipe.Info(ctx, "server")
 		// Without a connection, the pipeline fails as a whole and its commands have no
-		// errors of their own. INFO alone may fail, for want of a permission.
+		// errors of their own. INFO alone may fail for lack of permission.
 		_, err := pipe.Exec(ctx)
 		if get.Val() == "" {
 			return cmp.Or(err, errNotWritten)
