@@ -112,7 +112,7 @@ func TestPebbleDoctor(t *testing.T) {
 	g, _ := startGatewayProcess(t, sim, args...)
 	eventually(t, "there is one", func() bool { return g.logged("using a certificate") })
 	assert.Contains(t, doctor(), "good   certificate   "+certified+": valid for 89 more days")
-	assert.Contains(t, doctor("--public-url", "https://127.0.0.1:1"), "WRONG  certificate   --acme-domain: 127.0.0.1 is not among the domains")
+	assert.Contains(t, doctor("--public-url", "https://127.0.0.1:1"), "WRONG  certificate   --acme-domain: does not list 127.0.0.1")
 	ca.Down(true)
 	assert.Regexp(t, regexp.MustCompile(`WRONG  CA            can't reach `+regexp.QuoteMeta(ca.Directory)+`: .*EOF`), doctor())
 }
