@@ -374,7 +374,7 @@ system:
 browser:
 	@$(NEED) $(BROWSER) && { $(HEADLESS); :; }
 
-SCREEN   := need xvfb "One test opens a window on a screen of Xvfb, and is skipped without it." Xvfb
+SCREEN   := need xvfb "The tests of make launcher-helper open a window on a screen of Xvfb, and are skipped without it." Xvfb
 
 .PHONY: screen
 screen:
