@@ -418,7 +418,7 @@ func TestHostileArguments(t *testing.T) {
 		`[` + good + `, "m1", {audience: 5}]`:                                                           "audience",
 		`[` + good + `, "m1", {preferLease: 1}]`:                                                        "preferLease",
 		`[` + good + `, "m1", {clock: 5}]`:                                                              "clock",
-		`[` + good + `, "m1", {clock: {}}]`:                                                             "clock",
+		`[` + good + `, "m1", {clock: {}, publicKey: "x"}]`:                                             "clock",
 		`[` + good + `, "m1", {clock: {lastSeen: 1}, publicKey: "x"}]`:                                  "publicKey",
 		`[` + good + `, "m1", {clock: {now: 5}}]`:                                                       "clock",
 		`[` + good + `, "m1", {clock: {lastSeen: NaN}}]`:                                                "clock",
