@@ -87,7 +87,7 @@ func TestIdleConnectionsOfAll(t *testing.T) {
 	require.NoError(t, err)
 	assert.InDelta(t, 200, open, 1)
 	assert.Equal(t, "200", metric(t, addr, "whop_license_connections_limit"))
-	assert.True(t, g.logged("as many connections are open as the gateway holds", "LimitNOFILE"))
+	assert.True(t, g.logged("the limit of connections is reached", "LimitNOFILE"))
 }
 
 // Large bodies that don't arrive take a bounded share of memory, and small ones
