@@ -197,6 +197,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 			g.api.SetReady()
 		}
 	}
+	go listener.Watch(background, memoryLook, memory)
 	g.shared.begin(background, g.checker, works)
 	g.tryAPIKey(background, works)
 
@@ -334,7 +335,7 @@ func (g *gateway) server(h http.Handler) *http.Server {
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      check.LongestCheck(g.settings.UpstreamTimeout),
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    4 << 10, // and the 4 KiB that net/http adds
 		// What HTTP/2 would hold of bodies that nobody has read yet.
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 50, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
 		// It would log clients' broken connections, with their addresses.

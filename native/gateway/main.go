@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -21,20 +20,9 @@ import (
 	"github.com/whop-license/whop-license/shared/version"
 )
 
-// memoryGoal is the memory above which garbage is collected sooner than usual, so
-// that what strangers make the gateway hold for a moment is not held much longer.
-const memoryGoal = 256 << 20
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if os.Getenv("GOGC") == "" {
-		// The gateway holds little, so the default would collect all the time. This
-		// costs some 20 MB and saves a good part of the work under load.
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryGoal)
-	}
+	setMemory()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }

@@ -63,7 +63,7 @@ func newMetrics() *metrics {
 		circuit:     gauge("circuit_open", "1 while Whop is not asked because it was failing."),
 		redis:       gauge("redis_up", "1 while Redis works. Only where there is a Redis."),
 		connections: gauge("connections", "Open connections of clients and proxies."),
-		connsClosed: counters("connections_closed_total", "Connections that were closed to make room or not taken: because one client holds its share (client), or because the gateway holds no more (all).", "limit"),
+		connsClosed: counters("connections_closed_total", "Connections that were closed to make room or not taken: because one client holds its share (client), because the gateway holds no more (all), or because it takes more memory than it should (memory).", "limit"),
 		limited:     counters("rate_limited_total", "Validations that were answered 429, by the limit: of a client, of a client's unknown license keys (unknown_keys), of a license.", "limit"),
 		proxies:     counters("proxy_problems_total", "Validations whose client can't be told apart from others: a trusted proxy sent no X-Forwarded-For (no_header), or somebody sent it who is no trusted proxy (not_trusted).", "problem"),
 	}
@@ -92,7 +92,7 @@ func (m *metrics) showAll() {
 		m.cacheUse:    {"hit", "miss"},
 		m.bindings:    {"bound", "refused", "lost", "altered"},
 		m.webhooks:    {"applied", "ignored", "repeated", "refused", "failed"},
-		m.connsClosed: {"client", "all"},
+		m.connsClosed: {"client", "all", "memory"},
 		m.limited:     {check.LimitClient, check.LimitUnknownKeys, check.LimitLicense},
 		m.proxies:     {"no_header", "not_trusted"},
 	} {

@@ -4,8 +4,10 @@ package conns
 
 import (
 	"container/list"
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,15 +17,21 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/network"
 )
 
-// clientShare is which part of all connections one client may hold.
-const clientShare = 16
+const (
+	// clientShare is which part of all connections one client may hold.
+	clientShare = 16
+	// keptWaiting is how many connections that wait are kept however much memory is
+	// taken. They take little, and most customers are among them.
+	keptWaiting = 500
+)
 
 // Metrics count connections.
 type Metrics interface {
 	// ConnectionsOpen tells how many connections are open.
 	ConnectionsOpen(n int)
 	// ConnectionClosed counts a connection that was closed to make room, or not
-	// taken: for the "client"'s sake, as it holds its share, or for "all".
+	// taken: for the "client"'s sake, as it holds its share, for "all", or for the
+	// sake of "memory".
 	ConnectionClosed(limit string)
 }
 
@@ -147,11 +155,46 @@ func (l *Listener) take(c *conn) (taken bool, victim *conn, limit string) {
 
 func (l *Listener) tell(limit string) {
 	l.config.Metrics.ConnectionClosed(limit)
-	if limit == "client" {
+	switch limit {
+	case "client":
 		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "one client holds as many connections as it may, so some of its connections are closed; if it is a proxy of yours, name it with --trusted-proxies", "connections", l.config.Max/clientShare)
-		return
+	case "memory":
+		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the gateway takes more memory than it should, so many of the connections that wait are closed; if these are customers', give it more (GOMEMLIMIT)")
+	default:
+		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "as many connections are open as the gateway holds, so those that wait longest are closed; it may hold more with a higher limit of open files (LimitNOFILE)", "connections", l.config.Max)
 	}
-	l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "as many connections are open as the gateway holds, so those that wait longest are closed; it may hold more with a higher limit of open files (LimitNOFILE)", "connections", l.config.Max)
+}
+
+// Watch looks at how much memory the process takes, again and again until the
+// context ends. While that is more than it should be, connections that wait are
+// closed, as what they have sent so far may be what takes it.
+func (l *Listener) Watch(ctx context.Context, every time.Duration, memory func() (taken, most uint64)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+		if taken, most := memory(); taken > most {
+			l.relieve(1 - float64(most)/float64(taken))
+		}
+	}
+}
+
+// relieve closes a part of the connections that wait, the longest waiting first.
+func (l *Listener) relieve(part float64) {
+	l.mu.Lock()
+	var victims []*conn
+	for range min(int(math.Ceil(part*float64(l.waiting.Len()))), l.waiting.Len()-keptWaiting) {
+		victim := l.waiting.Front().Value.(*conn)
+		l.forget(victim)
+		victims = append(victims, victim)
+	}
+	l.mu.Unlock()
+	for _, victim := range victims {
+		l.tell("memory")
+		_ = victim.Conn.Close()
+	}
 }
 
 // StateChanged notes whether a request is under way on a connection.
