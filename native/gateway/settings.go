@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -79,6 +80,23 @@ Other commands (--help after each says more):
 
 // refuser notes what is wrong with a setting.
 type refuser func(format string, args ...any)
+
+// AfterApply drops white space around values, which lists that people write have
+// after commas, and files that Windows wrote at the end of each line. kong calls it.
+func (s *settings) AfterApply() error {
+	all := reflect.ValueOf(s).Elem()
+	for i := range all.NumField() {
+		switch field := all.Field(i).Addr().Interface().(type) {
+		case *string:
+			*field = strings.TrimSpace(*field)
+		case *[]string:
+			for i := range *field {
+				(*field)[i] = strings.TrimSpace((*field)[i])
+			}
+		}
+	}
+	return nil
+}
 
 // check returns what could not work or would not be safe in the settings
 // themselves. Its errors name the setting.
