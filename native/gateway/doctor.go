@@ -70,7 +70,7 @@ func runDoctor(ctx context.Context, args []string, getenv func(string) string, o
 
 func parsePublicURL(text string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimRight(text, "/"))
-	if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !license.IsLoopback(u.Hostname())) {
+	if err != nil || u.Host == "" || !isSecure(u) {
 		return nil, errors.New("--public-url: is not a URL such as https://license.example.com, or http on a loopback address")
 	}
 	return u, nil
@@ -89,7 +89,9 @@ func (d *doctor) try(ctx context.Context, key string) {
 	})
 	d.tryFiles()
 	d.tryClock(ctx)
-	d.tryWhop(ctx)
+	if d.tryWhop(ctx) {
+		d.tryProducts(ctx)
+	}
 	d.tryRedis(ctx, tags, log)
 	d.tryCertificate(ctx)
 	if d.public == nil {

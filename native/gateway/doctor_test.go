@@ -20,7 +20,7 @@ import (
 
 func TestDoctorFindsNothingWrong(t *testing.T) {
 	key := testKey("patient")
-	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1), "vip": true}})})
+	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1), "vip": true}})}, "--permissions", "member:basic:read,member:email:read,member:manage,access_pass:basic:read")
 	signing := filepath.Join(t.TempDir(), "signing-key.json")
 	require.NoError(t, keygen(signing, &gatewaytest.Buffer{}))
 	r := gatewaytest.StartRedis(t)
@@ -34,6 +34,7 @@ good   files         no secret is in a file that every user can open
 good   clock         it is right
 good   look-up       Whop takes the API key and the version 2025-01-01
 good   binding       the API key may change memberships
+good   product       licenses of prod_sim ("Simulated product") are accepted
 good   Redis         it takes writes, scripts and messages, and evicts nothing
 skip   certificate   the gateway has none; a proxy in front of it must
 good   gateway       URL refuses a made-up license key, as it should
@@ -64,6 +65,32 @@ func TestDoctorFindsWhatIsWrongWithWhop(t *testing.T) {
 		assert.Regexp(t, c.says, out)
 		assert.Equal(t, 1, strings.Count(out, "WRONG"), out)
 		assert.Contains(t, out, "skip   gateway       not tried; --public-url says where it is")
+	}
+}
+
+func TestDoctorLooksAtTheProducts(t *testing.T) {
+	memberships := []fields{
+		licensed(testKey("mine"), fields{"product": "prod_mine", "product_title": "Mine"}),
+		licensed(testKey("theirs"), fields{"product": "prod_theirs", "product_title": "Theirs", "company": "biz_2"}),
+	}
+	theirs := `WRONG  product       prod_theirs ("Theirs") belongs to the account biz_2, and the API key to biz_sim: set --product to a product of biz_sim
+`
+	for permission, says := range map[string]string{
+		"": `good   product       licenses of prod_sim ("Simulated product") are accepted
+` + theirs + `WRONG  product       Whop has no product prod_unknown; set --product to an id from the Whop dashboard
+note   products      the account's other products are not shown, which has no effect on checks: Whop forbids this API key to list products; to see them here, give it the permission access_pass:basic:read (Whop says: forbidden: The API key lacks the permission access_pass:basic:read)
+`,
+		",access_pass:basic:read": `good   product       licenses of prod_sim ("Simulated product") are accepted
+` + theirs + `WRONG  product       Whop has no product prod_unknown; biz_sim sells prod_mine ("Mine"), prod_sim ("Simulated product"): set --product to one of these
+note   products      biz_sim also sells prod_mine ("Mine"); their licenses are refused here, unless --product names them
+`,
+	} {
+		sim := startSim(t, memberships, "--permissions", "member:basic:read,member:email:read,member:manage"+permission)
+		for _, version := range []string{"2025-01-01", "2026-11-17"} {
+			code, out, _ := operate(t, sim, []string{"doctor"}, "--product", "prod_theirs", "--product", "prod_unknown", "--api-version-date", version)
+			assert.Equal(t, 1, code)
+			assert.Contains(t, out, says)
+		}
 	}
 }
 

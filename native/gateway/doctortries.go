@@ -76,20 +76,22 @@ func (d *doctor) tryClock(ctx context.Context) {
 	d.good("clock", "it is right")
 }
 
-// tryWhop tries the API key, what it may do, and the version.
-func (d *doctor) tryWhop(ctx context.Context) {
+// tryWhop tries the API key, what it may do, and the version. It reports whether
+// Whop answers this API key.
+func (d *doctor) tryWhop(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	if err := d.whop.ProbeLookUp(ctx); err != nil {
 		d.bad("look-up", "%s", whop.Advice(err))
-		return
+		return false
 	}
 	d.good("look-up", "Whop takes the API key and the version %s", d.settings.APIVersionDate)
 	if err := d.whop.ProbeWrite(ctx); err != nil {
 		d.bad("binding", "%s", whop.Advice(err))
-		return
+	} else {
+		d.good("binding", "the API key may change memberships")
 	}
-	d.good("binding", "the API key may change memberships")
+	return true
 }
 
 // tryRedis tries what gateways need of Redis.

@@ -91,16 +91,15 @@ func (c *initCommand) packaged() bool {
 // absent returns an error if one of the files exists. Settings in which nothing is
 // set, as Debian's package brings them, count as absent.
 func (c *initCommand) absent() error {
-	for _, name := range []string{"settings", "api-key", "signing-key.json", "whop-license-gateway.service"} {
-		if name == "settings" {
-			text, err := os.ReadFile(c.file(name))
-			if errors.Is(err, fs.ErrPermission) {
-				return err
-			}
-			if err == nil && !setting.Match(text) {
-				continue
-			}
-		}
+	names := []string{"settings", "api-key", "signing-key.json", "whop-license-gateway.service"}
+	text, err := os.ReadFile(c.file("settings"))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return err
+	case err == nil && !setting.Match(text):
+		names = names[1:]
+	}
+	for _, name := range names {
 		if _, err := os.Lstat(c.file(name)); err == nil {
 			return fmt.Errorf("%s exists; nothing was written: give another --dir, or change the files by hand", c.file(name))
 		} else if !errors.Is(err, fs.ErrNotExist) {

@@ -104,7 +104,7 @@ func parseUpstream(text string) (*url.URL, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
 		return nil, errors.New("--upstream-url: is not a URL such as https://api.whop.com/api/v1")
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !license.IsLoopback(strings.TrimSuffix(u.Host, ":"+u.Port()))) {
+	if !isSecure(u) {
 		return nil, errors.New("--upstream-url: must be https, or http on a loopback address, as the API key is sent there")
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
@@ -112,6 +112,13 @@ func parseUpstream(text string) (*url.URL, error) {
 		u.Path = "/api/v1"
 	}
 	return u, nil
+}
+
+// isSecure reports whether nobody between here and the server can read or change
+// what is sent: it is https, or http on a loopback address.
+func isSecure(u *url.URL) bool {
+	host := strings.TrimSuffix(u.Host, ":"+u.Port()) // unlike Hostname, with an IPv6 address's brackets
+	return u.Scheme == "https" || u.Scheme == "http" && license.IsLoopback(host)
 }
 
 // checkProxy refuses a proxy for the upstream that could never be reached. Its

@@ -19,7 +19,6 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/api"
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 	"github.com/whop-license/whop-license/shared/lease"
-	"github.com/whop-license/whop-license/shared/license"
 )
 
 // settings are the gateway's, as they are given: data and nothing else. Each has
@@ -151,7 +150,7 @@ func (s *settings) checkACME(refuse refuser) {
 	if s.ACMEEmail != "" && !isEmail(s.ACMEEmail) {
 		refuse("--acme-email: %q is not an email address", s.ACMEEmail)
 	}
-	if u, err := url.Parse(s.ACMECA); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !license.IsLoopback(u.Hostname())) {
+	if u, err := url.Parse(s.ACMECA); err != nil || u.Host == "" || u.User != nil || !isSecure(u) {
 		refuse("--acme-ca: is not the https URL of a CA's directory")
 	}
 	if s.ACMEHTTPPort < 0 || s.ACMEHTTPPort > 65535 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -248,4 +249,19 @@ func TestParseUpstream(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, u.String())
 	}
+}
+
+// Every address that something secret or deciding comes from is held to this.
+func TestWhatIsSecureFromOthers(t *testing.T) {
+	for text, secure := range map[string]bool{
+		"https://ca.example.com/dir": true, "https://192.0.2.1:8443": true,
+		"http://localhost:14000/dir": true, "http://127.0.0.1": true, "http://[::1]": true, "http://[::1]:14000/dir": true,
+		"http://ca.example.com": false, "http://192.0.2.1": false, "http://[2001:db8::1]:80": false, "http://localhost.example.com": false, "ftp://localhost": false,
+	} {
+		u, err := url.Parse(text)
+		require.NoError(t, err)
+		assert.Equal(t, secure, isSecure(u), text)
+	}
+	_, err := parsePublicURL("http://[::1]:8080/")
+	assert.NoError(t, err)
 }

@@ -13,10 +13,13 @@ import (
 
 // The permissions that Whop documents for the operations simulated here.
 const (
-	permBasicRead = "member:basic:read"
-	permEmailRead = "member:email:read"
-	permManage    = "member:manage"
+	permBasicRead    = "member:basic:read"
+	permEmailRead    = "member:email:read"
+	permManage       = "member:manage"
+	permProductsRead = "access_pass:basic:read"
 )
+
+var permissions = []string{permBasicRead, permEmailRead, permManage, permProductsRead}
 
 type config struct {
 	Listen         string           `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one. The URL is the first line of output. Default: ${default}."`
@@ -60,8 +63,8 @@ func (c *config) validate() error {
 		c.Permissions = nil
 	}
 	for _, p := range c.Permissions {
-		if p != permBasicRead && p != permEmailRead && p != permManage {
-			return fmt.Errorf("--permissions: %q is not one of %s, %s, %s, or none alone", p, permBasicRead, permEmailRead, permManage)
+		if !slices.Contains(permissions, p) {
+			return fmt.Errorf("--permissions: %q is not one of %s, or none alone", p, strings.Join(permissions, ", "))
 		}
 	}
 	if c.APIKeyVersion == "" {

@@ -63,13 +63,18 @@ func (m *membership) entitled() bool {
 	return statuses[m.status]
 }
 
+const (
+	defaultProduct = "prod_sim"
+	defaultCompany = "biz_sim"
+)
+
 // newMembership builds one from the members of a JSON object; license_key is
 // required, and everything else has a default that follows from it.
 func newMembership(fields map[string]json.RawMessage) (membership, error) {
 	m := membership{
-		product: "prod_sim", productTitle: "Simulated product",
+		product: defaultProduct, productTitle: "Simulated product",
 		plan:    "plan_sim",
-		company: "biz_sim", companyTitle: "Simulated company",
+		company: defaultCompany, companyTitle: "Simulated company",
 		status: "active", metadata: map[string]any{}, quantity: 1,
 		faultDelay: 3 * time.Second, faultProbability: 1, faultRetryAfter: "1",
 	}

@@ -28,6 +28,9 @@ const (
 	opValidate   operation = "v2.validate"
 	opGet        operation = "v1.get"
 	opPatch      operation = "v1.patch"
+	opAccount    operation = "v1.account"
+	opProduct    operation = "v1.product"
+	opProducts   operation = "v1.products"
 	opRedirected operation = "redirected" // a client followed a redirect
 	opPreflight  operation = "preflight"
 	opUnknown    operation = "unknown" // no such route
@@ -77,6 +80,9 @@ func newSimulator(cfg config) (*simulator, error) {
 			opValidate: {max: cfg.RateLimit, window: 10 * time.Second, coolDown: time.Minute},
 			opGet:      {max: cfg.RateLimitV1, window: time.Minute},
 			opPatch:    {max: cfg.RateLimitV1, window: time.Minute},
+			opAccount:  {max: cfg.RateLimitV1, window: time.Minute},
+			opProduct:  {max: cfg.RateLimitV1, window: time.Minute},
+			opProducts: {max: cfg.RateLimitV1, window: time.Minute},
 		},
 		idempotent: newIdempotency(),
 		keyVersion: cfg.APIKeyVersion,
@@ -118,6 +124,9 @@ func (s *simulator) handler() http.Handler {
 	api("POST /api/v2/memberships/{key}/validate_license", opValidate, s.process)
 	api("GET /api/v1/memberships/{key}", opGet, s.process)
 	api("PATCH /api/v1/memberships/{key}", opPatch, s.process)
+	api("GET /api/v1/accounts/me", opAccount, s.account)
+	api("GET /api/v1/products", opProducts, s.listProducts)
+	api("GET /api/v1/products/{key}", opProduct, s.product)
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch} {
 		api(method+" /api/redirected/{op}/{key}", opRedirected, s.redirected)
 	}

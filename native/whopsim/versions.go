@@ -52,20 +52,24 @@ func versionOf(date string) (apiVersion, error) {
 	return apiVersion{}, fmt.Errorf("Api-Version-Date %q is not supported. Supported versions: %s", date, strings.Join(versionDates(), ", "))
 }
 
-// shapeFor picks the form of the answer: by the header, and where none comes by
-// the version that the API key has.
+// shapeFor picks the form of the answer.
 func (s *simulator) shapeFor(c *exchange) (func(*membership) map[string]any, error) {
 	if c.op == opValidate {
 		return shapeV2, nil
 	}
-	date := strings.Join(c.r.Header.Values("Api-Version-Date"), ", ")
-	if len(c.r.Header.Values("Api-Version-Date")) == 0 {
-		s.mu.Lock()
-		date = s.keyVersion
-		s.mu.Unlock()
-	}
-	v, err := versionOf(date)
+	v, err := s.versionFor(c)
 	return v.shape, err
+}
+
+// versionFor is the version that the header names, or where none comes the one
+// that the API key has.
+func (s *simulator) versionFor(c *exchange) (apiVersion, error) {
+	if given := c.r.Header.Values("Api-Version-Date"); len(given) > 0 {
+		return versionOf(strings.Join(given, ", "))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return versionOf(s.keyVersion)
 }
 
 // shape is the Current API's membership in this version.

@@ -52,8 +52,12 @@ func refusalAdvice(op operation, why Kind) string {
 		return "Whop refuses the API key: it is wrong or was revoked; set WHOP_API_KEY to a valid one"
 	case why == forbidden && op == opLookUp:
 		return "Whop forbids a look-up, and whop_says why; if a permission is missing, give the API key member:basic:read and member:email:read"
+	case why == forbidden && op == opProducts:
+		return "Whop forbids this API key to list products; to see them here, give it the permission access_pass:basic:read"
 	case why == forbidden:
 		return "Whop forbids to bind a license, and whop_says why; if a permission is missing, give the API key member:manage"
+	case why == otherNotFound && op == opProducts:
+		return "Whop answers 404"
 	case why == otherNotFound:
 		return "Whop answers 404, and not about the membership; if it concerns every call, check --upstream-url and --api-version-date"
 	case why == unknownToWrite:

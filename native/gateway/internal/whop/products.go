@@ -1,0 +1,161 @@
+package whop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/valyala/fasthttp"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+)
+
+// Product is something that a seller sells on Whop.
+type Product struct {
+	ID      string
+	Title   string
+	Account string // the id of the account that sells it; empty if Whop didn't say
+}
+
+const (
+	opProducts operation = "list_products"
+
+	// productsPerPage is the most that Whop lists at once.
+	productsPerPage = 100
+	// maxProductPages bounds what is read of a long list.
+	maxProductPages = 10
+)
+
+// Product returns one product, which Whop shows to every API key. The error is a
+// [*Failure], or nil with a nil product if Whop has no such product.
+func (w *Client) Product(ctx context.Context, id string) (*Product, error) {
+	body, err := w.read(ctx, "/products/"+url.PathEscape(id), nil)
+	var f *Failure
+	if errors.As(err, &f) && f.Kind == otherNotFound && !namesARoute.MatchString(pathLike.ReplaceAllString(f.said, "")) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := parseProduct(body)
+	if err != nil {
+		return nil, newFailure(badAnswer, err)
+	}
+	return &p, nil
+}
+
+// Products returns the id of the API key's account and the account's products, at
+// most 1,000 of them. The error is a [*Failure]. Whop wants the permission
+// access_pass:basic:read of the API key, which nothing else here needs.
+func (w *Client) Products(ctx context.Context) (account string, list []Product, err error) {
+	body, err := w.read(ctx, "/accounts/me", nil)
+	if err != nil {
+		return "", nil, err
+	}
+	me, err := readMembers(body, "id")
+	if err != nil {
+		return "", nil, newFailure(badAnswer, err)
+	}
+	account, ok := readReference(me["id"])
+	if !ok {
+		return "", nil, newFailure(badAnswer, unusable("id", me["id"]))
+	}
+	// Versions before mid-2026 call the parameter company_id.
+	list, err = w.listProducts(ctx, "account_id", account)
+	var f *Failure
+	if errors.As(err, &f) && f.Kind == badRequest {
+		list, err = w.listProducts(ctx, "company_id", account)
+	}
+	return account, list, err
+}
+
+func (w *Client) listProducts(ctx context.Context, parameter, account string) ([]Product, error) {
+	query := url.Values{parameter: {account}, "first": {strconv.Itoa(productsPerPage)}}
+	var list []Product
+	for range maxProductPages {
+		body, err := w.read(ctx, "/products", query)
+		if err != nil {
+			return nil, err
+		}
+		var page struct {
+			Data     []jsontext.Value `json:"data"`
+			PageInfo struct {
+				HasNextPage bool   `json:"has_next_page"`
+				EndCursor   string `json:"end_cursor"`
+			} `json:"page_info"`
+		}
+		if err := json.Unmarshal(body, &page); err != nil {
+			return nil, newFailure(badAnswer, errors.New("not a list of products"))
+		}
+		for _, raw := range page.Data {
+			p, err := parseProduct(raw)
+			if err != nil {
+				return nil, newFailure(badAnswer, err)
+			}
+			list = append(list, p)
+		}
+		if !page.PageInfo.HasNextPage || page.PageInfo.EndCursor == "" {
+			break
+		}
+		query.Set("after", page.PageInfo.EndCursor)
+	}
+	return list, nil
+}
+
+func parseProduct(raw []byte) (Product, error) {
+	m, err := readMembers(raw, "id", "title", "account", "company")
+	if err != nil {
+		return Product{}, fmt.Errorf("a product is %w", err)
+	}
+	id, ok := readReference(m["id"])
+	if !ok {
+		return Product{}, unusable("id", m["id"])
+	}
+	p := Product{ID: id}
+	p.Title, _ = readText(m["title"].raw)
+	for _, name := range []string{"account", "company"} {
+		if account, ok := readReference(m[name]); ok {
+			p.Account = account
+		}
+	}
+	return p, nil
+}
+
+// read makes one call that changes nothing and returns the body of its answer, or
+// a [*Failure].
+func (w *Client) read(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	req.SetRequestURI(w.base + path)
+	req.URI().SetQueryString(query.Encode())
+	for name, value := range w.headers {
+		req.Header.Set(name, value)
+	}
+	deadline := time.Now().Add(w.timeout)
+	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
+		deadline = end
+	}
+	if err := w.client.DoDeadline(req, resp, deadline); err != nil {
+		return nil, newFailure(transportKind(err), loggable(err))
+	}
+	if resp.StatusCode() == http.StatusOK {
+		return bytes.Clone(resp.Body()), nil
+	}
+	err := readFailure(resp.StatusCode(), string(resp.Header.Peek("Retry-After")), resp.Body(), w.secrets...)
+	if errors.Is(err, check.ErrUnknown) {
+		err = newFailure(otherNotFound, errors.New("status 404"))
+	}
+	var f *Failure
+	if errors.As(err, &f) {
+		f.op = opProducts
+	}
+	return nil, err
+}
