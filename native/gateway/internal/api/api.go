@@ -169,6 +169,12 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	case validate:
 		a.serveValidate(w, r)
 	case path == "/webhooks/whop":
+		end, ok := a.inFlight.begin(clientAddr(r, a.trusted))
+		if !ok {
+			writeError(w, unavailable(time.Second))
+			return
+		}
+		defer end()
 		a.webhooks.ServeHTTP(w, r)
 	case path == "/.well-known/jwks.json":
 		if allow(w, r, http.MethodGet, http.MethodHead) {

@@ -38,10 +38,10 @@ func (noMetrics) Limited(string)                                            {}
 
 // While validations wait, one client has its share of them, and the others all else.
 func TestTooManyAtOnce(t *testing.T) {
-	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
-	ask := func(addr string) int {
+	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, WebhookSecret: "hook-secret", ReadEvent: whop.ReadEvent, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
+	ask := func(addr string, path ...string) int {
 		w := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodPost, "/api/v2/memberships/x/validate_license", strings.NewReader(`{}`))
+		r := httptest.NewRequest(http.MethodPost, append(path, "/api/v2/memberships/x/validate_license")[0], strings.NewReader(`{}`))
 		r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(addr), 4711).String()
 		api.ServeHTTP(w, r)
 		return w.Code
@@ -59,6 +59,8 @@ func TestTooManyAtOnce(t *testing.T) {
 	}
 	assert.Equal(t, maxInFlight/16, begin("203.0.113.1"))
 	assert.Equal(t, 503, ask("203.0.113.1"))
+	assert.Equal(t, 503, ask("203.0.113.1", "/webhooks/whop"))
+	assert.Equal(t, 401, ask("203.0.113.2", "/webhooks/whop"), "which is not signed")
 	assert.Equal(t, 400, ask("203.0.113.2"), "there is room, and the request is wrong")
 	assert.Equal(t, []int{maxInFlight / 16, maxInFlight / 16, 0}, []int{begin("2001:db8:0:1::1"), begin("2001:db8:0:2::1"), begin("2001:db8:0:3::1")}, "a site has its share")
 	for i := range 13 {

@@ -8,14 +8,15 @@ import (
 )
 
 const (
-	// maxInFlight is how many validations may be read, or wait for an answer, at once.
+	// maxInFlight is how many validations and webhooks may be read, or wait for an
+	// answer, at once.
 	maxInFlight = 1 << 13
 	// inFlightShare is which part of them one client may have. By HTTP/2, it could
 	// have all on a few connections.
 	inFlightShare = 16
 )
 
-// inFlight counts the validations that were begun and are not answered.
+// inFlight counts the requests that were begun and are not answered.
 type inFlight struct {
 	mu      sync.Mutex
 	all     int

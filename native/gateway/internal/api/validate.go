@@ -106,9 +106,11 @@ func (a *API) fail(w http.ResponseWriter, q *request, f errorAnswer, err error) 
 	a.count(f.Code, q)
 	if err != nil {
 		level := slog.LevelInfo
+		if check.CostsNothing(err) { // so anyone could fill the log
+			level = slog.LevelDebug
+		}
 		var limited *check.LimitedError
 		if errors.As(err, &limited) {
-			level = slog.LevelDebug // as it costs nothing either
 			a.metrics.Limited(limited.What)
 			a.adviseLimit(limited.What)
 		}

@@ -66,6 +66,13 @@ func asked(lookedUp error) bool {
 	return lookedUp == nil || errors.As(lookedUp, &f) && !f.HeldBack()
 }
 
+// CostsNothing reports whether strangers can bring an error about without end, as
+// no look-up of theirs is used up by it.
+func CostsNothing(err error) bool {
+	var u *undecided
+	return errors.As(err, new(*LimitedError)) || errors.As(err, &u) && u.kind == strangersOut
+}
+
 // mayBeCarriedOut reports whether a write that ended with an error, or without
 // one, was carried out or still can be.
 func mayBeCarriedOut(written error) bool {
