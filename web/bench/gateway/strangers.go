@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -98,6 +99,46 @@ func (b *bench) besiege(whop string) error {
 			b.notes = append(b.notes, fmt.Sprintf("The limit of open files allows %d of the %s.", count, s.what))
 		}
 	}
+	return b.guess(whop)
+}
+
+// guess measures the memory of a gateway that strangers ask about license keys that
+// don't exist, each from a site of its own and behind a proxy.
+func (b *bench) guess(whop string) error {
+	const guesses, proxies = 100_000, 32
+	p, err := b.startGateway(whop, "--trusted-proxies", "127.0.0.1", "--client-limit", "300", "--license-limit", "60")
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	var all errgroup.Group
+	for from := range proxies {
+		all.Go(func() error {
+			c, err := net.Dial("tcp", p.addr())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			answers := bufio.NewReader(c)
+			for n := from; n < guesses; n += proxies {
+				_, _ = fmt.Fprintf(c, "POST /api/v2/memberships/%s%d/validate_license HTTP/1.1\r\nHost: bench\r\nX-Forwarded-For: 2001:%x:%x::1\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"metadata\":{}}", strangersKey, n, n>>16, n&0xffff)
+				resp, err := http.ReadResponse(answers, nil)
+				if err != nil {
+					return err
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				if resp.StatusCode != http.StatusNotFound {
+					return fmt.Errorf("answered %s", resp.Status)
+				}
+			}
+			return nil
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return fmt.Errorf("guesses: %w", err)
+	}
+	peak := p.peakMemory()
+	b.rows = append(b.rows, row{"memory under 100,000 unknown license keys of as many sites", fmt.Sprintf("%.0f MB", peak), fmt.Sprintf("of %d MB", memoryBound), peak / memoryBound, 1, true})
 	return nil
 }
 
