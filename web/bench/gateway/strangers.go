@@ -138,7 +138,7 @@ func (b *bench) guess(whop string) error {
 		return fmt.Errorf("guesses: %w", err)
 	}
 	peak := p.peakMemory()
-	b.rows = append(b.rows, row{"memory under 100,000 unknown license keys of as many sites", fmt.Sprintf("%.0f MB", peak), fmt.Sprintf("of %d MB", memoryBound), peak / memoryBound, 1, true})
+	b.rows = append(b.rows, row{"memory under 100,000 unknown license keys of as many sites", fmt.Sprintf("%.0f MB", peak), fmt.Sprintf("of %d MB", memoryMax), peak / memoryMax, 1, true})
 	return nil
 }
 
