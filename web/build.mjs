@@ -11,7 +11,7 @@ const dist = join(here, "dist");
 
 for (const file of ["index.js", "whop-license.wasm"]) {
   if (!existsSync(join(packageFolder, "dist", file))) {
-    console.error(`build: js/dist/${file} is missing: build the npm package first`);
+    console.error(`build: js/dist/${file} is missing: run \`make js\` first`);
     process.exit(1);
   }
 }
@@ -30,7 +30,7 @@ for (const file of ["index.html", "launcher.css", "favicon.svg"]) {
 }
 cpSync(join(packageFolder, "dist"), join(dist, "launcher/whop-license"), {
   recursive: true,
-  // A page has no use for the parts for Node and Electron.
+  // A page doesn't need the parts for Node and Electron.
   filter: (file) => !/^(\.|cjs|node|sidecar|checksums)/.test(basename(file)),
 });
 for (const folder of ["test/pages", "test/electron/fixture"]) {

@@ -1,7 +1,6 @@
-// Checks the links of every Markdown file in the repository, and of the gateway's
-// alerts and dashboard: the file that a link names is there, and has the heading
-// that it names. Links to other sites are left alone, but for this repository's own
-// on GitHub.
+// Checks the links in every Markdown file of the repository, and in the gateway's alerts
+// and dashboard: the linked file must exist, and have the linked heading. Links to other
+// sites are not checked, except those to this repository on GitHub.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path/posix";
@@ -48,7 +47,7 @@ function targets(file) {
   return patterns.flatMap((pattern) => Array.from(text.matchAll(pattern), ([, target]) => target));
 }
 
-/** The file that a link means, as a path from the root; undefined for another site's. */
+/** The linked file, as a path from the root; undefined if it is on another site. */
 function fileOf(target, file) {
   const path = decodeURI(target.split("#")[0]);
   if (onGitHub.test(path)) return path.replace(onGitHub, "");

@@ -1,6 +1,6 @@
-// `make demo`: every outcome once, on this machine, through the real parts:
-// the sidecar's machine id, the WebAssembly module, the gateway, and a
-// simulator in Whop's place. Exits 1 unless each outcome is the expected one.
+// `make demo`: shows every outcome once, on this machine, through the real parts: the
+// sidecar's machine id, the WebAssembly module, the gateway, and a simulator in Whop's
+// place. Exits 1 unless each outcome is the expected one.
 import { createServer } from "node:http";
 import { LicenseError, loadValidator, type ValidateLicense, type Verdict } from "whop-license";
 import { createSidecar, type MachineId } from "whop-license/sidecar";
@@ -21,7 +21,7 @@ const sidecar = createSidecar();
 const machine = await sidecar.machineId();
 sidecar.close();
 
-// Meanwhile, as a browser takes a while to start.
+// Runs in the meantime, because a browser takes a while to start.
 const helped = throughHelper();
 
 const { file, publicKey, remove } = await makeSigningKey();
@@ -108,18 +108,18 @@ async function settle(ask: Step["ask"]): Promise<Outcome> {
     const { code, source } = verdict;
     if (!verdict.valid) return { code, source, text: `“${verdict.message}”` };
     return source === "lease"
-      ? { code, source, text: `the network is cut; offline until ${verdict.leaseExpiresAt}` }
+      ? { code, source, text: `no connection; works offline until ${verdict.leaseExpiresAt}` }
       : { code, source, text: `status ${verdict.membership.status}, bound to this machine` };
   } catch (error) {
     if (!(error instanceof LicenseError)) throw error;
     const { code } = error;
     return code === "untrusted_response"
-      ? { code, text: "it says valid, and can't prove it" }
-      : { code, text: "an error, not an invalid license: nothing was found out" };
+      ? { code, text: "it says valid, but can't prove it" }
+      : { code, text: "an error, which says nothing about the license" };
   }
 }
 
-/** A server that anyone could point an app at: every license is valid. */
+/** A fake server, to which anyone could point an app. It says that every license is valid. */
 async function startForger(): Promise<{ url: string; stop: () => Promise<void> }> {
   const server = createServer((request, response) => {
     request.resume();
@@ -138,12 +138,12 @@ async function startForger(): Promise<{ url: string; stop: () => Promise<void> }
   };
 }
 
-/** A page's id of this machine, through the browser helper in a Chromium with a throw-away profile. */
+/** A page's id of this machine, through the browser helper in a Chromium with a throwaway profile. */
 async function throughHelper(): Promise<{ mark: string; text: string; failed?: true }> {
   if (process.platform === "win32") {
     return {
       mark: "–",
-      text: "not shown: the helper is tried with a throw-away user, on Linux and macOS",
+      text: "not shown: the helper is tried with a throwaway user, which works on Linux and macOS",
     };
   }
   let browser: HelperBrowser;
@@ -160,11 +160,11 @@ async function throughHelper(): Promise<{ mark: string; text: string; failed?: t
     const asked = await browser.decide("Allow", () => askHelper(page));
     const { id, message } = asked;
     if (id !== (await pageId(pages.origin))) {
-      return { mark: "✘", text: `the helper gave no or another id: ${message}`, failed: true };
+      return { mark: "✘", text: `the helper gave no id or a wrong one: ${message}`, failed: true };
     }
     return {
       mark: "✔",
-      text: `${short(id)} through the browser helper, for ${pages.origin} alone`,
+      text: `${short(id)} through the browser helper, for ${pages.origin} only`,
     };
   } catch (error) {
     return { mark: "✘", text: `the helper failed: ${(error as Error).message}`, failed: true };

@@ -1,6 +1,6 @@
-// `make gateway ORIGIN=…`: a gateway for one's own page or app while it is developed,
-// with a simulator of Whop behind it, and the lines to paste. What is pasted stays
-// right from one start to the next.
+// `make gateway ORIGIN=…`: a gateway for your own page or app during development, with a
+// simulator of Whop behind it, and the lines to paste. They stay valid from one start to
+// the next.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { keygen, sampleKeys, startServers } from "./servers.js";
@@ -44,7 +44,7 @@ In its Content Security Policy:
 
   script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ${servers.endpoint}
 
-In an Electron app, whose pages then call no gateway, in the main process:
+In an Electron app, paste this into the main process; its pages then don't call the gateway:
 
   import { registerLicenseHost } from "whop-license/electron/main";
 
@@ -56,7 +56,7 @@ In an Electron app, whose pages then call no gateway, in the main process:
     },
   });
 
-and in the page:
+And this into the page:
 
   import { loadMainValidator } from "whop-license/electron/renderer";
 
@@ -69,8 +69,8 @@ Keys to try:
   ${sampleKeys.canceled}   was canceled
   anything else                  is unknown
 
-Reset Key, as on Whop: curl -X POST ${servers.simulator}/sim/reset/KEY
-Ctrl-C ends it. The gateway's log follows.
+To reset a key, as on Whop: curl -X POST ${servers.simulator}/sim/reset/KEY
+Press Ctrl-C to stop. The gateway's log follows.
 `);
 
 await interrupted;

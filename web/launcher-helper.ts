@@ -1,5 +1,5 @@
-// `make launcher-helper`: the launcher page in Chromium with the browser helper, in a
-// throw-away profile, and what there is to look at. It ends with the browser.
+// `make launcher-helper`: opens the launcher page in Chromium with the browser helper, in
+// a throwaway profile, and prints what to try. It ends with the browser.
 import { launcherPage } from "./launcher-page.js";
 import { sampleKeys, startServers } from "./servers.js";
 import { listen } from "./static-server.js";
@@ -27,23 +27,23 @@ const [first] = browser.context.pages();
 await (first ?? (await browser.context.newPage())).goto(server.origin);
 
 console.log(`${server.origin} is open in a Chromium that has the browser helper, for a user whose
-home is ${browser.user.home}. Look at this:
+home is ${browser.user.home}. Try this:
 
-  1. Enter ${sampleKeys.good}. A window of the extension asks you whether the site may
-     know this computer's license id. Allow it: the license is valid, and bound to the id.
-  2. Load the page again, and enter the key again. Nobody asks any more.
-  3. Open ${server.origin}/#machine-id=from-an-app. The id in the address wins, so
-     the same key is in use on another machine.
-  4. Press Forget in the extension's own page, ${browser.extension}/options.html,
-     and check again: it asks again. Don't allow it, and see what the launcher says.
-  5. Remove the program, and load the page again: the launcher says what to install, and
-     goes on by itself once the file is back.
+  1. Enter ${sampleKeys.good}. A window of the extension asks whether the site may know
+     this computer's license id. Allow it: the license is valid, and bound to the id.
+  2. Reload the page, and enter the key again. You are not asked again.
+  3. Open ${server.origin}/#machine-id=from-an-app. The id in the address takes
+     precedence, so the same key is in use on another machine.
+  4. Press Forget on the extension's own page, ${browser.extension}/options.html,
+     and check again: you are asked again. Don't allow it, and see what the launcher says.
+  5. Remove the program, and reload the page: the launcher says what to install, and
+     continues automatically once the file is back.
        mv '${program}' '${program}.away'
        mv '${program}.away' '${program}'
 
 Other keys: ${sampleKeys.elsewhere} is in use on another machine, and
 ${sampleKeys.canceled} was canceled.
-Close the browser, or press Ctrl-C, to end it. Everything that it made is then removed.`);
+Close the browser or press Ctrl-C to stop. Everything that was made is then removed.`);
 
 await closed;
 await Promise.all([browser.close(), server.close(), servers.stop()]);

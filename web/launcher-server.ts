@@ -19,16 +19,16 @@ page.handle(launcherPage(servers.endpoint));
 
 console.log(`${page.origin}/#machine-id=${id}
 
-The address carries this machine's id. Without what follows #, the page asks the browser
-helper for it. Keys to try:
+The address contains this machine's id. Without the # and what follows it, the page asks
+the browser helper for the id. Keys to try:
 
   ${sampleKeys.good}   works, and is then bound to this machine
   ${sampleKeys.elsewhere}   is in use on another machine
   ${sampleKeys.canceled}   was canceled
   anything else                  is unknown
 
-Reset Key, as on Whop: curl -X POST ${servers.simulator}/sim/reset/KEY
-Ctrl-C ends it.`);
+To reset a key, as on Whop: curl -X POST ${servers.simulator}/sim/reset/KEY
+Press Ctrl-C to stop.`);
 
 await interrupted;
 await Promise.all([page.close(), servers.stop()]);

@@ -1,5 +1,5 @@
-// `make screenshots`: the pictures in the documentation, taken of the real gate
-// in front of a real gateway, for light and for dark pages.
+// `make screenshots`: takes the documentation's pictures of the real gate with a real
+// gateway, for light and for dark pages.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -53,7 +53,7 @@ interface Picture {
 const check = async (page: Page, key: string, expected: string): Promise<void> => {
   await enter(page, key);
   const { code } = await outcome(page);
-  if (code !== expected) throw new Error(`the gate shows ${code} in place of ${expected}`);
+  if (code !== expected) throw new Error(`the gate shows ${code} instead of ${expected}`);
 };
 
 const pictures: Picture[] = [
@@ -99,7 +99,7 @@ async function take(browser: Browser, server: LocalServer, picture: Picture): Pr
   }
 }
 
-/** The whole page as WebP, which Playwright has not, with nothing behind rounded corners. */
+/** The whole page as WebP, which Playwright doesn't support, with transparent corners. */
 async function photograph(page: Page): Promise<Buffer> {
   const devtools = await page.context().newCDPSession(page);
   const color = { r: 0, g: 0, b: 0, a: 0 };

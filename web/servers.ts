@@ -24,18 +24,18 @@ export const sampleKeys = {
   unknown: "BETA-000000-00000000-000000W",
 };
 
-/** A program that has started and said where it listens. */
+/** A program that has started and printed its URL. */
 export interface Running {
   url: string;
   process: ChildProcess;
-  /** Ends the program and waits until it has gone. */
+  /** Ends the program and waits until it has exited. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a program whose first line of output is the URL it listens on. It ends
- * with this process. Fails with what it wrote to stderr if it ends without one;
- * `log` gets that as it is written.
+ * Starts a program whose first line of output is the URL it listens on. The program ends
+ * with this process. If it exits without printing a URL, this rejects with what it wrote
+ * to stderr, which is also written to `log`.
  */
 export async function start(
   name: string,
@@ -69,7 +69,7 @@ export async function start(
   ]);
   if (!URL.canParse(url)) {
     kill();
-    throw new Error(`${name}: its first line of output is no URL: ${url}`);
+    throw new Error(`${name}: its first line of output is not a URL: ${url}`);
   }
   return {
     url,

@@ -23,7 +23,7 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
-/** Opens an HTTP server on a free loopback port; its origin is known before what it serves. */
+/** Opens an HTTP server on a free loopback port. Its origin is known before its content is set. */
 export async function listen(): Promise<LocalServer> {
   let handler: Handler = (_, response) => response.writeHead(503).end();
   const server = createServer((request, response) => handler(request, response));
@@ -51,7 +51,7 @@ export interface StaticOptions {
   html?: (text: string) => string;
 }
 
-/** Serves the files of a folder by GET and HEAD; a path that ends in `/` means its index.html. */
+/** Serves the files of a folder for GET and HEAD. A path that ends in `/` means its index.html. */
 export function staticFiles(folder: string, options: StaticOptions = {}): Handler {
   const root = resolve(folder);
   return (request, response) => {

@@ -1,5 +1,5 @@
-// Records in dist/ what the module and this machine's sidecar are known by. It
-// runs after the compiler, as it uses the package's own digest.
+// Writes the checksums of the module and of this machine's sidecar into dist/. It
+// runs after the compiler, because it uses the package's own digest function.
 import { fileURLToPath } from "node:url";
 import { packageOf, programOf, writeChecksums } from "./platforms.mjs";
 

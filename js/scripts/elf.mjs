@@ -1,5 +1,5 @@
-// The form in which Linux programs are published: what `strip` changes in a
-// program then lies behind everything that the system loads.
+// Puts Linux programs into the form in which they are published: what `strip` changes
+// then comes after everything that the system loads.
 import { readFileSync, writeFileSync } from "node:fs";
 
 // The ELF header of a 64-bit, little-endian program (System V ABI, "ELF Header").
@@ -9,9 +9,9 @@ const SECTION_SIZE = 0x3a; // e_shentsize
 const SECTION_COUNT = 0x3c; // e_shnum
 
 /**
- * Moves a Linux program's table of sections to its end, where `strip` and all
- * other linkers have it. Go's linker puts it among what is loaded, and nobody
- * reads it there. Other programs are left as they are.
+ * Moves a Linux program's section header table to the end, where `strip` and all
+ * other linkers put it. Go's linker puts it among what is loaded, where nothing reads
+ * it. Programs for other systems are not changed.
  */
 export function moveSectionsToEnd(path) {
   const program = readFileSync(path);

@@ -1,6 +1,6 @@
-// Puts into dist/ what the TypeScript compiler doesn't write: Go's support code
-// for WebAssembly as a module, and the version. Puts the sidecar for this
-// machine where its package is installed. What an older build left is removed.
+// Writes into dist/ what the TypeScript compiler doesn't: Go's support code for
+// WebAssembly as a module, and the version. Installs this machine's sidecar in the
+// folder of its package. Removes the files of older builds.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { moveSectionsToEnd } from "./elf.mjs";
@@ -16,7 +16,7 @@ const dist = new URL("../dist/", import.meta.url);
 const distFolder = fileURLToPath(dist);
 const KEPT = /^(whop-license\.wasm|wasm_exec\.js|\..*)$/; // what make puts there
 
-// Tests that are gone must not run again.
+// Tests that were deleted must not run again.
 rmSync(new URL("../build/", import.meta.url), { recursive: true, force: true });
 mkdirSync(dist, { recursive: true });
 const present = readdirSync(dist);
@@ -48,7 +48,7 @@ for (const relied of [
   if (!goSource.includes(relied)) throw new Error(`this Go's wasm_exec.js has no ${relied}`);
 }
 const defineGo = `function defineGo(globalThis) {
-// Go's support code uses these by name: one is no global of a page, the others none of some runtimes.
+// Go's support code uses these by name. fs is not a global in pages, nor are the others in some runtimes.
 const fs = { writeSync: (fd, bytes) => globalThis.fs.writeSync(fd, bytes) };
 const { crypto, TextDecoder, TextEncoder } = globalThis;
 ${goSource}}

@@ -1,5 +1,5 @@
-// `make pack`: the tarballs to publish, whop-license and the sidecar for each
-// platform, with their checksums. The same source gives the same bytes.
+// `make pack`: makes the tarballs to publish, of whop-license and of the sidecar for
+// each platform, and their checksums. The same source gives the same bytes.
 //
 //   node scripts/pack.mjs [FOLDER]    (default: pack/)
 import { execFileSync, spawnSync } from "node:child_process";
@@ -74,7 +74,7 @@ function build(target, file) {
 }
 
 function pack(source) {
-  // Whatever umask they were written under.
+  // So that the modes don't depend on the umask.
   for (const name of readdirSync(source, { recursive: true })) {
     const file = join(source, name);
     if (statSync(file).isFile()) chmodSync(file, /^bin[\\/]/.test(name) ? 0o755 : 0o644);

@@ -1,5 +1,5 @@
-// The packages that hold the sidecar, one for each platform: their names,
-// manifests and programs, and the checksums that whop-license knows them by.
+// The packages with the sidecar, one for each platform: their names, manifests and
+// programs, and the checksums by which whop-license recognizes them.
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -7,12 +7,12 @@ import { fileURLToPath } from "node:url";
 
 const packageFolder = fileURLToPath(new URL("..", import.meta.url));
 
-/** The one version, which every part of whop-license has. */
+/** The version, which is the same for every part of whop-license. */
 export const version = /const Version = "([^"]+)"/.exec(
   readFileSync(join(packageFolder, "../shared/version/version.go"), "utf8"),
 )[1];
 
-/** By Node's names for a platform, what Go calls it. */
+/** Go's names of the platforms, by Node's names. */
 export const platforms = {
   "linux-x64": { GOOS: "linux", GOARCH: "amd64" },
   "linux-arm64": { GOOS: "linux", GOARCH: "arm64" },
@@ -26,7 +26,7 @@ export const packageOf = (platform) => `@whop-license/sidecar-${platform}`;
 export const programOf = (platform) =>
   `whop-license-sidecar${platform.startsWith("win32") ? ".exe" : ""}`;
 
-/** Makes a platform's package in a folder, but for its program, and returns where that goes. */
+/** Makes a platform's package in a folder, except for its program, and returns the program's path. */
 export function makePlatformPackage(folder, platform) {
   const [os, cpu] = platform.split("-");
   // A 32-bit app, or a 32-bit Node, on Windows starts the 64-bit program.
@@ -38,13 +38,13 @@ export function makePlatformPackage(folder, platform) {
   write(join(folder, "package.json"), {
     ...{ name, version, description: `The sidecar of whop-license for ${os} on ${cpu}.` },
     ...{ license, homepage, bugs, repository, engines, os: [os], cpu: cpus, files },
-    // A program can't be started from inside of an archive, as Yarn would keep it in.
+    // Yarn would keep the program in an archive, from which it can't be started.
     preferUnplugged: true,
   });
   writeFileSync(
     join(folder, "README.md"),
-    `# ${name}\n\nThe sidecar of [whop-license](${homepage}) for ${os} on ${cpu}: a native program that tells ` +
-      "this machine's id. It is installed with `whop-license`, by itself.\n",
+    `# ${name}\n\nThe sidecar of [whop-license](${homepage}) for ${os} on ${cpu}: a native program that reads ` +
+      "this machine's id. It is installed automatically with `whop-license`.\n",
   );
   for (const file of ["LICENSE", "THIRD-PARTY-NOTICES"]) {
     cpSync(join(packageFolder, file), join(folder, file));
@@ -52,7 +52,7 @@ export function makePlatformPackage(folder, platform) {
   return join(folder, "bin", programOf(platform));
 }
 
-/** Writes the manifest that is published: the committed one, with what depends on the version. */
+/** Writes the manifest that is published: the committed one, plus what depends on the version. */
 export function writePublishedManifest(folder) {
   const { scripts: _, devDependencies: __, ...published } = manifest();
   published.optionalDependencies = Object.fromEntries(
@@ -61,7 +61,7 @@ export function writePublishedManifest(folder) {
   write(join(folder, "package.json"), published);
 }
 
-/** Writes what the package's files are known by into a dist folder; `programs` are files by platform. */
+/** Writes the checksums of the package's files into a dist folder; `programs` are paths by platform. */
 export async function writeChecksums(dist, programs) {
   const { programDigest } = await import("../dist/sidecar/digest.js");
   const wasm = createHash("sha256")
@@ -77,7 +77,7 @@ export async function writeChecksums(dist, programs) {
   writeGenerated(dist, "checksums", "CHECKSUMS", `const CHECKSUMS = ${value};\n`);
 }
 
-/** Writes a generated module in both of the package's forms. */
+/** Writes a generated module in both of the package's module formats. */
 export function writeGenerated(dist, module, name, code) {
   const header = "// Generated at build time.\n";
   mkdirSync(dirname(join(dist, "cjs", module)), { recursive: true });

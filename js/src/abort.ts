@@ -1,19 +1,19 @@
-// When a call ends before it has its answer: by its caller's signal, or at its deadline.
+// Ends a call before it has its answer: by its caller's signal, or at its deadline.
 import { invalid, LicenseError } from "./errors.js";
 
-/** The longest time that a timer takes, in milliseconds. */
+/** The longest delay of a timer, in milliseconds. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** When a call has to end. */
 export interface Deadline {
   signal?: AbortSignal | undefined;
-  /** Counted from `beganMs`; undefined where the call may take as long as it does. */
+  /** Counted from `beganMs`; undefined if there is no limit. */
   timeoutMs?: number | undefined;
   /** When the call began, by `performance.now()`. */
   beganMs: number;
 }
 
-// A shorter wait for a store or the sidecar is not taken off a call's timeout.
+// A shorter wait for a store or the sidecar is not subtracted from a call's timeout.
 const NOTICEABLE_MS = 100;
 
 /** The deadline in the options of a call. Invalid options set none here; the module reports them. */
@@ -60,7 +60,7 @@ export async function within<T>(promise: Promise<T>, deadline: Deadline): Promis
   }
 }
 
-/** The timeout that is left of a call's own, or undefined where nothing has to be taken off it. */
+/** What is left of a call's timeout, or undefined if nothing has to be subtracted. */
 export function reducedTimeout({ timeoutMs, beganMs }: Deadline): number | undefined {
   const spent = performance.now() - beganMs;
   if (timeoutMs === undefined || spent < NOTICEABLE_MS) return undefined;
@@ -104,7 +104,7 @@ export function readSignal(value: unknown): AbortSignal | undefined {
   throw invalid("signal", "must be an AbortSignal");
 }
 
-/** Waits for a promise that others may be waiting for too, until the signal. */
+/** Waits for a promise, which others may be waiting for too, until the signal aborts. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise<T>((resolve, reject) => {

@@ -1,9 +1,9 @@
 /**
  * Why there is no verdict, no module or no machine id.
  *
- * - `invalid_argument`: the caller's input; `argument` names it.
+ * - `invalid_argument`: the caller's input is wrong; `argument` names it.
  * - `unauthorized`: the server refused the `apiKey` that was sent. It says nothing about the customer's license.
- * - `rate_limited`: too many requests; `retryAfterMs` says when to come back, where the server said so.
+ * - `rate_limited`: too many requests; `retryAfterMs` says how long to wait, if the server said so.
  * - `unavailable`: no connection, or the server is failing.
  * - `timeout`: no answer in time.
  * - `aborted`: the caller's signal was aborted, or `close()` was called.
@@ -25,12 +25,12 @@ export type LicenseErrorCode =
   | "load_failed";
 
 /**
- * What the browser helper lacks, if a `no_machine_id` is about it: the extension in this
- * page, the program that it starts, the customer's consent, or the helper refused.
+ * Why the browser helper gave no id, if a `no_machine_id` is about it: the extension, the
+ * program that it starts, or the customer's consent is missing, or the helper refused.
  */
 export type LicenseErrorReason = "no_extension" | "no_program" | "no_consent" | "refused";
 
-/** What else is known of a failure, besides its code and message. */
+/** What is known about a failure besides its code and message. */
 export interface LicenseErrorDetails {
   retryable?: boolean | undefined;
   argument?: string | undefined;
@@ -41,22 +41,22 @@ export interface LicenseErrorDetails {
 }
 
 /**
- * The one error of this package. Its message says what happened and what to do
- * next, for the developer; its `code` is stable and is what a program should
- * look at. It is never a statement about the license.
+ * The only error class of this package. The `message` says what happened and what
+ * to do next, for the developer. The `code` is stable, and is what a program
+ * should look at. An error says nothing about the license.
  */
 export class LicenseError extends Error {
   declare readonly name: "LicenseError";
   readonly code: LicenseErrorCode;
   /** Whether the same call may succeed later, or on another network, without any change. */
   readonly retryable: boolean;
-  /** The argument or option that an `invalid_argument` is about, such as `licenseKey`; absent if the server found it. */
+  /** The argument or option that an `invalid_argument` is about, such as `licenseKey`; absent if the server rejected the request. */
   declare readonly argument?: string;
-  /** The HTTP status of the answer, where there was one. */
+  /** The HTTP status of the answer, if there was one. */
   declare readonly status?: number;
   /** How long the server asked to wait before the next request, in milliseconds. */
   declare readonly retryAfterMs?: number;
-  /** What the browser helper lacks, if a `no_machine_id` is about it. */
+  /** Why the browser helper gave no id, if a `no_machine_id` is about it. */
   declare readonly reason?: LicenseErrorReason;
 
   static {
@@ -84,7 +84,7 @@ export function invalid(argument: string, problem: string, cause?: unknown): Lic
 
 /** Whether a stored lease could not stand in because this machine's clock is wrong. */
 export function blamesClock({ cause }: LicenseError): boolean {
-  // Of any realm, and so not by instanceof.
+  // The error may come from another realm, so instanceof doesn't work.
   return (cause as { reason?: unknown } | null | undefined)?.reason === "clock";
 }
 
@@ -106,7 +106,7 @@ export function textOf(thrown: unknown): string {
   }
 }
 
-/** Whether what was thrown says that the system has too little of something, or that a file is in use, which passes. */
+/** Whether what was thrown is a temporary failure: the system is out of a resource, or a file is in use. */
 export function passes(thrown: unknown): boolean {
   const { code } = Object(thrown) as { code?: string };
   return /^(EMFILE|ENFILE|EAGAIN|ENOMEM|ETXTBSY|EBUSY|EINTR)$/.test(code ?? "");

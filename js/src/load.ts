@@ -10,13 +10,13 @@ import { plainValidator } from "./validator.js";
 import { RunningModule } from "./wasm/module.js";
 import { compile, type ReadFile, readSource } from "./wasm/source.js";
 
-/** A compiled module, and what runs of it by endpoint. */
+/** A compiled module, and its running instances by endpoint. */
 interface Compiled {
   module: Promise<WebAssembly.Module>;
   running: Map<string, Promise<Running>>;
 }
 
-/** A running module, with what all who use it share. */
+/** A running module, with what all its users share. */
 interface Running {
   module: RunningModule;
   store: LeaseStore;
@@ -37,7 +37,7 @@ export interface Surroundings {
   crypto?: object;
   /** Used in place of the global `fetch`. */
   fetch?: object | undefined;
-  /** Used in place of the global ones, which Jest's jsdom doesn't have. */
+  /** These two are used in place of the global ones, which Jest's jsdom doesn't have. */
   TextDecoder?: object;
   TextEncoder?: object;
   /** Where leases are kept by default, if not in memory. */
@@ -50,7 +50,7 @@ export function createLoader(surroundings: Surroundings): LoadValidator {
   return (options) => loader.load(options);
 }
 
-/** Loads validators, and remembers them, so that loads with the same options are one. */
+/** Loads validators, and remembers them, so that loads with the same options share one. */
 class Loader {
   readonly #surroundings: Surroundings;
   readonly #byAddress = new Map<unknown, Compiled>();
@@ -66,7 +66,9 @@ class Loader {
     if (typeof endpoint !== "string") {
       throw invalid("endpoint", "must be a string, the URL of your license gateway");
     }
-    if (endpoint.length > MAX_ENDPOINT_LENGTH) throw invalid("endpoint", "is too long");
+    if (endpoint.length > MAX_ENDPOINT_LENGTH) {
+      throw invalid("endpoint", `is longer than ${MAX_ENDPOINT_LENGTH} characters`);
+    }
     if (endpoint.includes("\0")) throw invalid("endpoint", "is not a URL");
     const settings = readLeaseOptions(given);
     const abort = readSignal(signal);
@@ -134,7 +136,7 @@ class Loader {
   }
 }
 
-/** Makes a validator, or rejects with the `invalid_argument` of a setting that the module refuses. */
+/** Makes a validator, or rejects with an `invalid_argument` if the module refuses a setting. */
 async function makeValidator(
   module: RunningModule,
   settings: LeaseSettings,

@@ -1,4 +1,4 @@
-// In Electron's archive, as electron-builder and Electron Forge's packager make it.
+// The package in an Electron archive, made by electron-builder and by Electron Forge's packager.
 import assert from "node:assert/strict";
 import {
   chmodSync,
@@ -30,12 +30,12 @@ import { packageFolder, temporaryFolder } from "./helpers/support.js";
 const require = createRequire(import.meta.url);
 const { machineIdSync } = require("node-machine-id") as typeof import("node-machine-id");
 
-// The layout of Electron for another system is not made up here.
+// Electron's layout for other systems is not simulated here.
 const skip = process.platform === "linux" ? false : "only on Linux";
 const electronVersion = require("electron/package.json").version as string;
 const program = `node_modules/${platformPackage}/${programFile}`;
 
-/** The glob that the documentation gives for a packer. */
+/** The glob that the documentation gives for a packager. */
 function documented(rule: RegExp): string {
   const text = readFileSync(join(packageFolder, "../web/docs/electron.md"), "utf8");
   const glob = rule.exec(text)?.[1];
@@ -58,7 +58,7 @@ function app(): { project: string; electron: Record<string, Uint8Array>; out: st
   return { project, electron, out: join(temporaryFolder(), "out") };
 }
 
-/** Whether the archive in a folder has the program beside it and all else in it, and the app works from there. */
+/** Asserts that only the program is unpacked from the archive, and that the app works from there. */
 function check(resources: string): void {
   const archive = join(resources, "app.asar");
   const unpacked = join(resources, "app.asar.unpacked");
@@ -75,7 +75,7 @@ function check(resources: string): void {
   }
   assert.equal(statSync(join(unpacked, program)).mode & 0o111, 0o111);
 
-  // Node reads no archive, so it is a folder of the same name here. What Electron
+  // Node can't read archives, so it is a folder with the same name here. What Electron
   // can't start from the archive is not in it.
   const moved = join(temporaryFolder(), "resources");
   extractAll(archive, join(moved, "app.asar"));

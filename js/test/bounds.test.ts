@@ -1,4 +1,4 @@
-// Bounds that JavaScript needs before the module is there are Go's own.
+// The limits that JavaScript needs before the module is loaded equal those in Go.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";

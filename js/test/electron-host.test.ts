@@ -26,7 +26,7 @@ interface Reply {
   error?: { code: string; message: string; argument?: string; clock?: string };
 }
 
-/** What a host uses of Electron, and what it has registered there. */
+/** The parts of Electron that a host uses, and what it has registered there. */
 function fakeElectron() {
   const handlers = new Map<string, Handler>();
   const quitting: ((event: object) => void)[] = [];
@@ -91,7 +91,7 @@ function event(sender: object = {}, senderFrame: unknown = frame()): unknown {
 
 const unknownKey = '{"error":{"code":"not_found","message":"No"}}';
 
-test("options that can't be right", () => {
+test("invalid options are refused by name", () => {
   const { electron, handlers } = fakeElectron();
   const register = hostFactory(electron, packaged);
   for (const [options, argument] of [
@@ -127,7 +127,7 @@ test("a main frame of a listed origin is answered", async () => {
   for (const sender of [
     event(),
     event({ getLastWebPreferences: () => ({ contextIsolation: true, sandbox: true }) }),
-    // The same frame by another object.
+    // The same frame as another object.
     event({ mainFrame: frame() }),
   ]) {
     const { value, error } = await ask(sender, "machine-id");
@@ -139,7 +139,7 @@ test("a main frame of a listed origin is answered", async () => {
   host.dispose();
 });
 
-test("every other sender is refused, whatever it asks for", async () => {
+test("every other sender is refused, whatever it requests", async () => {
   const { host, handlers, ask } = register({ origins });
   const gone = {
     get senderFrame(): never {
@@ -182,7 +182,7 @@ test("every other sender is refused, whatever it asks for", async () => {
   host.dispose();
 });
 
-test("a window that a page has opened is refused without an opener too", async () => {
+test("a window that a page has opened is refused even without an opener", async () => {
   const { host, state, ask } = register({ origins });
   const page = new EventEmitter();
   for (const listener of state.created) listener({}, page);
@@ -194,7 +194,7 @@ test("a window that a page has opened is refused without an opener too", async (
   host.dispose();
 });
 
-test("where the main process decides, a window without the sandbox is served, with one warning", async (t) => {
+test("if the main process decides, an unsandboxed window gets answers, with one warning", async (t) => {
   const endpoint = await serve((_, response) => response.writeHead(404).end(unknownKey));
   const { host, ask } = register({ origins, validator: { endpoint } });
   const warned = t.mock.method(console, "warn", () => {});
@@ -215,7 +215,7 @@ test("where the main process decides, a window without the sandbox is served, wi
   host.dispose();
 });
 
-test("a preload of ours that can't be loaded is logged, and no other", (t) => {
+test("only our own preload is logged if it can't be loaded", (t) => {
   const { host, state } = register({ origins });
   const logged = t.mock.method(console, "error", () => {});
   const page = new EventEmitter();
@@ -228,7 +228,7 @@ test("a preload of ours that can't be loaded is logged, and no other", (t) => {
   host.dispose();
 });
 
-test("a page that goes while it is being answered", async () => {
+test("a page that closes while it is being answered", async () => {
   const { host, ask } = register({ origins });
   const senderFrame = frame();
   const answer = ask(event({}, senderFrame), "machine-id");
@@ -239,7 +239,7 @@ test("a page that goes while it is being answered", async () => {
   host.dispose();
 });
 
-test("there is one host; another can follow it", async () => {
+test("there is only one host at a time", async () => {
   const { electron, handlers, quitting } = fakeElectron();
   const register = hostFactory(electron, packaged);
   const first = register({ origins });
@@ -258,7 +258,7 @@ test("there is one host; another can follow it", async () => {
   second.dispose();
 });
 
-test("the machine's id is made as the host says", async () => {
+test("the machine id is made as the host's options say", async () => {
   const { host, ask } = register({ origins, machineId: { scheme: "app-scoped", appId: "a" } });
   const { value } = await ask(event(), "machine-id");
   assert.equal((value as { scheme: string }).scheme, "app-scoped");
@@ -268,7 +268,7 @@ test("the machine's id is made as the host says", async () => {
   wrong.host.dispose();
 });
 
-test("a store that throws is a failure without its words' harm", async () => {
+test("a store that throws anything is a failure that can be sent to the page", async () => {
   const { host, ask } = register({
     origins,
     leases: {
@@ -325,7 +325,7 @@ test("the main process can't ask before the app is ready", async () => {
   host.dispose();
 });
 
-test("the main process asks for itself, and hears every verdict", async () => {
+test("the main process can check, and is told every verdict", async () => {
   const bodies: string[] = [];
   const endpoint = await serve(async (request, response) => {
     let body = "";
@@ -353,13 +353,13 @@ test("the main process asks for itself, and hears every verdict", async () => {
   host.dispose();
 });
 
-test("requests are made with Electron's net.fetch, which a redirect of is no lost connection", async (t) => {
+test("requests are made with Electron's net.fetch, and a redirect is not a lost connection", async (t) => {
   const { electron } = fakeElectron();
   const nodeFetch = fetch;
   const unexpected = t.mock.method(globalThis, "fetch");
   const asked: [url: string, init: RequestInit][] = [];
   const net = {
-    // As Electron's, which has no answer for a redirect that is not followed.
+    // Like Electron's, which rejects if a redirect must not be followed.
     async fetch(url: string, init: RequestInit): Promise<Response> {
       asked.push([url, init]);
       assert.equal(this, net);
@@ -431,7 +431,7 @@ test("a refusal in the background reaches the pages that are still there", async
   host.dispose();
 });
 
-test("a refusal in the background is told to nobody once the host is disposed of", async () => {
+test("a refusal in the background reaches nobody after the host is disposed of", async () => {
   const server = await startLeaseServer();
   const { endpoint, publicKey } = server;
   const store = new TestStore();
@@ -465,12 +465,12 @@ test("a refusal in the background is told to nobody once the host is disposed of
   host.dispose();
   refuse();
   await removed;
-  // Whoever is told is told before any other event.
+  // Listeners are called before any other event.
   await new Promise((done) => setImmediate(done));
   assert.deepEqual(heard, ["valid", "valid"]);
 });
 
-test("a page hears which argument is at fault, and that the clock is", async (t) => {
+test("an error tells a page the wrong argument or the wrong clock", async (t) => {
   const server = await startLeaseServer();
   const { endpoint, publicKey } = server;
   const { host, ask } = register({
@@ -483,7 +483,7 @@ test("a page hears which argument is at fault, and that the clock is", async (t)
   assert.equal((await ask(event(), "validate", 2, KEY, undefined)).error, undefined);
   const now = Date.now;
   t.mock.method(Date, "now", () => now() - 24 * 3_600_000);
-  // Whatever is no verdict.
+  // An answer that is not a verdict.
   server.answer = says(404, { message: "Application not found" });
   const { error } = await ask(event(), "validate", 3, KEY, undefined);
   assert.equal(error?.code, "bad_response");
@@ -491,7 +491,7 @@ test("a page hears which argument is at fault, and that the clock is", async (t)
   host.dispose();
 });
 
-test("a page's call ends when it says so, or the host is disposed of", async () => {
+test("a page's call ends when it is aborted, or when the host is disposed of", async () => {
   let asked = () => {};
   const endpoint = await serve(() => asked());
   const { host, ask } = register({ origins, validator: { endpoint } });
@@ -506,14 +506,14 @@ test("a page's call ends when it says so, or the host is disposed of", async () 
     await Promise.race([reached, answer]);
     assert.match(
       (await ask(event(), "validate", from, "KEY", undefined)).error?.message ?? "",
-      /under way/,
+      /already running/,
     );
     end();
     assert.equal((await answer).error?.code, "aborted");
   }
 });
 
-test("a page of an older Electron, whose frames can't tell whether they are gone", async () => {
+test("a page of an older Electron, whose frames have no isDestroyed", async () => {
   const endpoint = await serve((_, response) => void response.writeHead(404).end(unknownKey));
   const { host, ask } = register({ origins, validator: { endpoint } });
   const old = () => event({}, frame({ isDestroyed: undefined }));
@@ -559,7 +559,7 @@ test("a lease that one window has removed is not brought back by another", async
   assert.deepEqual(await store("get", name), { value: undefined });
   await store("set", name, '{"lease":"d.e.f","lastSeen":1}');
   assert.match(JSON.stringify(await store("get", name)), /d\.e\.f/);
-  // A license key is no lease, and the same one may come again.
+  // A license key is not a lease, so the same one may be stored again.
   for (const change of [["set", "KEY"], ["remove"], ["set", "KEY"]]) {
     await store(change[0] as string, "whop-license-key:x", ...change.slice(1));
   }
@@ -567,7 +567,7 @@ test("a lease that one window has removed is not brought back by another", async
   host.dispose();
 });
 
-test("a machine's id that does not come takes no longer than the call may", async () => {
+test("a machine id that never arrives takes no longer than the call's timeout", async () => {
   const { electron } = fakeElectron();
   const hanging = { machineId: () => new Promise<never>(() => {}), close: () => {} };
   const host = hostFactory(electron, { ...packaged, createSidecar: () => hanging as never })({
@@ -583,7 +583,7 @@ test("a machine's id that does not come takes no longer than the call may", asyn
   host.dispose();
 });
 
-test("a window can't end another's call", async () => {
+test("a window can't abort another window's call", async () => {
   let reached = () => {};
   let finish = () => {};
   const asked = new Promise<void>((done) => {
@@ -602,7 +602,7 @@ test("a window can't end another's call", async () => {
   host.dispose();
 });
 
-test("a module of one's own is taken as it is", async () => {
+test("your own module is not compared", async () => {
   const wasm = join(packageFolder, "package.json");
   const { host, ask } = register({ origins, wasm });
   assert.deepEqual((await ask(event(), "wasm")).value, new Uint8Array(readFileSync(wasm)));
@@ -612,7 +612,7 @@ test("a module of one's own is taken as it is", async () => {
   missing.host.dispose();
 });
 
-test("both entry points, and what stands in Electron's place elsewhere", () => {
+test("both entry points, and what they do outside of Electron", () => {
   const script = (load: string) => `
     import Module, { createRequire, register } from "node:module";
     const electron = { app: { getPath: () => "/x" }, ipcMain: undefined };

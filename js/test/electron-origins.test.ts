@@ -20,7 +20,7 @@ test("origins that can be an app's own", () => {
   }
 });
 
-test("what is no origin of an app", () => {
+test("origins that can't be an app's own", () => {
   const sparse: unknown[] = [];
   sparse.length = 2;
   for (const origins of [
@@ -68,9 +68,9 @@ const cases: [origins: string[], url: string, origin: string | undefined, listed
   [["app://my-app"], "app://my-app:80/", "app://my-app:80", false],
   [["app://my-app"], "apps://my-app/", "apps://my-app", false],
   [["app://my-app"], "https://my-app/", "https://my-app", false],
-  // Its address is listed, but a policy has put it into a sandbox, or its scheme has no origins.
+  // Its address is listed, but a policy has sandboxed it, or its scheme has no origins.
   [["app://my-app"], "app://my-app/", "null", false],
-  // It has inherited the origin, and is another document.
+  // It has inherited the origin, but is another document.
   [["app://my-app"], "about:blank", "app://my-app", false],
   [["app://my-app"], "blob:app://my-app/1", "app://my-app", false],
   [["app://my-app"], "data:text/html,x", "null", false],
@@ -134,7 +134,7 @@ test("a page that is not listed is told where it comes from, and what is listed"
   }
 });
 
-test("files that an archive leaves beside it are the app's own", () => {
+test("files that are unpacked from an archive are the app's own", () => {
   const files = readOrigins(["file://"]);
   const archive = join(folder, "app.asar");
   for (const [path, listed] of [

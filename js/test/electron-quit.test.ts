@@ -7,7 +7,7 @@ import { createFileLeases } from "../dist/electron/lease-file.js";
 import { QuitGuard } from "../dist/electron/quit-guard.js";
 import { temporaryFolder } from "./helpers/support.js";
 
-/** As Electron's, which ends when nobody has prevented that. */
+/** Like Electron's app, which ends unless a listener has prevented it. */
 class App extends EventEmitter {
   quits = 0;
   quit(): void {
@@ -31,7 +31,7 @@ function guarded(store: QuitGuard["store"]) {
   return { app, ended, guard, told: () => told };
 }
 
-/** A store whose answers come when the test says so. */
+/** A store that answers when the test says so. */
 function slow() {
   const answers: (() => void)[] = [];
   const later = () => new Promise<undefined>((resolve) => answers.push(() => resolve(undefined)));
@@ -40,7 +40,7 @@ function slow() {
 
 const turn = () => new Promise(setImmediate);
 
-test("what was stored before is in the file when the app ends, in its order", async () => {
+test("everything stored before is in the file when the app ends, in order", async () => {
   const path = join(temporaryFolder(), "leases");
   const { app, ended, guard } = guarded(createFileLeases({ path }));
   void guard.store.set("a", "1");
@@ -61,7 +61,7 @@ test("an app quits at once when nothing is being stored", async () => {
   assert.deepEqual([app.quits, told(), app.listenerCount("will-quit")], [1, 1, 0]);
 });
 
-test("an app waits for what follows from an answer, and quits once", async () => {
+test("an app waits for writes that follow a read, and quits once", async () => {
   const { answers, store } = slow();
   const { app, ended, guard } = guarded(store);
   let hasEnded = false;
@@ -84,7 +84,7 @@ test("an app waits for what follows from an answer, and quits once", async () =>
   assert.equal(app.quits, 3);
 });
 
-test("a store that fails, or throws, keeps no app from quitting", async () => {
+test("a store that fails or throws doesn't keep an app from quitting", async () => {
   const fails = () => {
     throw new Error("full");
   };
@@ -107,7 +107,7 @@ test("a store that hangs keeps an app for three seconds", async (t) => {
   assert.equal(app.quits, 2);
 });
 
-test("a host that was disposed of still has its store finish", async () => {
+test("a host that was disposed of still waits for its store", async () => {
   const { answers, store } = slow();
   const { app, ended, guard } = guarded(store);
   const stored = guard.store.set("a", "1");

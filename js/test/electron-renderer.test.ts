@@ -33,8 +33,8 @@ test("a page without a bridge, and with one that can't be used", async () => {
     [undefined, /has not run/],
     [null, /has not run/],
     ["text", /has not run/],
-    [{ ...bridge, protocol: 2 }, /another version/],
-    [{}, /another version/],
+    [{ ...bridge, protocol: 2 }, /different versions/],
+    [{}, /different versions/],
     [{ protocol: 1, refused: "Set `sandbox: true`." }, /sandbox: true/],
     [
       { ...bridge, wasm: () => Promise.reject(new Error("No handler registered")) },
@@ -54,7 +54,7 @@ test("a public key that is undefined is refused before the host is asked", async
   await rejects(loadElectronValidator(options), "invalid_argument", /^publicKey: is undefined/);
 });
 
-test("an error of the main process keeps what it says", async () => {
+test("an error from the main process keeps its members", async () => {
   const error = { code: "no_machine_id", message: "None.", retryable: true, retryAfterMs: 5 };
   expose({ ...bridge, machineId: async () => ({ error }) });
   const thrown = await rejects(loadElectronValidator({ endpoint }), "no_machine_id", /^None\.$/);
@@ -64,12 +64,12 @@ test("an error of the main process keeps what it says", async () => {
   const unheard = await rejects(loadElectronValidator({ endpoint }), "unavailable");
   assert.deepEqual({ ...(unheard.cause as object) }, { reason: "clock" });
   assert.equal(unheard.argument, "x");
-  // It is not kept: the next load asks again.
+  // A failure is not kept: the next load asks again.
   expose(bridge);
   assert.equal((await loadElectronValidator({ endpoint })).machineId.id, machine.id);
 });
 
-test("the machine's id is sent unless another is given, and the host asked once", async () => {
+test("the machine id is sent unless another is given, and the host is asked once", async () => {
   const sent: unknown[] = [];
   const endpoint = await serve(async (request, response) => {
     let body = "";
@@ -116,7 +116,7 @@ test("arguments of any kind", async () => {
   }
 });
 
-test("signals end the waiting, and tell the main process", async () => {
+test("signals end the wait, and abort the check in the main process", async () => {
   const told: number[] = [];
   const calls: number[] = [];
   expose({

@@ -68,7 +68,7 @@ const issuer = "https://license.example.com";
 const audience = "prod_1";
 const once1 = { maxAttempts: 1 };
 
-test("from the first answer to the last", async () => {
+test("a license from its first use to its end", async () => {
   const { url, stop } = await gateway(current);
   const leases = new TestStore();
   const { validateLicense } = await loadValidator({
@@ -138,7 +138,7 @@ test("keys are rotated without a gap", async () => {
   await rejects(retired.validateLicense("GOOD", "m1"), "untrusted_response");
 });
 
-test("a forged server: without leases, with another key, and with an answer from before", async () => {
+test("a forged server: without leases, with another key, and with a replayed answer", async () => {
   const real = await gateway(current);
   const options = { publicKey: current.publicKey };
   for (const args of [[], [`--signing-key=${old.file}`]]) {
@@ -149,7 +149,7 @@ test("a forged server: without leases, with another key, and with an answer from
     await rejects(validateLicense("GOOD", "m1"), "untrusted_response");
   }
 
-  // It hands on the first answer and keeps it for ever.
+  // It passes on the first answer and then repeats it forever.
   let recorded = "";
   const recorder = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray());
@@ -165,7 +165,7 @@ test("a forged server: without leases, with another key, and with an answer from
   assert.ok(first.valid && first.source === "server" && first.lease);
   const fresh = await loadValidator({ ...options, endpoint, leases: new TestStore() });
   await rejects(fresh.validateLicense("REPLAYED", "m1"), "untrusted_response", /another request/);
-  // What is replayed proves nothing, but the lease that is kept lets its machine in.
+  // A replayed answer proves nothing, but the stored lease lets its machine in.
   const second = await validateLicense("REPLAYED", "m1");
   assert.ok(second.valid);
   assert.equal(second.source, "lease");

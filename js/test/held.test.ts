@@ -1,4 +1,4 @@
-// What the module holds of JavaScript's values: as much after many checks as after some.
+// The JavaScript values that the module holds don't grow with the number of checks.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { runInThisContext } from "node:vm";
 import type { ValidateLicense } from "whop-license";
 import { KEY, packageFolder } from "./helpers/support.js";
 
-/** Go's support code, whose map has every value that the program still knows. */
+/** Go's support code, whose map contains every value that the program still references. */
 interface Go {
   _ids: Map<unknown, number>;
   env: Record<string, string>;
@@ -60,7 +60,7 @@ for (const [name, answer] of Object.entries(answers)) {
       };
       const early = await held(4);
       const late = await held(32);
-      // Values are let go of when Go's collector has run, so some are always waiting.
+      // Go's garbage collector releases values, so some are always waiting for it.
       assert.ok(late <= early + 512, `${late} values are held, and were ${early}`);
     });
   }

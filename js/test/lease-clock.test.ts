@@ -64,7 +64,7 @@ async function install(options: Partial<LoadOptions> = {}) {
   };
 }
 
-// A new object for the same texts, as what a program has seen goes with it.
+// A new object for the same texts, because what a program has seen belongs to the object.
 const storeOf = (store: TestStore) => ({
   get: (name: string) => store.get(name),
   set: (name: string, text: string) => store.set(name, text),
@@ -110,7 +110,7 @@ test("a clock that is turned back little by little", async (t) => {
   await app.lockedOut(turnedBack);
 });
 
-test("a clock that is turned back once the lease has run out", async (t) => {
+test("a clock that is turned back after the lease has expired", async (t) => {
   const clock = clockOf(t);
   const app = await install();
   clock.off = 9 * DAY;
@@ -140,14 +140,14 @@ test("a clock that stands still while the program runs", async (t) => {
   await app.offline();
   clock.ran = 6 * MINUTE;
   await app.lockedOut(turnedBack);
-  // What it ran for is kept for its next start, too.
+  // The running time is also kept for the next start.
   await app.restart();
   await app.lockedOut(turnedBack);
   assert.equal((await app.online()).source, "server");
   await app.offline();
 });
 
-test("a clock that is years ahead locks nobody out once the server has been asked", async (t) => {
+test("a clock that is years ahead locks nobody out after the server was asked", async (t) => {
   const clock = clockOf(t);
   const app = await install();
   clock.off = 5 * 365 * DAY;
@@ -161,7 +161,7 @@ test("a clock that is years ahead locks nobody out once the server has been aske
   await app.offline();
 });
 
-/** What is off by, in seconds, when the lease comes; each test below is for all of them. */
+/** How far the clock is off when the lease arrives, in seconds. Each test below covers all of them. */
 const skews: [name: string, off: number][] = [
   ["right", 0],
   ["slow by nine hours, as where local time is taken for UTC", -9 * HOUR],
@@ -197,7 +197,7 @@ for (const [name, off] of skews) {
     await app.offline();
     clock.off = off + 3 * DAY - 4 * MINUTE;
     await app.offline();
-    // One that is ahead by less than the lease has left may be on its way to right.
+    // A clock that is ahead by less than the lease's remaining time may be about to be corrected.
     const ahead = off > 0 && off < DAY ? off : 0;
     clock.off = off + 3 * DAY - ahead - 6 * MINUTE;
     await app.lockedOut(turnedBack);
@@ -239,7 +239,7 @@ for (const [name, off] of skews) {
   test(`a clock that is ${name}, of a machine that was suspended`, async (t) => {
     const clock = clockOf(t, off);
     const app = await install();
-    // While it sleeps, the clock goes on, and the running time may stand still.
+    // While the machine sleeps, the clock advances, and the running time may stand still.
     clock.off = off + 2 * DAY;
     await app.offline();
     clock.off = off + 7 * DAY;
@@ -253,7 +253,7 @@ for (const [name, off] of skews) {
     const clock = clockOf(t, off);
     const app = await install();
     clock.off = 0;
-    // One that was far behind looks as if it had been turned forward.
+    // A clock that was far behind looks as if it had been turned forward.
     if (off < -7 * DAY) await app.lockedOut(runOut);
     else await app.offline();
     assert.equal((await app.online()).source, "server");
@@ -262,7 +262,7 @@ for (const [name, off] of skews) {
   });
 }
 
-test("a record of a release that kept no skew", async (t) => {
+test("a record of a release without skew", async (t) => {
   const clock = clockOf(t);
   const app = await install();
   const name = [...app.store.texts.keys()][0] as string;
@@ -275,7 +275,7 @@ test("a record of a release that kept no skew", async (t) => {
   await app.lockedOut(beforeIssue);
 });
 
-test("a skew that is none makes a record none", async (t) => {
+test("a record with an invalid skew counts as none", async (t) => {
   clockOf(t);
   const app = await install();
   const name = [...app.store.texts.keys()][0] as string;
@@ -307,7 +307,7 @@ test("the latest time seen grows with each use and never goes back", async (t) =
   assert.ok(app.store.record.lastSeen >= before);
 });
 
-test("a time that no clock tells", async (t) => {
+test("a time that is out of range", async (t) => {
   const clock = clockOf(t);
   const app = await install();
   const name = [...app.store.texts.keys()][0] as string;

@@ -1,4 +1,4 @@
-// The file that leases are kept in: what it holds, and what it survives.
+// The file in which leases are kept: what it contains, and what it survives.
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -29,7 +29,7 @@ const folder = temporaryFolder();
 let files = 0;
 const fresh = () => join(folder, `${++files}`, "leases");
 
-/** Encrypts after a fashion. */
+/** Stands in for encryption. */
 function storage(own: Partial<SafeStorage> = {}): SafeStorage {
   const flip = (bytes: Uint8Array) => Buffer.from(bytes.map((byte) => byte ^ 0x55));
   return {
@@ -44,7 +44,7 @@ function storage(own: Partial<SafeStorage> = {}): SafeStorage {
   };
 }
 
-test("what is kept is there again", async () => {
+test("stored texts are still there after a restart", async () => {
   const path = fresh();
   const store = createFileLeases({ path });
   assert.equal(await store.get("a"), undefined);
@@ -65,7 +65,7 @@ test("what is kept is there again", async () => {
   }
 });
 
-test("calls take effect in their order", async () => {
+test("calls take effect in order", async () => {
   const path = fresh();
   const store = createFileLeases({ path });
   const calls = [];
@@ -79,7 +79,7 @@ test("calls take effect in their order", async () => {
   assert.equal(got.at(-3), undefined);
 });
 
-test("the validator's leases, and offline after a new start", async () => {
+test("the validator's leases work offline after a restart", async () => {
   const server = await startLeaseServer();
   const { endpoint, publicKey } = server;
   const path = fresh();
@@ -106,7 +106,7 @@ test("only its owner may read it", { skip: process.platform === "win32" }, async
   assert.equal(statSync(dirname(path)).mode & 0o777, 0o700);
 });
 
-test("encrypted where that is real, and only there", async (t) => {
+test("the file is encrypted only if the encryption is real", async (t) => {
   const cases: [string, SafeStorage | undefined, boolean][] = [
     ["no safeStorage", undefined, false],
     ["none is available", storage({ isEncryptionAvailable: () => false }), false],
@@ -138,7 +138,7 @@ test("encryption that comes and goes", async () => {
   assert.equal(await encrypted.get("a"), "3");
 });
 
-test("what is removed while the keychain is locked does not come back", async () => {
+test("a lease removed while the keychain is locked does not come back", async () => {
   const path = fresh();
   let locked = false;
   const locking = storage({
@@ -159,7 +159,7 @@ test("what is removed while the keychain is locked does not come back", async ()
   assert.throws(() => statSync(none), /ENOENT/);
 });
 
-test("encryption that fails is as good as none, and one that can't be asked writes nothing", async () => {
+test("encryption that fails counts as none, and one that throws when asked writes nothing", async () => {
   const path = fresh();
   const fail = () => {
     throw new Error("thrown by the test");
@@ -176,7 +176,7 @@ test("encryption that fails is as good as none, and one that can't be asked writ
   assert.ok(!readFileSync(path).includes("secret"));
 });
 
-/** Lets some functions of node:fs/promises fail until the test ends, and waits for nothing. */
+/** Makes some functions of node:fs/promises fail until the test ends, and skips all waits. */
 function failing(t: TestContext, codes: Partial<Record<"rename" | "open", () => string>>) {
   const failed = { rename: 0, open: 0 };
   const waits: number[] = [];
@@ -201,7 +201,7 @@ function failing(t: TestContext, codes: Partial<Record<"rename" | "open", () => 
   return { failed, waits };
 }
 
-test("a file that a virus scanner holds is tried again, for a second", async (t) => {
+test("writing a file that a virus scanner holds is retried for a second", async (t) => {
   const path = fresh();
   await createFileLeases({ path }).set("a", "1");
   let code = "";
@@ -248,7 +248,7 @@ test("a removal that can't replace the file empties it", async (t) => {
   assert.equal(await store.get("a"), "new");
 });
 
-test("a removal that fails altogether is said once, and what was removed is given to nobody", async (t) => {
+test("a removal that fails completely is reported once, and the lease is not returned anymore", async (t) => {
   const path = fresh();
   const store = createFileLeases({ path });
   await store.set("a", "refused");
@@ -282,7 +282,7 @@ test("a removal that fails altogether is said once, and what was removed is give
   assert.equal(await store.get("a"), "new");
 });
 
-test("what is removed while the file can't be read does not come back", async (t) => {
+test("a lease removed while the file can't be read does not come back", async (t) => {
   const path = fresh();
   const store = createFileLeases({ path });
   await store.set("a", "refused");
@@ -292,7 +292,7 @@ test("what is removed while the file can't be read does not come back", async (t
   assert.equal(await createFileLeases({ path }).get("a"), undefined);
 });
 
-test("no link is followed to empty a file", { skip: process.platform === "win32" }, async (t) => {
+test("emptying a file does not follow links", { skip: process.platform === "win32" }, async (t) => {
   const path = fresh();
   const victim = join(dirname(path), "victim");
   await createFileLeases({ path: victim }).set("a", "precious");
@@ -303,7 +303,7 @@ test("no link is followed to empty a file", { skip: process.platform === "win32"
   assert.ok(readFileSync(victim).includes("precious"));
 });
 
-test("a file that is damaged or foreign is as good as empty", async (t) => {
+test("a file that is damaged or from another program counts as empty", async (t) => {
   const path = fresh();
   const safeStorage = storage();
   await createFileLeases({ path }).set("a", "1");
@@ -341,7 +341,7 @@ test("a file that is damaged or foreign is as good as empty", async (t) => {
   }
 });
 
-test("a place where no file can be", async () => {
+test("a path where no file can be created", async () => {
   const path = fresh();
   mkdirSync(path, { recursive: true });
   const store = createFileLeases({ path });
@@ -355,7 +355,7 @@ test("a place where no file can be", async () => {
   await assert.rejects(async () => createFileLeases({ path: inFile }).set("a", "1"));
 });
 
-test("a pipe in its place is not waited for", {
+test("a pipe in its place doesn't block", {
   skip: process.platform === "win32",
 }, async () => {
   const path = fresh();
@@ -367,7 +367,7 @@ test("a pipe in its place is not waited for", {
   assert.equal(await store.get("a"), "1");
 });
 
-test("a link in its place is replaced, and what it leads to is left alone", {
+test("a link in its place is replaced, and its target is not changed", {
   skip: process.platform === "win32",
 }, async () => {
   const path = fresh();
@@ -379,7 +379,7 @@ test("a link in its place is replaced, and what it leads to is left alone", {
   assert.equal(readFileSync(victim, "utf8"), "precious");
 });
 
-test("it stays small", async () => {
+test("the file stays small", async () => {
   const path = fresh();
   const store = createFileLeases({ path });
   for (let i = 0; i < 25; i++) await store.set(`n${i}`, "x".repeat(8 * 1024));
@@ -395,7 +395,7 @@ test("it stays small", async () => {
   assert.ok(statSync(path).size < 256 * 1024);
 });
 
-test("odd paths", () => {
+test("invalid paths", () => {
   for (const path of [
     "",
     "leases",
@@ -410,7 +410,7 @@ test("odd paths", () => {
   }
 });
 
-test("what was left by a program that was ended is removed, but nothing else", async () => {
+test("only temporary files of programs that were killed are removed", async () => {
   const path = fresh();
   mkdirSync(dirname(path), { recursive: true });
   const old = new Date(Date.now() - 3_600_000);
@@ -429,7 +429,7 @@ test("what was left by a program that was ended is removed, but nothing else", a
   assert.deepEqual(readdirSync(dirname(path)).sort(), ["leases", ...kept].sort());
 });
 
-test("the bytes are on the disk before the name is, and the name before it is said", {
+test("the bytes are synced before the rename, and the rename before the call resolves", {
   skip: process.platform === "win32",
 }, async (t) => {
   const path = fresh();
@@ -472,7 +472,7 @@ test("a program that is killed while it writes leaves a whole file, the old or t
     let said = "";
     const output = child.stdout as NodeJS.ReadableStream;
     output.setEncoding("utf8");
-    // Killed after some writes, at whatever point of the next it has got to.
+    // Killed after some writes, at any point of the next one.
     await new Promise<void>((resolve) => {
       output.on("data", (text: string) => {
         said += text;

@@ -1,4 +1,4 @@
-// Stores of every kind, also broken and hostile ones.
+// Stores of every kind, including broken and hostile ones.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { type TestContext, test } from "node:test";
@@ -20,7 +20,7 @@ const server = await startLeaseServer();
 const { endpoint, publicKey } = server;
 const name = `whop-license:${sha256(KEY)}.${sha256('{"HWID":"m1"}')}`;
 
-/** A program of its own: each of the package's forms knows nothing of the other. */
+/** A separate program: the package's two forms share nothing. */
 async function program(leases: unknown, load = loadValidator) {
   const given = { endpoint, publicKey, leases } as LoadOptions;
   const { validateLicense } = await load(given);
@@ -30,7 +30,7 @@ async function program(leases: unknown, load = loadValidator) {
   };
 }
 
-test("a store that answers by promises", async () => {
+test("a store that returns promises", async () => {
   const store = new TestStore();
   store.later = true;
   const ask = await program(store);
@@ -41,14 +41,14 @@ test("a store that answers by promises", async () => {
   await rejects(ask(down), "unavailable");
 });
 
-test("a store's functions are called on it, wherever they are", async () => {
+test("a store's functions are called with the store as this", async () => {
   class Store extends TestStore {}
   const ask = await program(new Store());
   await ask();
   assert.equal((await ask(down)).source, "lease");
 });
 
-test("a store that holds something else is as good as empty", async (t) => {
+test("a store that holds something else counts as empty", async (t) => {
   const store = new TestStore();
   const ask = await program(store);
   await ask();
@@ -103,8 +103,8 @@ const hostile = {
   },
 };
 
-test("a store that fails breaks no validation", async (t) => {
-  // What hangs is given up after a time that need not really pass.
+test("a store that fails breaks no check", async (t) => {
+  // The timeout of a store that hangs is simulated.
   const setTimer = globalThis.setTimeout;
   t.mock.method(globalThis, "setTimeout", (run: () => void, ms: number, ...args: unknown[]) =>
     setTimer(run, ms === 2000 ? 1 : ms, ...(args as [])),
@@ -207,7 +207,7 @@ test("two tabs", async (t) => {
   assert.ok(record().lastSeen >= lastSeen, "the latest time seen went down");
   assert.equal(record().lease, lease);
 
-  // One waits for the server while the other gets a new lease.
+  // One call waits for the server while the other gets a new lease.
   let answerNow = () => {};
   const asked = new Promise<void>((resolve) => {
     server.answer = (response) => {
@@ -270,7 +270,7 @@ for (const [name, answer, code, records] of [
   });
 }
 
-/** What a call waits for, and how it goes on. */
+/** What a call waits for, and the function that lets it continue. */
 function gate() {
   let open = () => {};
   let reach = () => {};
@@ -283,7 +283,7 @@ function gate() {
   return { open, reach, opened, reached };
 }
 
-test("a yes that was asked for before a no is not kept, whenever it comes", async () => {
+test("a yes whose request came before a refusal is not kept, whenever it arrives", async () => {
   const store = new TestStore();
   const ask = await program(store);
   const { open, reach, opened, reached } = gate();
@@ -302,7 +302,7 @@ test("a yes that was asked for before a no is not kept, whenever it comes", asyn
   assert.equal((await ask(down)).source, "lease", "what is asked for later is kept");
 });
 
-test("a lease that a call was offered before a no does not stand in after it", async () => {
+test("a lease offered before a refusal does not stand in after it", async () => {
   const store = new TestStore();
   const ask = await program(store);
   await ask();
@@ -319,7 +319,7 @@ test("a lease that a call was offered before a no does not stand in after it", a
   assert.equal(store.texts.size, 0);
 });
 
-test("a refresh that was begun before a no brings no lease back", async () => {
+test("a refresh that began before a refusal brings no lease back", async () => {
   const store = new TestStore();
   server.answer = yes();
   const settings = { endpoint, publicKey, leases: store };
@@ -349,7 +349,7 @@ test("a refresh that was begun before a no brings no lease back", async () => {
   assert.equal(store.texts.size, 0);
 });
 
-test("a store that hangs takes no longer than the call may", async () => {
+test("a store that hangs takes no longer than the call's timeout", async () => {
   server.answer = yes();
   const leases: LeaseStore = { get: never, set: never, remove: never };
   const { validateLicense } = await loadValidator({ endpoint, publicKey, leases });

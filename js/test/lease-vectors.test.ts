@@ -71,7 +71,7 @@ test("does this lease answer the request just made?", async (t) => {
   let tried = 0;
   for (const [name, vector] of of("verify")) {
     const nonce = Buffer.from(vector.nonce ?? "", "base64url");
-    // What no call of the package can lead to.
+    // No call of the package can lead to this.
     if (nonce.length !== 16 || !vector.publicKeys?.length) continue;
     tried++;
     await t.test(`${name}: ${vector.about}`, async (t) => {

@@ -1,4 +1,4 @@
-// Leases as a program sees them: what is kept, when it stands in, and what ends it.
+// Leases from a program's point of view: what is kept, when it stands in, and what ends it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type LicenseErrorCode, type LoadOptions, loadValidator, type Verdict } from "whop-license";
@@ -35,7 +35,7 @@ function assertFromLease(verdict: Verdict): asserts verdict is Verdict & { valid
   assert.ok(verdict.valid);
 }
 
-test("a lease is kept, and stands in where the server can't be asked", async () => {
+test("a lease is kept, and stands in if the server can't be asked", async () => {
   const { store, validate } = await load();
   const online = await validate();
   assert.ok(online.valid);
@@ -83,7 +83,7 @@ for (const [name, answer, options] of [
 
 const other = await newKey();
 
-/** What is no verdict, and the code that a verdict from the lease then tells. */
+/** Answers that are not verdicts, and the error's code in the verdict from the lease. */
 const unheard: [string, Answer, LicenseErrorCode][] = [
   ["no connection", down, "unavailable"],
   ["a block page", says(401, { error: {} }), "bad_response"],
@@ -123,7 +123,7 @@ for (const [name, answer, code] of unheard) {
   });
 }
 
-test("a request that the server can't read is the caller's: no lease stands in", async () => {
+test("no lease stands in for a request that the server rejects as malformed", async () => {
   const { store, validate } = await load();
   await validate();
   const { lease } = store.record;
@@ -132,7 +132,7 @@ test("a request that the server can't read is the caller's: no lease stands in",
   assert.equal(store.record.lease, lease);
 });
 
-/** The answer to the call before, word for word. */
+/** The answer to the previous call, word for word. */
 async function replay(...[response, asked, server]: Parameters<Answer>) {
   const nonces = server.asked.map(({ nonce }) => nonce);
   assert.notEqual(nonces.at(-1), nonces.at(-2));
@@ -161,7 +161,7 @@ for (const [code, answer] of [
 const nameOf = (hwid: string, key = KEY) =>
   `whop-license:${sha256(key)}.${sha256(JSON.stringify({ HWID: hwid }))}`;
 
-test("a lease that is put in another's place", async (t) => {
+test("a lease that is stored under another lease's name", async (t) => {
   const { store, validate } = await load();
   await validate();
   const text = store.texts.get(nameOf("m1")) as string;
@@ -189,7 +189,7 @@ test("a lease that is put in another's place", async (t) => {
   assertFromLease(await both.validate());
 });
 
-test("what is not the customer's license key is not in its lease's name", async () => {
+test("the lease's name depends only on the cleaned license key", async () => {
   const { store, validate } = await load();
   const pasted = ` \u200b${KEY.slice(0, 5)}\u2060${KEY.slice(5)}\ufe0f\n`;
   await validate("m1", pasted);
@@ -199,7 +199,7 @@ test("what is not the customer's license key is not in its lease's name", async 
   assertFromLease(await validate());
 });
 
-test("a verdict has the members of the contract and no more", async () => {
+test("a verdict has exactly the contract's members", async () => {
   const { validate } = await load();
   const members = ["checkedAt", "code", "lease", "leaseExpiresAt", "membership", "source", "valid"];
   assert.deepEqual(Object.keys(await validate()).sort(), members);
@@ -207,7 +207,7 @@ test("a verdict has the members of the contract and no more", async () => {
   assert.deepEqual(Object.keys(await validate()).sort(), [...members, "error"].sort());
 });
 
-test("a program that is started again goes on with the lease", async () => {
+test("a program that is restarted continues with the lease", async () => {
   const { store, validate } = await load();
   await validate();
   const again = await load({ leases: store });
@@ -225,7 +225,7 @@ test("in memory, leases last as long as the program, and only so many", async ()
   assertFromLease(await same.validate("memory-100"));
 });
 
-test("what a call says itself comes first", async () => {
+test("a call's own options take precedence", async () => {
   const { store, validate, validateLicense } = await load();
   await validate();
   const { lease } = store.record;
@@ -245,7 +245,7 @@ test("what a call says itself comes first", async () => {
   assertFromLease(await validate());
 });
 
-test("odd arguments are refused by name, and no store is asked", async () => {
+test("invalid arguments are refused by name, and no store is asked", async () => {
   const { validateLicense } = await load({ leases: { get: fail, set: fail, remove: fail } });
   const call = validateLicense as (...args: unknown[]) => Promise<Verdict>;
   const getter = {
@@ -270,7 +270,7 @@ test("odd arguments are refused by name, and no store is asked", async () => {
   }
 });
 
-test("odd options are refused by name, and the lease stays", async () => {
+test("invalid options are refused by name, and the lease stays", async () => {
   const { store, validate, validateLicense } = await load();
   const call = validateLicense as (...args: unknown[]) => Promise<Verdict>;
   await validate();
@@ -289,7 +289,7 @@ test("odd options are refused by name, and the lease stays", async () => {
   assert.equal(store.record.lease, lease);
 });
 
-test("a caller's objects may change after the call, also where the store answers later", async () => {
+test("a caller's objects may change after the call, even if the store answers later", async () => {
   const { store, validateLicense } = await load();
   store.later = true;
   const hwid = { HWID: "m1" };

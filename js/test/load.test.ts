@@ -87,7 +87,7 @@ test("every kind of source", async (t) => {
   }
 });
 
-test("one load is shared, also by callers that come later", async () => {
+test("one load is shared, even by later callers", async () => {
   const wasm = `${site}/module.wasm?shared`;
   const loads = Array.from({ length: 20 }, () => loadValidator({ endpoint, wasm }));
   const validators = new Set(await Promise.all(loads));
@@ -107,7 +107,7 @@ test("one load is shared, also by callers that come later", async () => {
   assert.equal(first, second);
 });
 
-test("validators of the same settings are one, of others are not", async () => {
+test("loads with the same settings share a validator, and others don't", async () => {
   const alone = (await loadValidator({ endpoint })) as object;
   const load = (settings: Partial<LoadOptions>) =>
     loadValidator({ endpoint, publicKey, ...settings });
@@ -148,7 +148,7 @@ test("a failed load is forgotten", async () => {
   assert.equal(hits.get("/flaky.wasm"), 2);
 });
 
-test("a load that the network has failed can be tried again", async () => {
+test("a load that failed because of the network can be tried again", async () => {
   for (const wasm of [
     `${site}/broken.wasm`,
     `${site}/broken-typed.wasm`,
@@ -182,7 +182,7 @@ test("a load while no more files can be opened", {
   assert.equal(stdout, "load_failed true true\n");
 });
 
-test("one caller's abort is its own", async () => {
+test("one caller's abort doesn't affect the others", async () => {
   const wasm = `${site}/module.wasm?abort`;
   const controller = new AbortController();
   const reason = new Error("changed my mind");
@@ -232,7 +232,7 @@ test("why a load fails", async (t) => {
     ["a promise that rejects", offline, /could not be fetched.*offline/],
     ["a used Response", await used(), /could not be fetched/],
     ["other bytes", noise, /100 bytes of something else/],
-    ["another module", otherModule, /not whop-license's/],
+    ["another module", otherModule, /not that of whop-license/],
   ];
   for (const [name, wasm, message] of cases) {
     await t.test(name, async () => {
@@ -253,7 +253,7 @@ test("why a load fails", async (t) => {
   }
 });
 
-// The words of Chromium, Firefox and Safari.
+// The messages of Chromium, Firefox and Safari.
 for (const [name, message] of [
   [
     "CompileError",
@@ -304,7 +304,7 @@ for (const [missing, names] of [
     for (const [load, expected] of [
       ['require("whop-license")', /^LicenseError unavailable .* undefined$/],
       ['await import("whop-license")', /^LicenseError unavailable .* undefined$/],
-      // The page's form brings none of its own.
+      // The form for pages brings none of its own.
       ['await import("./dist/index.js")', /^LicenseError load_failed There is no `\w+` here/],
     ] as const) {
       const args = ["--input-type=module", "--eval", without(load)];
@@ -333,7 +333,7 @@ const throwing = Object.defineProperty({}, "endpoint", {
   },
 });
 
-test("odd options", async (t) => {
+test("invalid options", async (t) => {
   const cases: [string, unknown, RegExp][] = [
     ["nothing", undefined, /^endpoint: must be a string/],
     ["null", null, /^options: /],
@@ -424,7 +424,7 @@ test("CommonJS has the same", async () => {
   assert.equal(common.LicenseError, require("whop-license/sidecar").LicenseError);
 });
 
-test("the version is the one of the Go programs", async () => {
+test("the version is that of the Go programs", async () => {
   const { version } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8"));
   const source = readFileSync(join(packageFolder, "../shared/version/version.go"), "utf8");
   assert.equal(/^const Version = "(.*)"$/m.exec(source)?.[1], version);

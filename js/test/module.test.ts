@@ -1,4 +1,4 @@
-// What becomes of calls when the Go program fails.
+// What happens to calls when the Go program fails.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -16,9 +16,9 @@ execFileSync("go", ["build", "-o", out, "./test/testdata/stopping"], {
 const wasm = await WebAssembly.compile(readFileSync(out));
 
 for (const [endpoint, message] of [
-  ["exits", /not whop-license's, or ended/],
-  ["panics", /not whop-license's, or ended/],
-  ["sets nothing", /not whop-license's/],
+  ["exits", /not that of whop-license, or it ended/],
+  ["panics", /not that of whop-license, or it ended/],
+  ["sets nothing", /not that of whop-license/],
   ["old", /version 0\.0\.1, but this package is version \d/],
 ] as const) {
   test(`a program that ${endpoint} at start`, async (t) => {
@@ -57,7 +57,7 @@ for (const how of ["exit", "panic", "exit later", "throw"]) {
   });
 }
 
-test("a rejection that is no LicenseError", async () => {
+test("a rejection that is not a LicenseError", async () => {
   const { validateLicense } = await loadValidator({ endpoint: "works", wasm });
   const odd = validateLicense as unknown as (
     how: string,

@@ -1,4 +1,4 @@
-// The tarballs of `make pack`: what is in them, and that they come out the same again.
+// The tarballs of `make pack`: what they contain, and that they are reproducible.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
@@ -97,7 +97,7 @@ test("a package for each platform, and no other", () => {
   }
 });
 
-test("checksums of what is shipped", async () => {
+test("checksums of the shipped files", async () => {
   const { folder } = tarball("whop-license");
   const { CHECKSUMS } = await import(join(folder, "dist/checksums.js"));
   const wasm = readFileSync(join(folder, "dist/whop-license.wasm"));
@@ -116,7 +116,7 @@ test("checksums of what is shipped", async () => {
   }
 });
 
-test("nothing in them names a folder of this machine", () => {
+test("no file contains a path of this machine", () => {
   const folders = [repository, homedir(), process.env.GOROOT, process.cwd()];
   const goRoot = run("go", ["env", "GOROOT", "GOCACHE", "GOMODCACHE"], packageFolder).split("\n");
   const needles = [...folders, ...goRoot]
@@ -126,7 +126,7 @@ test("nothing in them names a folder of this machine", () => {
   for (const [name, { path }] of tarballs) {
     const content = gunzipSync(readFileSync(path));
     for (const needle of needles) {
-      // The name of a folder ends there, so that /root is not found in /rooted.
+      // The folder's name must end there, so that /root doesn't match /rooted.
       for (let at = content.indexOf(needle); at >= 0; at = content.indexOf(needle, at + 1)) {
         const next = String.fromCharCode(content[at + needle.length] ?? 0);
         assert.doesNotMatch(next, /[\\/"'\0\s]/, `${name} names ${needle}`);

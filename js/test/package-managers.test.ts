@@ -36,9 +36,9 @@ interface Manager {
   /** Runs a program; default: Node itself. */
   node?: string[];
   config?: Record<string, string>;
-  /** Adds without optional dependencies, where it can. */
+  /** Adds without optional dependencies, if the package manager supports it. */
   without?: string[];
-  /** Adds for another platform, where it can. */
+  /** Adds for another platform, if the package manager supports it. */
   elsewhere?: { add?: string[]; config?: Record<string, string> };
 }
 
@@ -87,7 +87,7 @@ const managers: Manager[] = [
   },
 ];
 
-/** Nothing of the user's: no settings, no caches, no proxy. */
+/** Nothing from the user: no settings, no caches, no proxy. */
 function environment(): Record<string, string> {
   const home = temporaryFolder();
   const path = [dirname(node), process.env.PATH].join(delimiter);
@@ -120,7 +120,7 @@ async function install(add: string[], config: Record<string, string> = {}) {
 function sidecarsIn(project: string): string[] {
   const manifests = readdirSync(project, { recursive: true, encoding: "utf8" })
     .filter((name) => /bin[\\/]whop-license-sidecar(\.exe)?$/.test(name))
-    // pnpm links the same one in several places.
+    // pnpm links the same package in several places.
     .map((name) => realpathSync(join(project, name, "../../package.json")));
   return [...new Set(manifests)].map((file) => JSON.parse(readFileSync(file, "utf8")).name);
 }
@@ -145,7 +145,7 @@ for (const { name, add, node: runner = [node], config, without, elsewhere } of m
       for (const file of Object.keys(consumers)) {
         const { code, message } = JSON.parse(await start(runner, file));
         assert.equal(code, "load_failed", message);
-        assert.match(message, /is not installed.*--omit=optional, --no-optional/);
+        assert.match(message, /is not installed.*--omit=optional or --no-optional/);
         assert.ok(message.includes(platformPackage));
       }
     });
@@ -164,6 +164,6 @@ test("npm: for a 32-bit app on Windows", async () => {
   assert.deepEqual(sidecars, ["@whop-license/sidecar-win32-x64"]);
 });
 
-test("nothing else was asked of the registry", () => {
+test("nothing else was requested from the registry", () => {
   assert.deepEqual(registry.unknown, []);
 });

@@ -66,7 +66,7 @@ test("from an ES module and from CommonJS", () => {
   }
 });
 
-test("what is for pages, on a server without a bundler", () => {
+test("the entry points for pages, on a server without a bundler", () => {
   const body = `
     element.defineLicenseGate();
     console.log(element.WhopLicenseGate === react.WhopLicenseGate);
@@ -313,10 +313,10 @@ function linkElectron(): void {
 
 const bundler = ["--module", "esnext", "--moduleResolution", "bundler"];
 const page = [...bundler, "--lib", "es2022,dom", "--types", ""];
-// Electron's own types speak of the DOM's too.
+// Electron's own types also use the DOM's.
 const electron = ["--lib", "es2022,dom", "--types", "node"];
 
-// Pages need no types of Electron's, so they are checked before those are there.
+// Pages don't need Electron's types, so they are checked before those are installed.
 for (const [name, file, text, options] of [
   ["Electron's pages, bundled", "renderer.ts", RENDERER, page],
   ["Electron's pages by nodenext", "renderer.mts", RENDERER, ["--module", "nodenext", ...electron]],

@@ -1,4 +1,4 @@
-// What an error says where the server can't be reached from a program.
+// What an error says if a program can't reach the server.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
@@ -8,7 +8,7 @@ import { KEY, rejects, revokedProxy, serve } from "./helpers/support.js";
 
 const http = await serve((_, response) => response.end());
 
-/** Where something has listened. */
+/** An address where something used to listen. */
 const server = createServer().listen(0, "127.0.0.1");
 await once(server, "listening");
 const closed = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -27,12 +27,12 @@ async function failure(endpoint: string, message: RegExp) {
   return error;
 }
 
-test("the endpoint and the system's name for the failure are told", async () => {
+test("the error names the endpoint and the system's code", async () => {
   const error = await failure(
     `${closed}/under`,
-    /This was http:\/\/127\.0\.0\.1:\d+\/under, and the system says ECONNREFUSED: nothing listens there\.$/,
+    /The endpoint is http:\/\/127\.0\.0\.1:\d+\/under, and the system says ECONNREFUSED: nothing listens there\.$/,
   );
-  // As fetch has thrown it.
+  // The error that fetch has thrown.
   assert.ok(error.cause instanceof TypeError, String(error.cause));
   await failure("https://nobody.invalid", /nobody\.invalid.*(ENOTFOUND|EAI_AGAIN).*resolved/);
   await failure(http.replace("http:", "https:"), /the system says ERR_SSL_\w+:/);
@@ -51,10 +51,14 @@ const thrown: [string, unknown, RegExp][] = [
     new Error("net::ERR_CERT_AUTHORITY_INVALID"),
     /ERR_CERT_AUTHORITY_INVALID: its certificate isn't trusted here/,
   ],
-  ["a code of another kind", Object.assign(new Error(), { code: 7 }), /This was https:\S+\.$/],
-  ["a license key as a code", Object.assign(new Error(), { code: KEY }), /This was https:\S+\.$/],
-  ["nothing", undefined, /This was https:\S+\.$/],
-  ["what can't be read", revokedProxy(), /This was https:\S+\.$/],
+  ["a code that isn't text", Object.assign(new Error(), { code: 7 }), /endpoint is https:\S+\.$/],
+  [
+    "a license key as a code",
+    Object.assign(new Error(), { code: KEY }),
+    /endpoint is https:\S+\.$/,
+  ],
+  ["nothing", undefined, /endpoint is https:\S+\.$/],
+  ["what can't be read", revokedProxy(), /endpoint is https:\S+\.$/],
 ];
 
 for (const [name, value, message] of thrown) {

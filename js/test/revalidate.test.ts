@@ -1,4 +1,4 @@
-// revalidateAfterMs: an answer from the lease at once, and the server's in the background.
+// revalidateAfterMs: an immediate answer from the lease, and a refresh in the background.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
@@ -26,7 +26,7 @@ const rightTime = Date.now;
 let passed = 0;
 Date.now = () => rightTime() + passed;
 
-/** A program that has a lease of two hours ago. */
+/** A program that has a lease from two hours ago. */
 async function installAged(options: Partial<LoadOptions> = {}) {
   const installed = await install(yes(), options);
   passed += 2 * HOUR * 1000;
@@ -54,7 +54,7 @@ function held(): Promise<(answer: Answer) => void> {
   });
 }
 
-/** An object that notes each reading of a member. */
+/** An object that records each access to a member. */
 function noting<Members extends object>(members: Members, read: string[]): Members {
   return new Proxy(members, {
     get: (target, name) => {
@@ -64,7 +64,7 @@ function noting<Members extends object>(members: Members, read: string[]): Membe
   });
 }
 
-test("the arguments of a check are read once, also for what goes on in the background", async () => {
+test("the arguments of a check are read once, even for the refresh in the background", async () => {
   const { store, validateLicense } = await installAged();
   const read: string[] = [];
   const hwid = noting({ HWID: "m1" }, read);
@@ -78,7 +78,7 @@ test("the arguments of a check are read once, also for what goes on in the backg
   assert.deepEqual(read.sort(), ["HWID", "maxAttempts", "timeoutMs"]);
 });
 
-test("a lease that is younger answers without the server", async () => {
+test("a younger lease answers without the server", async () => {
   const { store, validate, lease } = await install(yes());
   for (let i = 0; i < 3; i++) {
     const verdict = await validate();
@@ -97,7 +97,7 @@ test("a lease that is younger answers without the server", async () => {
   );
 });
 
-test("an older one answers too, and is replaced in the background by one request", async () => {
+test("an older lease answers too, and one request replaces it in the background", async () => {
   const { store, validate, lease } = await installAged();
   const request = held();
   const verdicts = await Promise.all(Array.from({ length: 20 }, validate));
@@ -116,7 +116,7 @@ test("an older one answers too, and is replaced in the background by one request
   assert.equal(server.asked.length, 1);
 });
 
-test("each machine has a refresh of its own", async () => {
+test("each machine has its own refresh", async () => {
   const { validate, validateLicense } = await installAged();
   const other = () => validateLicense(KEY, "m2");
   await other();
@@ -137,7 +137,7 @@ test("each machine has a refresh of its own", async () => {
 test("with 0 the server is always asked in the background", async (t) => {
   const { validate } = await install(yes(), { revalidateAfterMs: 0 });
   await untilAsked(3, validate);
-  // By a clock that is slow, a lease can be of the future.
+  // With a slow clock, a lease can be from the future.
   const now = Date.now;
   t.mock.method(Date, "now", () => now() - 120_000);
   const { validate: slow } = await install(yes(), { revalidateAfterMs: 0 });
@@ -156,7 +156,7 @@ for (const hours of [-9, 9]) {
   });
 }
 
-/** Calls, each of which the lease answers, until they have led to so many requests. */
+/** Makes calls, which the lease answers, until they have led to the given number of requests. */
 async function untilAsked(count: number, validate: () => Promise<Verdict>): Promise<void> {
   for (let calls = 0; server.asked.length < count; calls++) {
     assert.ok(calls < 1000, `asked ${server.asked.length} times`);
@@ -165,7 +165,7 @@ async function untilAsked(count: number, validate: () => Promise<Verdict>): Prom
   }
 }
 
-test("a refusal in the background ends the lease and is told", async () => {
+test("a refusal in the background removes the lease and calls onChange", async () => {
   const told: InvalidVerdict[] = [];
   let tell = () => {};
   const { store, validate } = await installAged({
@@ -212,7 +212,7 @@ for (const [name, answer] of [
   });
 }
 
-test("a refresh asks what was asked, whatever has become of the caller's objects and signal", async () => {
+test("a refresh repeats the request, whatever the caller has done with its objects and signal", async () => {
   const { validateLicense, store } = await installAged();
   const controller = new AbortController();
   const hwid = { HWID: "m1" };
@@ -229,14 +229,14 @@ test("a refresh asks what was asked, whatever has become of the caller's objects
   assert.equal(await changed, "set");
 });
 
-test("a lease that lives on by its grace does not answer at once", async () => {
+test("a lease in its grace period does not answer at once", async () => {
   const { validate } = await install(yes({ exp: seconds() + HOUR }));
   passed += 2 * HOUR * 1000;
   server.answer = yes();
   assert.equal((await validate()).source, "server");
 });
 
-test("what onChange throws is an uncaught error, and no unhandled rejection", async () => {
+test("an error thrown by onChange is an uncaught error, not an unhandled rejection", async () => {
   const out = await run(
     `
     let end;
@@ -260,7 +260,7 @@ test("what onChange throws is an uncaught error, and no unhandled rejection", as
   assert.equal(out, "server\nlease\nuncaughtException thrown by the test\n");
 });
 
-test("a refresh doesn't keep Node alive once it has its answer", async () => {
+test("a refresh doesn't keep Node alive after its answer", async () => {
   const out = await run(
     `
     const { validateLicense } = await loadValidator(settings);
@@ -275,7 +275,7 @@ test("a refresh doesn't keep Node alive once it has its answer", async () => {
   assert.equal(server.asked.length, 2);
 });
 
-/** Runs a module in a Node of its own, which must end by itself, with those answers in turn. */
+/** Runs a module in a separate Node process, which must exit by itself, with these answers in turn. */
 async function run(code: string, answers: Answer[]): Promise<string> {
   server.asked.length = 0;
   server.answer = (...args) => answers[server.asked.length - 1]?.(...args);

@@ -1,4 +1,4 @@
-// The digest of a program: what signing changes is left out, and nothing else.
+// The digest of a program leaves out what signing changes, and nothing else.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -21,7 +21,7 @@ const folder = temporaryFolder();
 
 const targets = {
   linux: { GOOS: "linux", GOARCH: "amd64" },
-  // Go's linker signs for this one, as the system starts nothing unsigned there.
+  // Go's linker signs programs for this platform, because macOS starts no unsigned ones there.
   macSigned: { GOOS: "darwin", GOARCH: "arm64" },
   macUnsigned: { GOOS: "darwin", GOARCH: "amd64" },
   windows: { GOOS: "windows", GOARCH: "amd64" },
@@ -39,7 +39,7 @@ const programs = Object.fromEntries(
   }),
 ) as Record<Target, Buffer>;
 
-/** A copy with other bytes at a place. */
+/** A copy with other bytes at an offset. */
 function changed(program: Buffer, at: number, ...bytes: number[]): Buffer {
   const copy = Buffer.from(program);
   copy.set(bytes, at);
@@ -63,7 +63,7 @@ test("a Mach-O program that is signed, and signed again", () => {
     same(signMac(macSigned, randomBytes(length)), macSigned);
 });
 
-test("a Mach-O program that is signed ad hoc, as the system asks of each for arm64", () => {
+test("a Mach-O program that is signed ad hoc, as macOS requires on arm64", () => {
   const { macUnsigned, macSigned } = programs;
   const linked = AD_HOC | LINKER_SIGNED;
   const asGo = signAdHoc(macSigned, "a.out", linked);
@@ -76,19 +76,19 @@ test("a Mach-O program that is signed ad hoc, as the system asks of each for arm
   same(signAdHoc(macUnsigned, "whop-license-sidecar", AD_HOC), macUnsigned);
 });
 
-test("a Mach-O program whose end a signature is aligned by", () => {
+test("a Mach-O program that is padded before its signature", () => {
   const odd = Buffer.concat([programs.macUnsigned, Buffer.from("odd")]);
   same(signMac(odd, randomBytes(100)), odd);
 });
 
-// PE, as Microsoft's "PE Format" has it.
+// PE, as in Microsoft's "PE Format".
 function portable(program: Buffer): { checksum: number; entry: number } {
   const optional = program.readUInt32LE(0x3c) + 24;
   assert.equal(program.readUInt16LE(optional), 0x20b);
   return { checksum: optional + 64, entry: optional + 112 + 4 * 8 };
 }
 
-/** Signs as Authenticode lays it out: a table of certificates at the end, from a multiple of eight on. */
+/** Signs with the layout of Authenticode: a certificate table at the end, aligned to eight bytes. */
 function signWindows(program: Buffer, table: Buffer): Buffer {
   const at = Math.ceil(program.length / 8) * 8;
   const signed = Buffer.concat([program, Buffer.alloc(at - program.length), table]);
@@ -185,7 +185,7 @@ function leftOut(program: Buffer): [start: number, end: number][] {
   ];
 }
 
-test("a signature that would leave out code is none", () => {
+test("a signature that would leave out code counts as none", () => {
   const { windows, macSigned } = programs;
   const { entry } = portable(windows);
   const middle = windows.length >> 1;
@@ -212,7 +212,7 @@ test("a signature that would leave out code is none", () => {
   }
 });
 
-test("what is appended to a program that is not signed", () => {
+test("bytes appended to an unsigned program count", () => {
   for (const [name, program] of Object.entries(programs)) {
     const longer = Buffer.concat([program, Buffer.from("appended")]);
     assert.notEqual(programDigest(longer), programDigest(program), name);
@@ -245,7 +245,7 @@ test("malformed and truncated files", () => {
   assert.ok(digests.size > 1_000);
 });
 
-test("a file within a larger buffer, which is not written to", () => {
+test("a file within a larger buffer, which is not changed", () => {
   for (const [name, program] of Object.entries(programs)) {
     const around = Buffer.concat([Buffer.from("before"), program, Buffer.from("after")]);
     const inside = new Uint8Array(around.buffer, around.byteOffset + 6, program.length);

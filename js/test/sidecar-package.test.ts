@@ -44,7 +44,7 @@ function ask(set = "", before = () => {}): Answer[] {
   return Object.entries(asks).map(([file, text]) => {
     before();
     writeFileSync(join(project, file), text.replace("SET", set));
-    // In a process group of its own: a signal that goes astray must end this test, not the whole run.
+    // In its own process group: a stray signal must end this test, not the whole run.
     const options = { cwd: project, detached: true, encoding: "utf8", timeout: 60_000 } as const;
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, [file], options);
     assert.equal(signal ?? status, 0, `${file}: ${stdout}${stderr}`);
@@ -109,7 +109,7 @@ for (const [name, change, message] of changes) {
   });
 }
 
-test("stripped, as rpmbuild does it", (t) => {
+test("a program that is stripped, as rpmbuild does it", (t) => {
   const { error } = spawnSync("strip", ["--version"]);
   if (error || process.platform !== "linux") return t.skip("strip is not installed");
   try {
@@ -121,7 +121,7 @@ test("stripped, as rpmbuild does it", (t) => {
   }
 });
 
-test("a program that puts the real one in its place", scripts, () => {
+test("a program that replaces itself with the real one", scripts, () => {
   const script = `#!/bin/sh\ncp '${kept}' "$0.new"; mv "$0.new" "$0"; exec cat >/dev/null\n`;
   const change = () => {
     rmSync(program);
@@ -167,7 +167,7 @@ test("a 32-bit app on Windows takes the 64-bit program", () => {
   refused(/The package @whop-license\/sidecar-win32-x64 is not installed/, set);
 });
 
-test("a program of the seller's own may be any", scripts, () => {
+test("the seller may use any program", scripts, () => {
   const own = join(project, "own.sh");
   writeFileSync(own, `#!/bin/sh\nexec '${kept}'\n`);
   chmodSync(own, 0o755);

@@ -1,4 +1,4 @@
-// A sidecar that can't be started: what passes, and what the message says to do.
+// A sidecar that can't be started: which failures are temporary, and what the message says to do.
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { closeSync, copyFileSync, cpSync, mkdirSync, openSync, writeFileSync } from "node:fs";
@@ -42,7 +42,7 @@ test("a program that is being written", { skip: process.platform !== "linux" }, 
   copyFileSync(real, path);
   const sidecar = createSidecar({ path });
   const file = openSync(path, "r+");
-  const error = await rejects(sidecar.machineId(), "load_failed", /just now \(ETXTBSY\)/);
+  const error = await rejects(sidecar.machineId(), "load_failed", /at the moment \(ETXTBSY\)/);
   assert.equal(error.retryable, true);
   closeSync(file);
   assert.equal((await sidecar.machineId()).id.length, 64);
@@ -85,7 +85,7 @@ test("a file system that is mounted noexec", async (t) => {
   }
 });
 
-test("code that runs elsewhere than in its package, as in a bundle", async () => {
+test("code that runs outside of its package, as in a bundle", async () => {
   const folder = temporaryFolder();
   cpSync(join(packageFolder, "dist"), join(folder, "out"), { recursive: true });
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');

@@ -1,4 +1,4 @@
-// The digest of a Linux program: what `strip` changes is left out, and nothing that is loaded.
+// The digest of a Linux program leaves out what `strip` changes, and nothing that is loaded.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -19,14 +19,14 @@ const programs = Object.fromEntries(
   }),
 ) as Record<(typeof CPUS)[number], Buffer>;
 
-// Where the ELF header and a segment's header keep things (System V ABI, chapters 4 and 5).
+// Offsets in the ELF header and in a segment header (System V ABI, chapters 4 and 5).
 const PROGRAM_TABLE = 0x20;
 const SECTION_TABLE = 0x28;
 const SECTION_SIZES = 0x3a;
 const FLAGS = 4;
 const FILE_SIZE = 32;
 
-/** The last segment that is loaded, by the place of its header. Go's linker puts its data there. */
+/** The offset of the header of the last segment that is loaded. Go's linker puts its data there. */
 function dataSegment(program: Buffer): { at: number; start: number; end: number } {
   const table = Number(program.readBigUInt64LE(PROGRAM_TABLE));
   const headers = Array.from({ length: program.readUInt16LE(0x38) }, (_, i) => table + 56 * i);
@@ -63,7 +63,7 @@ for (const [command, cpus] of STRIPS) {
     if (error || process.platform !== "linux") return t.skip(`${command} is not installed`);
     for (const cpu of CPUS.filter((cpu) => cpus.includes(cpu))) {
       const file = join(folder, `${command}-${cpu}`);
-      // That of elfutils has no such names for sections.
+      // The strip of elfutils has no such section names.
       for (const args of command === "eu-strip" ? ARGUMENTS.slice(0, 2) : ARGUMENTS) {
         writeFileSync(file, programs[cpu]);
         for (const again of ["", " again"]) {
@@ -84,7 +84,7 @@ for (const [cpu, program] of Object.entries(programs)) {
 
   test(`any byte that is loaded: ${cpu}`, () => {
     const everywhere = Array.from({ length: 300 }, () => Math.floor(Math.random() * data.end));
-    // Where Go's linker had the table of sections, within the pages that are executed.
+    // Where Go's linker puts the section table, within the executable pages.
     const table = Array.from({ length: 20 }, (_, i) => 0x190 + 50 * i);
     const headers = Array.from({ length: 0x190 }, (_, i) => i);
     for (const at of [...headers, ...table, ...everywhere, data.start, data.start - 1]) {
@@ -96,7 +96,7 @@ for (const [cpu, program] of Object.entries(programs)) {
     }
   });
 
-  test(`a table of sections that would leave out what is loaded is none: ${cpu}`, () => {
+  test(`a section table that would leave out loaded bytes counts as none: ${cpu}`, () => {
     for (const table of [0, 64, 0x190, data.start, data.end - 1, 2 ** 40]) {
       for (const size of [0, 64, 0xffff]) {
         const other = changed(program, (copy) => {
@@ -117,13 +117,13 @@ for (const [cpu, program] of Object.entries(programs)) {
     let used = bytes.length;
     while (bytes[used - 1] === 0) used--;
     for (const size of [used, used + 1, bytes.length - 1]) {
-      // The system fills it up with the same zeros.
+      // The system pads it with the same zeros.
       assert.equal(programDigest(resized(size)), programDigest(program), `${size}`);
     }
     for (const size of [0, 1, 0x1000, used - 1, program.length - data.start, 2 ** 52]) {
       differs(resized(size), program, `${size} for ${bytes.length}`);
     }
-    // What is hashed for the program is no program with another data segment.
+    // No program with another data segment has the same hash.
     const emptied = changed(program.subarray(0, data.end), (copy) => {
       copy.fill(0, SECTION_TABLE, SECTION_TABLE + 8);
       copy.fill(0, SECTION_SIZES, SECTION_SIZES + 6);
@@ -132,7 +132,7 @@ for (const [cpu, program] of Object.entries(programs)) {
     differs(emptied, program);
   });
 
-  test(`other headers of segments behind what is loaded: ${cpu}`, () => {
+  test(`other segment headers after what is loaded: ${cpu}`, () => {
     const table = Number(program.readBigUInt64LE(SECTION_TABLE));
     const headers = program.subarray(64, 64 + 56 * 6);
     const longer = Buffer.concat([program.subarray(0, table), headers, program.subarray(table)]);
@@ -142,7 +142,7 @@ for (const [cpu, program] of Object.entries(programs)) {
     differs(longer, program);
   });
 
-  test(`what stands behind the table of sections: ${cpu}`, () => {
+  test(`bytes after the section table: ${cpu}`, () => {
     for (const more of ["\0", "appended"]) {
       differs(Buffer.concat([program, Buffer.from(more)]), program);
     }
@@ -150,7 +150,7 @@ for (const [cpu, program] of Object.entries(programs)) {
     differs(program.subarray(0, data.end), program);
   });
 
-  test(`a program that ends with what is executed is hashed as a whole: ${cpu}`, () => {
+  test(`a program that ends with executable code is hashed as a whole: ${cpu}`, () => {
     // The rest of its last page would be executable, too.
     const odd = changed(program, (copy) =>
       copy.writeUInt32LE(copy.readUInt32LE(data.at + FLAGS) | 1, data.at + FLAGS),

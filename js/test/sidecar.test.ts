@@ -27,7 +27,7 @@ afterEach(() => {
   for (const made of open.splice(0)) made.close();
 });
 
-/** A program that speaks the protocol, but for what the given code changes. */
+/** A program that speaks the protocol, except for what the given code changes. */
 function fake(code: string): string {
   return script(`
     const { readFileSync, writeFileSync, writeSync } = require("node:fs");
@@ -85,7 +85,7 @@ test("the other schemes", async () => {
   assert.equal(scoped.scheme, "app-scoped");
 });
 
-test("odd arguments", async (t) => {
+test("invalid arguments", async (t) => {
   const cases: [unknown, RegExp][] = [
     [null, /^options: /],
     ["node-machine-id", /^options: /],
@@ -96,7 +96,10 @@ test("odd arguments", async (t) => {
     [{ scheme: "app-scoped", appId: "" }, /app/i],
     [{ scheme: "app-scoped", appId: Symbol("s") }, /^appId: must be a string/],
     [{ scheme: "app-scoped", appId: "\ud800" }, /^appId: is not well-formed/],
-    [{ scheme: "app-scoped", appId: "x".repeat(10_000_000) }, /^appId: is too long/],
+    [
+      { scheme: "app-scoped", appId: "x".repeat(10_000_000) },
+      /^appId: is longer than 4096 characters/,
+    ],
     [{ signal: "now" }, /^signal: /],
     [revokedProxy(), /^options: can't be read/],
   ];
@@ -182,7 +185,7 @@ test("a sidecar that hangs is replaced", async () => {
   assert.equal(pids().length, 2);
 });
 
-test("a host that was busy still takes the answer", async () => {
+test("a host that was busy still gets the answer", async () => {
   const written = join(folder, "written");
   const path = fake(`
     let asked = 0;
@@ -197,7 +200,7 @@ test("a host that was busy still takes the answer", async () => {
   const call = patient.machineId();
   await new Promise(setImmediate); // until the request is written
   while (!existsSync(written) || Date.now() - start < 3100) {
-    // Nothing else runs in this process meanwhile, as in a host that reads files.
+    // Nothing else runs in this process during that time, as in a host that reads files.
     assert.ok(Date.now() - start < 60_000, "the sidecar was not asked");
   }
   assert.equal((await call).id, "ab".repeat(32));
@@ -243,7 +246,7 @@ test("close", async () => {
   await rejects(unused.machineId(), "aborted");
 });
 
-test("frames that are cut and merged", async () => {
+test("frames that are split and merged", async () => {
   const cut = fake(`
     const whole = write;
     const waiting = [];
@@ -268,8 +271,8 @@ test("a sidecar that misbehaves", async (t) => {
     ["text", answer(`write("panic: no such thing\\n".repeat(9))`), "no_machine_id", /too long/],
     ["an endless frame", answer(`write(raw(1 << 21, ""))`), "no_machine_id", /too long/],
     ["a negative length", answer(`write(Buffer.alloc(4, 255))`), "no_machine_id", /too long/],
-    ["no JSON", answer(`write(raw(3, "{a}"))`), "no_machine_id", /garbage/],
-    ["an empty frame", answer(`write(raw(0, ""))`), "no_machine_id", /garbage/],
+    ["no JSON", answer(`write(raw(3, "{a}"))`), "no_machine_id", /sent invalid data/],
+    ["an empty frame", answer(`write(raw(0, ""))`), "no_machine_id", /sent invalid data/],
     [
       "invalid UTF-8",
       answer(`
@@ -278,30 +281,45 @@ test("a sidecar that misbehaves", async (t) => {
         write(bytes)
       `),
       "no_machine_id",
-      /garbage/,
+      /sent invalid data/,
     ],
-    ["null", answer(`write(raw(4, "null"))`), "no_machine_id", /garbage/],
+    ["null", answer(`write(raw(4, "null"))`), "no_machine_id", /sent invalid data/],
     [
       "an unknown id",
       answer("write(frame({ id: 99, result: machine }))"),
       "no_machine_id",
-      /garbage/,
+      /sent invalid data/,
     ],
     [
       "an id that is text",
       answer(`write(frame({ id: "2", result: machine }))`),
       "no_machine_id",
-      /garbage/,
+      /sent invalid data/,
     ],
-    ["a notification", answer(`write(frame({ method: "x" }))`), "no_machine_id", /garbage/],
+    [
+      "a notification",
+      answer(`write(frame({ method: "x" }))`),
+      "no_machine_id",
+      /sent invalid data/,
+    ],
     [
       "another JSON-RPC",
       answer(`write(frame({ id, jsonrpc: "1.0", result: machine }))`),
       "no_machine_id",
-      /garbage/,
+      /sent invalid data/,
     ],
-    ["an odd error", answer(`write(frame({ id, error: "x" }))`), "no_machine_id", /garbage/],
-    ["a null error", answer("write(frame({ id, error: null }))"), "no_machine_id", /garbage/],
+    [
+      "an odd error",
+      answer(`write(frame({ id, error: "x" }))`),
+      "no_machine_id",
+      /sent invalid data/,
+    ],
+    [
+      "a null error",
+      answer("write(frame({ id, error: null }))"),
+      "no_machine_id",
+      /sent invalid data/,
+    ],
     ["no result", answer("write(frame({ id }))"), "no_machine_id", /not a machine id/],
     ["an empty id", result(`id: ""`), "no_machine_id", /not a machine id/],
     ["a short id", result(`id: "abc"`), "no_machine_id", /not a machine id/],
@@ -367,7 +385,7 @@ test("a sidecar that can't be started", async (t) => {
   const cases: [string, RegExp][] = [
     [join(folder, "absent"), new RegExp(`no sidecar for ${platform} .*WHOP_LICENSE_SIDECAR`)],
     [join(folder, "resources/app.asar/absent"), /app\.asar\.unpacked.absent.*asarUnpack/],
-    // On Windows each file may be.
+    // On Windows, every file is executable.
     [file, process.platform === "win32" ? /can't be started/ : /may not be run/],
     [folder, /may not be run|can't be started/],
     [program, /can't be started|ended before|may not/],
@@ -395,7 +413,7 @@ test("a path that is too long for Windows", async (t) => {
   await rejects(ask(260), "load_failed", /longer than 259 characters.*shorter path/);
 });
 
-/** Notes each timer that is set, until the test is over. */
+/** Records each timer that is set, until the test is over. */
 function timers(t: TestContext): { next(): Promise<{ ms: number; expire: () => void }> } {
   const set: { ms: number; expire: () => void }[] = [];
   let noted = () => {};
@@ -445,7 +463,7 @@ test("the first start may take longer than a call", async (t) => {
   await rejects(second, "timeout", /within 5000 ms/);
 });
 
-test("a path into Electron's archive, whatever the folders above it are called", async (t) => {
+test("a path into Electron's archive, whatever the names of the folders above it", async (t) => {
   for (const [path, lies] of [
     [["app.asar"], ["app.asar.unpacked"]],
     [

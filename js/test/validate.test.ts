@@ -1,4 +1,4 @@
-// validateLicense as a program calls it: many calls, odd arguments, no patience.
+// validateLicense as a program calls it: many calls, invalid arguments, and aborts.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { KEY, packageFolder, rejects, revokedProxy, serve } from "./helpers/supp
 
 let requests = 0;
 
-// Says yes to every key but those that ask for something else, in an order of its own.
+// Says yes to every key except those that ask for something else, and in any order.
 const endpoint = await serve((request, response) => {
   requests++;
   const key = decodeURIComponent(request.url?.split("/")[4] ?? "");
@@ -109,7 +109,7 @@ const odd: [string, unknown][] = [
   ["a toString that throws", { HWID: { toString: thrower } }],
 ];
 
-test("odd arguments are refused at once, by name and without a request", async (t) => {
+test("invalid arguments are refused at once, by name and without a request", async (t) => {
   const call = validateLicense as (...args: unknown[]) => ReturnType<ValidateLicense>;
   const asked = requests;
   const cases: [string, unknown[], RegExp][] = [
@@ -150,7 +150,7 @@ test("odd arguments are refused at once, by name and without a request", async (
   assert.equal(requests, asked);
 });
 
-test("what is on prototypes is not the caller's word", async () => {
+test("members of prototypes don't count as options", async () => {
   const polluted = Object.prototype as Record<string, unknown>;
   polluted.HWID = "someone else";
   polluted.endpoint = "https://attacker.example";
@@ -198,7 +198,7 @@ test("no answer in time", async () => {
   assert.equal(error.retryable, true);
 });
 
-test("a host that fetch can't read is a wrong argument, and no outage", async () => {
+test("a host that fetch can't parse is an invalid argument, not an outage", async () => {
   const hosts = ["1.2.3.999", "xn--0", "xn--a.example"];
   // Newer versions of Node can read those that start with "xn--".
   const unreadable = hosts.filter((host) => !URL.canParse(`https://${host}`));
@@ -212,13 +212,13 @@ test("a host that fetch can't read is a wrong argument, and no outage", async ()
   }
 });
 
-test("nobody listens", async () => {
+test("nothing listens at the endpoint", async () => {
   const { validateLicense } = await loadValidator({ endpoint: "http://127.0.0.1:9" });
   const error = await rejects(validateLicense(KEY, "m", { maxAttempts: 1 }), "unavailable");
   assert.equal(error.retryable, true);
 });
 
-/** Runs a module in a Node of its own, which must end by itself, and returns its output. */
+/** Runs a module in a separate Node process, which must exit by itself, and returns its output. */
 async function run(code: string): Promise<string> {
   const args = ["--input-type=module", "--eval", code];
   const { stdout } = await promisify(execFile)(process.execPath, args, {

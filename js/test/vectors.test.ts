@@ -43,7 +43,7 @@ test("what a server answers", async (t) => {
   for (const [name, { about, query = {}, response, want }] of answers) {
     const { licenseKey = KEY, apiKey } = query;
     const options = { endpoint: `${endpoint}/${name}`, apiKey, maxAttempts: 1 };
-    // fetch tells nothing of a 407, whoever sends it.
+    // fetch hides a 407, whoever sends it.
     const hidden = response.status === 407;
 
     await t.test(`${name}: ${about}`, async () => {

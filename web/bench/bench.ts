@@ -1,4 +1,4 @@
-// `make bench`: the budgets of the WebAssembly module and of the sidecar, each a
+// `make bench`: checks the budgets of the WebAssembly module and of the sidecar, each a
 // ratio of two things measured in this run. Exits 1 if one is not held.
 import { inBrowser } from "./browser.js";
 import { downloads } from "./download.js";

@@ -1,10 +1,10 @@
-/** One budget, as the benchmark found it. */
+/** One budget, as measured by the benchmark. */
 export interface Row {
   name: string;
   measured: string;
   against: string;
   ratio: number;
-  /** The greatest ratio that is allowed; without one it is only shown. */
+  /** The maximum ratio; without it, the ratio is only shown. */
   budget?: number;
 }
 
@@ -38,7 +38,7 @@ export async function inTurns(
 export const milliseconds = (ms: number): string => `${ms.toFixed(ms < 1 ? 3 : 2)} ms`;
 export const kilobytes = (bytes: number): string => `${Math.round(bytes / 1000)} KB`;
 
-/** Prints the rows, and tells whether all are within their budgets. */
+/** Prints the rows, and returns whether all are within their budgets. */
 export function report(rows: Row[]): boolean {
   const cells = rows.map(({ name, measured, against, ratio, budget }) => [
     name,

@@ -1,4 +1,4 @@
-// Decides who is answered, and asks the program.
+// Decides which pages get an answer, and asks the program.
 
 import { consentOf, decide, isConsentPage, showQuestion } from "./consent.js";
 import { Limit, tooMany } from "./limits.js";
@@ -6,7 +6,7 @@ import { type Answer, isQuestion, type Question } from "./messages.js";
 import { machineId, programError, recentProgramError } from "./native.js";
 import { askingOrigin } from "./origins.js";
 
-/** By origin. One that is idle is forgotten. */
+/** By origin. Idle limits are forgotten. */
 const limits = new Map<string, Limit>();
 /** The answers that pages of an origin wait for together. */
 const asked = new Map<string, Promise<Answer>>();
@@ -15,7 +15,7 @@ const refused: Answer = {
   error: {
     reason: "refused",
     message:
-      "The browser helper answers only a page of its own, over https or on a loopback address, and not a frame of another page.",
+      "The browser helper answers only top-level pages, over https or on a loopback address, and no frames.",
   },
 };
 
@@ -23,11 +23,11 @@ const failed: Answer = {
   error: { reason: "refused", message: "The browser helper could not answer. Try again." },
 };
 
-// A content script runs in the page's process, and has no business with the consents.
+// Content scripts run in the page's process, and must not read the consents.
 void chrome.storage.local.setAccessLevel?.({ accessLevel: "TRUSTED_CONTEXTS" });
 
 chrome.runtime.onMessage.addListener((message: unknown, sender, respond) => {
-  // A page that got no answer would wait for it.
+  // A page that gets no answer would wait forever.
   void answer(message, sender)
     .catch(() => failed)
     .then(respond);
@@ -87,7 +87,7 @@ function idFor(origin: string, question: Question): Promise<Answer> {
 async function giveId(origin: string, { active }: Question): Promise<Answer> {
   const kept = await consentOf(origin);
   if (kept === undefined) {
-    // Nobody is asked for what can't be given, so what was known a moment ago won't do.
+    // The customer must not be asked for an id that can't be given, so a cached state isn't enough.
     const lacks = await (active ? programError() : recentProgramError());
     if (lacks) return lacks;
     if (!active) return noConsent("It asks you after your next click in this page.");
@@ -101,11 +101,11 @@ async function giveId(origin: string, { active }: Question): Promise<Answer> {
   }
   if (decision === "allowed") {
     const answer = await machineId(origin);
-    // It may have been taken back while the program was asked.
+    // Consent may have been withdrawn in the meantime.
     if ((await consentOf(origin)) === "allowed") return answer;
   }
   return noConsent(
-    "You did not allow it. To change that, open the browser helper's own page, by its icon.",
+    "You did not allow it. To change that, select the browser helper's icon and allow this site there.",
   );
 }
 
@@ -113,7 +113,7 @@ function noConsent(why: string): Answer {
   return {
     error: {
       reason: "no_consent",
-      message: `The browser helper may not tell this page the computer's id. ${why}`,
+      message: `The browser helper is not allowed to tell this page the computer's id. ${why}`,
     },
   };
 }

@@ -1,6 +1,6 @@
 // Builds the browser extension for each family of browsers, unpacked and as a
-// reproducible archive: `node extension/build.mjs FOLDER [NAME=VALUE…]`, where the names
-// are those of `make extension`. Without them it is the generic helper.
+// reproducible archive: `node extension/build.mjs FOLDER [NAME=VALUE…]`, with the names
+// of `make extension`. Without them, it builds the generic helper.
 import { createHash, createPublicKey } from "node:crypto";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
@@ -26,7 +26,7 @@ export function readSettings(given = {}) {
     .map(readOrigin);
   const scheme = given.SCHEME || "app-scoped";
   const own = origins.length > 0;
-  if (!SCHEMES.includes(scheme)) throw new Error(`SCHEME is none of ${SCHEMES.join(", ")}`);
+  if (!SCHEMES.includes(scheme)) throw new Error(`SCHEME must be one of ${SCHEMES.join(", ")}`);
   if (!own && scheme !== "app-scoped") {
     throw new Error(`SCHEME=${scheme} needs ORIGINS: otherwise every site would get the same id`);
   }
@@ -47,12 +47,12 @@ function readKey(path) {
   try {
     createPublicKey({ key: Buffer.from(key, "base64"), format: "der", type: "spki" });
   } catch {
-    throw new Error(`KEY: ${path} holds no public key in base64`);
+    throw new Error(`KEY: ${path} doesn't contain a public key in base64`);
   }
   return key;
 }
 
-/** The id that Chrome and its relatives make of a public key. */
+/** The id that Chromium browsers derive from a public key. */
 function idOf(key) {
   const digest = createHash("sha256").update(Buffer.from(key, "base64")).digest("hex");
   return [...digest.slice(0, 32)].map((digit) => "abcdefghijklmnop"[parseInt(digit, 16)]).join("");
@@ -61,15 +61,15 @@ function idOf(key) {
 function readOrigin(text) {
   const { origin, protocol, hostname } = URL.canParse(text) ? new URL(text) : {};
   const loopback = protocol === "http:" && ["localhost", "127.0.0.1"].includes(hostname);
-  // URL takes a wildcard for a host's name.
+  // URL accepts a wildcard as a host name.
   if (origin !== text || hostname.includes("*") || !(protocol === "https:" || loopback)) {
-    throw new Error(`ORIGINS: ${text} is no origin, such as https://launcher.example.com`);
+    throw new Error(`ORIGINS: ${text} is not an origin such as https://launcher.example.com`);
   }
   return origin;
 }
 
 function manifestOf(browser, { origins, name, key, addonId }) {
-  // Firefox knows no ports in a pattern, so the scripts compare the whole origin.
+  // Firefox doesn't support ports in a pattern, so the scripts compare the whole origin.
   const patterns = origins
     .map((origin) => origin.replace(/:\d+$/, ""))
     .map((origin) => `${origin}/*`);
@@ -92,7 +92,7 @@ function manifestOf(browser, { origins, name, key, addonId }) {
       },
     ],
     content_security_policy: { extension_pages: POLICY },
-    // An id would make a private window known.
+    // An id would identify a private window.
     incognito: "not_allowed",
     ...(firefox
       ? {
@@ -108,7 +108,7 @@ function manifestOf(browser, { origins, name, key, addonId }) {
   };
 }
 
-/** Builds the extension into a folder, and returns what lies where. */
+/** Builds the extension into a folder, and returns the paths and ids. */
 export function buildExtension(folder, settings = readSettings()) {
   rmSync(folder, { recursive: true, force: true });
   return ["chromium", "firefox"].map((browser) => {
@@ -124,7 +124,7 @@ export function buildExtension(folder, settings = readSettings()) {
         join(here, `${name}.ts`),
       ),
       outdir: resolve(unpacked),
-      // Its comments name files from here, wherever the build was started.
+      // So that esbuild's comments name the same files wherever the build is started.
       absWorkingDir: here,
       bundle: true,
       format: "iife",
@@ -143,14 +143,14 @@ export function buildExtension(folder, settings = readSettings()) {
   });
 }
 
-/** The files of a folder as an archive that depends on nothing but their names and bytes. */
+/** The files of a folder as an archive that depends only on their names and bytes. */
 function pack(folder) {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .map((path) => [relative(folder, path).replaceAll("\\", "/"), readFileSync(path)])
     .sort(([a], [b]) => (a < b ? -1 : 1));
-  // The least time that the format has, as it is everywhere: its times have no zone.
+  // The earliest time of the format. It is the same everywhere, because the format has no time zone.
   return zipSync(Object.fromEntries(files), { mtime: new Date(1980, 0, 1), level: 9 });
 }
 
@@ -159,7 +159,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const values = Object.fromEntries(given.map((text) => text.split(/=(.*)/s, 2)));
   try {
     for (const { browser, ...made } of buildExtension(folder, readSettings(values))) {
-      const id = made.id ?? "as the browser shows it, as no KEY was given";
+      const id = made.id ?? "shown by the browser, because no KEY was given";
       const lines = [made.unpacked, made.archive, `extension id: ${id}`];
       console.log(browser.padEnd(9), lines.join(`\n${" ".repeat(10)}`));
     }

@@ -1,9 +1,9 @@
 // The window that asks the customer. It is a page of the extension, so that no site can
 // draw, fill or click it.
 
-/** For so long the window must have been looked at: nobody clicks what has just appeared. */
+/** How long the window must have had the focus, so that nobody clicks what has just appeared. */
 const LOOK_MS = 1000;
-/** A message now and then keeps the background from being ended while it waits. */
+/** A regular message keeps the browser from ending the background while it waits. */
 const AWAKE_MS = 20_000;
 
 const allow = find("allow");

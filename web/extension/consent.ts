@@ -1,12 +1,12 @@
-// Whether an origin may learn its id: kept by origin, and decided in a window of the
-// extension's own, which no page can draw, fill or click.
+// Whether an origin may learn its id. The decision is stored by origin, and made in the
+// extension's own window, which no page can draw, fill or click.
 
 export type Decision = "allowed" | "denied";
 
 const PREFIX = "consent:";
 const CLOSED = "closed:";
 const WINDOW = { type: "popup", width: 460, height: 420, focused: true } as const;
-/** How often a window may be closed without an answer. Then that is a no, which the options list. */
+/** After how many windows that are closed without an answer that counts as a no, which the options list. */
 const MAX_CLOSED = 3;
 
 interface Pending {
@@ -31,13 +31,13 @@ export async function consents(): Promise<[origin: string, decision: Decision][]
     .map(([name, decision]) => [name.slice(PREFIX.length), decision as Decision]);
 }
 
-/** Keeps a decision; with none, the customer is asked again. */
+/** Stores a decision. Without one, the customer is asked again. */
 export async function keep(origin: string, decision: Decision | undefined): Promise<void> {
   if (decision) await chrome.storage.local.set({ [PREFIX + origin]: decision });
   else await chrome.storage.local.remove(PREFIX + origin);
 }
 
-/** Asks the customer: `busy` if another site's question is open, which is shown again then. */
+/** Asks the customer. Returns `busy` if another site's question is open, and shows that one again. */
 export async function decide(origin: string): Promise<Decision | "closed" | "busy"> {
   if (pending) {
     await showQuestion();
@@ -68,13 +68,13 @@ export async function decide(origin: string): Promise<Decision | "closed" | "bus
 export async function showQuestion(): Promise<void> {
   const { window } = pending ?? {};
   if (window === undefined) return;
-  // It may be closed meanwhile.
+  // It may have been closed in the meantime.
   await chrome.windows.update(window, { focused: true, state: "normal" }).catch(() => {});
 }
 
 /**
- * Counts a window that was closed without an answer, since the browser was started. The
- * background is ended and started again in between.
+ * Counts the windows that were closed without an answer since the browser was started. The
+ * count is stored, because the browser ends and restarts the background at any time.
  */
 async function countClosed(origin: string): Promise<number> {
   const { [CLOSED + origin]: before } = await chrome.storage.session.get(CLOSED + origin);
@@ -83,7 +83,7 @@ async function countClosed(origin: string): Promise<number> {
   return times;
 }
 
-/** Serves the window that asks; false if the port is of something else. */
+/** Serves the window that asks. Returns false if the port belongs to something else. */
 export function isConsentPage(port: chrome.runtime.Port): boolean {
   const { id, url } = port.sender ?? {};
   if (id !== chrome.runtime.id || url !== chrome.runtime.getURL("consent.html")) return false;

@@ -1,5 +1,5 @@
-// Runs in the top frame of a page, apart from the page's own scripts. It does nothing until
-// the page asks, and passes on what it is asked and answered.
+// Runs in the top frame of a page, isolated from the page's own scripts. It does nothing
+// until the page asks, and then passes on the request and the answer.
 import type { HelperAnswer } from "whop-license/helper";
 import { Limit, tooMany } from "./limits.js";
 import { type Answer, PROTOCOL, type Question, readRequest } from "./messages.js";
@@ -10,11 +10,11 @@ const limit = new Limit();
 const gone: Answer = {
   error: {
     reason: "no_extension",
-    message: "The browser helper was updated or removed. Load the page again.",
+    message: "The browser helper was updated or removed. Reload the page.",
   },
 };
 
-// A sandboxed page has no origin that an id could be made for.
+// A sandboxed page has no origin for which an id could be made.
 const origin = self.origin === "null" ? undefined : askingOrigin(location.href);
 
 if (window.top === window && origin !== undefined) {
@@ -39,7 +39,7 @@ if (window.top === window && origin !== undefined) {
 
 async function ask(question: Question): Promise<Answer> {
   let watch: ReturnType<typeof setInterval> | undefined;
-  // A message to an extension that is updated meanwhile may never be answered.
+  // A message to an extension that is being updated may never be answered.
   const orphaned = new Promise<Answer>((resolve) => {
     watch = setInterval(() => {
       if (chrome.runtime?.id === undefined) resolve(gone);

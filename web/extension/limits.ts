@@ -2,13 +2,13 @@ const IN_FLIGHT = 4;
 const BURST = 60;
 const PER_SECOND = 2;
 
-/** How much one page may ask: so many requests at a time, and so many in a while. */
+/** Limits one page's requests: the number in flight, and the rate. */
 export class Limit {
   #inFlight = 0;
   #left = BURST;
   #at = Date.now();
 
-  /** Takes a place, which `leave` gives back, or returns false if there is none. */
+  /** Returns false if a request is over the limit. Otherwise, call `leave` when it is done. */
   enter(): boolean {
     const now = Date.now();
     this.#left = Math.min(BURST, this.#left + (Math.max(0, now - this.#at) / 1000) * PER_SECOND);
@@ -23,7 +23,7 @@ export class Limit {
     this.#inFlight--;
   }
 
-  /** Whether nothing is known that a new limit would not say too. */
+  /** Whether a new limit would be the same. */
   get idle(): boolean {
     const refilled = this.#left + ((Date.now() - this.#at) / 1000) * PER_SECOND >= BURST;
     return this.#inFlight === 0 && refilled;
@@ -33,6 +33,6 @@ export class Limit {
 export const tooMany = {
   error: {
     reason: "refused",
-    message: "The page asks the browser helper too often. Wait a while, and ask again.",
+    message: "The page asks the browser helper too often. Wait a minute, and try again.",
   },
 } as const;

@@ -1,5 +1,5 @@
-// What crosses from the content script to the background. What crosses from the page to the
-// content script is the package's contract.
+// The messages between the content script and the background. The package defines those
+// between the page and the content script.
 import type { HelperAnswer, HelperRequest } from "whop-license/helper";
 
 /** Must equal `HELPER_PROTOCOL` of whop-license/helper. */

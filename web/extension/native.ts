@@ -1,5 +1,5 @@
-// Asks the program, by native messaging. It is started for each question: that takes
-// milliseconds, and a program that is removed or updated is noticed at once.
+// Asks the program by native messaging. The program is started for each question, which
+// takes milliseconds, so that a removed or updated program is noticed at once.
 import type { HelperReason } from "whop-license/helper";
 import type { Answer } from "./messages.js";
 
@@ -7,10 +7,10 @@ const PROTOCOL = 1;
 /** A virus scanner may look at the program first. */
 const TIMEOUT_MS = 30_000;
 const MAX_PROGRAMS = 4;
-/** For how long what is known of the program is told again. */
+/** How long the known state of the program is reused. */
 const FRESH_MS = 1000;
 
-// The sidecar makes the same name of the extension's id.
+// The sidecar derives the same name from the extension's id.
 const host = `com.whop_license.${chrome.runtime.id.toLowerCase().replace(/[^a-z0-9]/g, "_")}`;
 
 let running = 0;
@@ -29,14 +29,14 @@ export function programError(): Promise<Answer | undefined> {
   return known.error;
 }
 
-/** As programError, or what it told a moment ago: for pages that watch. */
+/** The same as programError, or its last result if that is recent. For pages that watch. */
 export function recentProgramError(): Promise<Answer | undefined> {
   return known && Date.now() - known.at <= FRESH_MS ? known.error : programError();
 }
 
 type Call = (method: string, params: object) => Promise<unknown>;
 
-/** Starts the program, and ends it once `use` has what it wanted. */
+/** Starts the program, and ends it after `use` has finished. */
 async function withProgram<Result extends Answer | undefined>(
   use: (call: Call) => Promise<Result>,
 ): Promise<Result | Answer> {
@@ -62,7 +62,7 @@ class Failure extends Error {
   }
 }
 
-/** Sends one request after the other, each once the last is answered. */
+/** Sends one request at a time: the next one only after the last is answered. */
 function caller(port: chrome.runtime.Port): Call {
   let last = 0;
   let settle: ((message: unknown) => void) | undefined;
@@ -98,7 +98,9 @@ function result(message: unknown, id: number): unknown {
   if (code === "extension_refused") throw new Failure(failure("refused", text));
   if (code === "no_machine_id") throw new Failure(failure(undefined, text));
   if (code === "unsupported_protocol") {
-    throw new Failure(noProgram("It is of another version than the extension. Install it again."));
+    throw new Failure(
+      noProgram("It has a different version than the extension. Install it again."),
+    );
   }
   throw misunderstood();
 }
@@ -112,7 +114,7 @@ function readId(value: unknown): Answer {
   return { machineId: { id, scheme: SCHEME, warnings: texts } };
 }
 
-/** Why a browser could not start the program, or what it says when the program ended. */
+/** Explains a browser's message that it could not start the program, or that the program ended. */
 function ended(message: string): Answer {
   if (/not found|no such native application/i.test(message)) {
     return noProgram("It is not installed for this browser. Install it.");
@@ -126,12 +128,12 @@ function ended(message: string): Answer {
 }
 
 function noProgram(why: string): Answer {
-  return failure("no_program", `The program that the browser helper needs is missing. ${why}`);
+  return failure("no_program", `The browser helper can't use its program. ${why}`);
 }
 
 function misunderstood(): Failure {
   return new Failure(
-    noProgram("Its answer can't be understood: it is of another version. Install it again."),
+    noProgram("Its answer can't be read; it may have a different version. Install it again."),
   );
 }
 

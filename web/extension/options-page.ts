@@ -1,5 +1,5 @@
-// The helper's own page, which its icon opens: what each site may know, and whether the
-// program is there.
+// The helper's own page, which its icon opens. It shows what each site may know, and
+// whether the program is installed.
 import { consents, type Decision, keep } from "./consent.js";
 import { programError } from "./native.js";
 
@@ -26,7 +26,7 @@ function row(origin: string, decision: Decision): HTMLElement {
   const item = document.createElement("li");
   item.append(
     site,
-    decision === "allowed" ? " knows its id. " : " may not know its id. ",
+    decision === "allowed" ? " is allowed to know its id. " : " is not allowed to know its id. ",
     button(other === "denied" ? "Don’t allow" : "Allow", () => keep(origin, other), origin),
     button("Forget", () => keep(origin, undefined), origin),
   );

@@ -1,4 +1,4 @@
-// Which pages are answered.
+// Which pages get answers.
 
 /**
  * The origin of a page that may ask: one over https or on a loopback address, and, if the

@@ -1,4 +1,4 @@
-// What the build puts in the place of these names.
+// The build replaces these names with their values.
 
 /** The scheme of the ids that this extension gives. */
 declare const SCHEME: "app-scoped" | "node-machine-id" | "python-platform-node";

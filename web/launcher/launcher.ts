@@ -13,7 +13,7 @@ gate.texts = {
   outcomes: {
     no_machine_id: {
       title: "This machine can’t be identified",
-      text: "Its id couldn’t be read, or has a form that no machine id has. Your license was not checked.",
+      text: "Its id couldn’t be read, or isn’t a valid machine id. Your license was not checked.",
       next: [
         "Check the machine id under Advanced for missing or extra characters.",
         "Or open this page from the app, which fills it in.",
@@ -41,7 +41,7 @@ addEventListener("hashchange", readFragment);
 machineId.addEventListener("input", useMachineId);
 
 readFragment();
-// Started early so that the first check is quick; a failure is shown by that check.
+// Load early, so that the first check is quick. That check will report a failure.
 loadValidator({ endpoint }).catch(() => {});
 
 gate.validator = {
@@ -50,7 +50,7 @@ gate.validator = {
       const { validateLicense } = await loadValidator({ endpoint });
       return await validateLicense(licenseKey, hwid, options);
     } catch (error) {
-      // Here the customer enters it; every other argument but the key is the seller's.
+      // The customer enters only the id and the key here; all other arguments are the seller's.
       if (error instanceof LicenseError && error.argument === "hwid") {
         throw new LicenseError("no_machine_id", error.message);
       }
@@ -77,7 +77,7 @@ function useMachineId(): void {
   gate.machineId = machineId.value.trim() || undefined;
 }
 
-/** What a membership says of itself, as text and never as markup. */
+/** Facts about a membership, as text and never as markup. */
 function facts(membership: Membership): HTMLElement[] {
   const { status, expires_at: expires, renewal_period_end: renews } = membership;
   const until = expires ?? renews;

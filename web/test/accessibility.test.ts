@@ -14,7 +14,7 @@ import { type Front, type Simulator, startFront, startSimulator } from "./helper
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-// The last is the simulator's own, in the gateway's place.
+// The last outcome is one of the simulator, which takes the gateway's place.
 const outcomes = [
   ["A-VALID", "valid"],
   ["A-BOUND", "metadata_mismatch"],

@@ -15,7 +15,7 @@ import {
 } from "./helpers/page.js";
 import { type Simulator, startSimulator } from "./helpers/simulator.js";
 
-// What a fault of the simulator is to a client that asks once.
+// How a client that asks once sees each fault of the simulator.
 const outcomes: Record<string, string> = {
   timeout: "timeout",
   reset: "unavailable",
@@ -75,7 +75,7 @@ const outcomes: Record<string, string> = {
 // again. Which connection a call gets is up to the browser, and so is what comes
 // of asking once; asking until it is answered is tested below.
 const upToTheBrowser = ["lost-write"];
-// Faults of the Current API, which a client never speaks.
+// Faults of the current API, which a client never uses.
 const upstreamOnly = [
   ...["status-missing", "key-null", "failed-write", "ignored-write", "late-write"],
   ...["late-write-504", "late-write-html-500", "late-write-html-503", "overwritten", "stale-read"],
@@ -145,7 +145,7 @@ suite("answers in a page", () => {
     assert.equal(codeOf(canceled), "inactive");
   });
 
-  test("what is sent is the contract's request", async () => {
+  test("the request is that of the contract", async () => {
     await simulator.add({ license_key: "ÄÖ+&=;,:@$'()*!~" });
     await simulator.forget();
     const key = "ÄÖ+&=;,:@$'()*!~";
@@ -175,7 +175,7 @@ suite("answers in a page", () => {
       faults.map((fault) => ({
         key: `FAULT-${fault}`,
         hwid: "one",
-        // Only those that get no answer wait for the end of their time.
+        // Only checks that get no answer wait until their timeout.
         options: {
           ...options,
           maxAttempts: 1,
@@ -216,7 +216,7 @@ suite("answers in a page", () => {
     assert.deepEqual(known.toSorted(), named.toSorted());
   });
 
-  test("what fails for a moment is tried again, and counts once", async () => {
+  test("a temporary failure is retried, and counts once", async () => {
     await simulator.add(
       { license_key: "TWICE-500", fault: "500", fault_times: 2 },
       { license_key: "TWICE-LOST", fault: "lost-write", fault_times: 2 },
@@ -238,7 +238,9 @@ suite("answers in a page", () => {
     assert.deepEqual(times.slice(2), [3, 1]);
   });
 
-  test("offline is unavailable, and online again is an answer", { skip: noOffline }, async () => {
+  test("offline is unavailable, and back online there is an answer", {
+    skip: noOffline,
+  }, async () => {
     await simulator.add({ license_key: "OFFLINE" });
     const context = page.context();
     const question = { key: "OFFLINE", hwid: "one", options: { ...options, maxAttempts: 1 } };
@@ -255,7 +257,7 @@ suite("answers in a page", () => {
     assert.equal(codeOf(await ask(page, simulator.url, question)), "valid");
   });
 
-  test("a port where nobody listens is unavailable", async () => {
+  test("a port where nothing listens is unavailable", async () => {
     const gone = await startSimulator();
     await gone.stop();
     const answer = await ask(page, gone.url, {

@@ -25,7 +25,7 @@ import { type Outcomes, outcomesOf } from "./pages/between.js";
 const rows = table.answers.map((row, index) => ({ ...row, index }));
 type Row = (typeof rows)[number];
 
-/** What each row came to, by its name. */
+/** The outcome of each row, by its name. */
 function byName(asked: Row[], outcomes: Outcomes[], leases: string[]): Record<string, Expected> {
   return Object.fromEntries(
     asked.map(({ name, index }, i) => {
@@ -46,7 +46,7 @@ test("no two rows have the same name", () => {
   assert.equal(new Set(rows.map(({ name }) => name)).size, rows.length);
 });
 
-test("what stands between, in Node", { skip: once }, async () => {
+test("what is between app and gateway, in Node", { skip: once }, async () => {
   const server = await serveBetween();
   try {
     const leases = memoryStore();
@@ -61,7 +61,7 @@ test("what stands between, in Node", { skip: once }, async () => {
   }
 });
 
-suite("what stands between, in a browser", () => {
+suite("what is between app and gateway, in a browser", () => {
   let browser: Browser;
   let pages: LocalServer;
   const servers: BetweenServer[] = [];
@@ -102,7 +102,7 @@ suite("what stands between, in a browser", () => {
     await context.close();
   });
 
-  test("answers without CORS headers are no answers", async () => {
+  test("answers without CORS headers don't count", async () => {
     const { context, page } = await open();
     const asked = rows.filter(({ answer }) => !answer.serviceWorker);
     assert.deepEqual(

@@ -74,7 +74,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     assert.match((value as { id: string }).id, /^[0-9a-f]{64}$/);
   }
 
-  /** Adds a frame inside of a page. */
+  /** Adds a frame to a page. */
   async function embed(page: Page, url: string, sandbox?: string): Promise<Frame> {
     const element = await page.evaluateHandle(
       ({ url, sandbox }) =>
@@ -92,13 +92,13 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     return frame;
   }
 
-  test("a frame inside of the page, of its own origin or another's", async () => {
+  test("a frame within the page, of its own origin or another", async () => {
     const { app, page } = await launch({ webPreferences: { nodeIntegrationInSubFrames: true } });
     await served(page);
     await refused(await embed(page, "/page.html"), /embedded/);
     await refused(await embed(page, foreign.origin), /embedded/);
     await refused(await embed(page, "about:blank"), /embedded/);
-    // And the package's own preload offers such a frame nothing.
+    // The package's own preload offers such a frame nothing, either.
     const frame = await embed(page, "/page.html");
     assert.equal(
       await frame.evaluate(() => typeof Reflect.get(globalThis, "whopLicense")),
@@ -108,7 +108,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("a window that has moved to another origin", async () => {
+  test("a window that has navigated to another origin", async () => {
     const { app, page } = await launch();
     await served(page);
     await page.goto(foreign.origin);
@@ -118,7 +118,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("another origin that is much like the listed one", async () => {
+  test("an origin that resembles the listed one", async () => {
     const { app, page } = await launch({ host: { origins: ["app://fixture-2", "app://fixtur"] } });
     await refused(page, /not in `origins`/);
     await app.quit();
@@ -170,7 +170,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
         assert.ok(reply.error.message.length < 500);
       }
     }
-    // What is too long, or has no name of ours, is not kept.
+    // Texts that are too long, or have a name that isn't ours, are not kept.
     const long = await raw(page, "whop-license:store", "set", "whop-license:x", "x".repeat(5001));
     assert.equal(long.error?.code, "invalid_argument");
     for (const name of ["x", "whop-license", "whop-license:", "whop-license:a/b"]) {
@@ -193,7 +193,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("more calls at once than an app makes are refused, and do no harm", async () => {
+  test("too many calls at once are refused, and do no harm", async () => {
     const { app, page } = await launch();
     const codes = await page.evaluate(async () => {
       const { raw } = globalThis as unknown as {
@@ -235,7 +235,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("the preload itself asks for nothing but verdicts in a window without the sandbox", async () => {
+  test("the preload itself asks only for verdicts in an unsandboxed window", async () => {
     const webPreferences = { sandbox: false };
     const { app, page } = await launch({ preloads: ["ours"], webPreferences });
     const replies = await page.evaluate(async () => {
@@ -247,13 +247,13 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     assert.equal(replies.length, 5);
     for (const { error } of replies) {
       assert.equal(error.code, "load_failed");
-      // Not the host's own words.
+      // Not the host's own message.
       assert.match(error.message, /^This window is not safe: set `sandbox: true`/);
     }
     await app.quit();
   });
 
-  test("an attacker's preload in an unsafe window is refused by the main process too", async () => {
+  test("the main process also refuses an attacker's preload in an unsafe window", async () => {
     const { app, page } = await launch({ preloads: ["raw"], webPreferences: { sandbox: false } });
     await refused(page, /sandbox: true/);
     await app.quit();
@@ -277,7 +277,7 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     }
   });
 
-  test("a page outside of the app's folder, where files are listed", async () => {
+  test("a page outside of the app's folder, if file:// is listed", async () => {
     const outside = join(temporaryFolder(), "outside.html");
     writeFileSync(outside, "<title>Outside</title>");
     const inside = install().folder;

@@ -1,4 +1,4 @@
-// The example app, as somebody who follows its README has it.
+// The example app, installed as its README says.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -42,7 +42,7 @@ describe(`the Electron example ${runsIn}`, () => {
     return app;
   }
 
-  test("its types hold against Electron's", () => {
+  test("it type-checks against Electron's types", () => {
     const types = dirname(require.resolve("electron/package.json"));
     symlinkSync(types, join(folder, "node_modules/electron"));
     const settings = {
@@ -107,7 +107,7 @@ describe(`the Electron example ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("what it serves ends at the app's own folders", {
+  test("it serves only the app's own folders", {
     skip: Boolean(electronPath),
   }, async () => {
     const app = await run();
@@ -133,7 +133,7 @@ describe(`the Electron example ${runsIn}`, () => {
   });
 });
 
-/** The status of a GET by a path as it stands, which fetch would tidy. */
+/** The status of a GET with exactly this path, which fetch would normalize. */
 function statusOf(url: string, path: string): Promise<number | undefined> {
   const { host, port } = new URL(url);
   return new Promise((done, failed) => {

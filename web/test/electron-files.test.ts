@@ -29,7 +29,7 @@ describe(`an Electron app under file:// ${runsIn}`, () => {
       format: "iife",
       globalName: "renderer",
     });
-    // The page's own place is of no use here, and nothing asks for it.
+    // Nothing uses the page's own folder here.
     assert.deepEqual(
       warnings.filter(({ id }) => id !== "empty-import-meta"),
       [],
@@ -61,7 +61,7 @@ describe(`an Electron app under file:// ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("the page decides, by a module that comes from the main process", async () => {
+  test("the page decides, with a module from the main process", async () => {
     const { endpoint, sites } = behind;
     const { app, page } = await start(
       { host: { origins: ["file://"] }, url, policy: "" },

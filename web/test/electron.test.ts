@@ -76,7 +76,7 @@ describe(`an Electron app ${runsIn}`, () => {
     return outcome.verdict.source;
   }
 
-  test("the page decides, with the machine's id from the main process", async () => {
+  test("the page decides, with the machine id from the main process", async () => {
     const [good, bound, canceled] = await Promise.all([
       behind.addMembership(),
       behind.addMembership({ metadata: { HWID: "another machine" } }),
@@ -102,7 +102,7 @@ describe(`an Electron app ${runsIn}`, () => {
     await app.quit();
   });
 
-  test("a page is told what it lacks of an option that the main process gives", async () => {
+  test("a page gets an error if it passes an option that the main process provides", async () => {
     const { app, page } = await launch();
     for (const option of ["wasm", "leases"]) {
       const outcome = await call(
@@ -151,7 +151,7 @@ describe(`an Electron app ${runsIn}`, () => {
     await passing.stop();
   });
 
-  test("the main process decides, and tells the page the verdict alone", async () => {
+  test("the main process decides, and tells the page only the verdict", async () => {
     const key = await behind.addMembership();
     const { app, page } = await inMain();
     const outcome = await call(page, "validateInMain", key);
@@ -257,7 +257,7 @@ describe(`an Electron app ${runsIn}`, () => {
   });
 
   for (const [name, bundle] of Object.entries(bundlers)) {
-    test(`a preload of one's own, with ours in it, bundled by ${name}`, async () => {
+    test(`your own preload, with ours in it, bundled by ${name}`, async () => {
       const key = await behind.addMembership();
       const { folder } = install();
       const entry = join(folder, "preload.js");

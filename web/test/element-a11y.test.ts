@@ -7,10 +7,10 @@ import { gateSuite, key, refusal, valid } from "./helpers/gate.js";
 
 type Gate = HTMLElementTagNameMap["whop-license-gate"];
 
-suite("the license gate for everybody", () => {
+suite("accessibility of the license gate", () => {
   const open = gateSuite();
 
-  test("the keyboard alone", async (t) => {
+  test("with only the keyboard", async (t) => {
     const p = await open(t);
     const { keyboard } = p.page;
     await p.page.locator("#outside").focus();
@@ -79,7 +79,7 @@ suite("the license gate for everybody", () => {
     const p = await open(t);
     const recheck = (): Promise<void> => p.gate.evaluate((gate) => void (gate as Gate).recheck());
 
-    // The customer went on to something else.
+    // The customer has moved on to something else.
     await p.submit();
     await p.page.locator("#outside").focus();
     await p.answer(refusal("inactive"));
@@ -90,14 +90,14 @@ suite("the license gate for everybody", () => {
     await p.answer(valid());
     assert.equal(await p.focused(), "outside");
 
-    // What had the focus has gone with the content.
+    // The focused element has disappeared with the content.
     await p.page.getByRole("button", { name: "Inside" }).focus();
     await recheck();
     assert.equal(await p.focused(), "Inside");
     await p.answer(refusal("inactive"));
     assert.equal(await p.focused(), "result-title");
 
-    // An answer that nobody here asked for doesn't interrupt.
+    // An answer that the customer didn't ask for doesn't interrupt.
     await p.otherKey.click();
     await recheck();
     assert.equal(await p.state(), "checking");
@@ -141,7 +141,7 @@ suite("the license gate for everybody", () => {
     assert.match(await q.status.innerText(), /no longer active\s+It was canceled/);
   });
 
-  test("fields of the page's own, under the license key", async (t) => {
+  test("the page's own fields, below the license key", async (t) => {
     const p = await open(t);
     await p.gate.evaluate((gate) => {
       const own = document.createElement("input");
@@ -177,7 +177,7 @@ suite("the license gate for everybody", () => {
     assert.equal(await own.isVisible(), false);
   });
 
-  test("the content's own choice of focus, and focus() of the gate", async (t) => {
+  test("the content's autofocus, and focus() of the gate", async (t) => {
     const p = await open(t);
     await p.gate.evaluate((gate) => (gate as Gate).focus());
     assert.equal(await p.focused(), "key");
@@ -198,7 +198,7 @@ suite("the license gate for everybody", () => {
     assert.equal(await p.status.innerText(), "Checking your license…");
     assert.equal(await p.gate.locator("form").getAttribute("aria-busy"), "true");
     await p.answer(refusal("inactive"));
-    // The title that takes the focus is read out by that.
+    // Focusing the title reads it out.
     assert.equal(await p.status.innerText(), "");
     assert.equal(await p.gate.locator("form").getAttribute("aria-busy"), "false");
     const title = p.page.getByRole("heading", { level: 3 });
@@ -214,7 +214,7 @@ suite("the license gate for everybody", () => {
     assert.equal(await p.status.innerText(), "Your license is valid");
   });
 
-  test("less motion, and no color of its own where colors are forced", async (t) => {
+  test("reduced motion and forced colors", async (t) => {
     // WebKit has no forced colors.
     const forced = engineName === "webkit" ? {} : { forcedColors: "active" as const };
     const p = await open(t, { reducedMotion: "reduce", ...forced });
@@ -227,7 +227,7 @@ suite("the license gate for everybody", () => {
     assert.equal(await turning.evaluate((e) => getComputedStyle(e).animationName), "turn");
   });
 
-  test("its looks can be changed from outside", async (t) => {
+  test("its styles can be changed from outside", async (t) => {
     const p = await open(t);
     await p.page.evaluate(() => {
       const sheet = new CSSStyleSheet();
@@ -246,14 +246,14 @@ suite("the license gate for everybody", () => {
     assert.equal(await style("submit", "backgroundColor"), "rgb(1, 2, 3)");
     assert.equal(await style("submit", "borderRadius"), "0px");
     assert.equal(await style("title", "color"), "rgb(4, 5, 6)");
-    // But nothing from outside shows the content.
+    // Nothing from outside shows the content.
     assert.equal(await p.content.isVisible(), false);
     await p.submit();
     assert.equal(await style("cancel", "color"), "rgb(7, 8, 9)");
     await p.gate.evaluate((gate) => ((gate as HTMLElement).hidden = true));
     assert.equal(await p.input.isVisible(), false);
     await p.gate.evaluate((gate) => ((gate as HTMLElement).hidden = false));
-    // And its own reach no further than itself.
+    // Its own styles don't affect the page.
     await p.answer(valid());
     const inherited = await p.content.evaluate((e) =>
       getComputedStyle(e).getPropertyValue("--_accent"),

@@ -18,7 +18,7 @@ type Gate = HTMLElementTagNameMap["whop-license-gate"];
 
 const memberships = "https://whop.com/@me/settings/memberships/";
 
-suite("the answers that a license gate gets", () => {
+suite("the answers to a license gate", () => {
   const open = gateSuite();
 
   test("a valid key opens it", async (t) => {
@@ -158,7 +158,7 @@ suite("the answers that a license gate gets", () => {
     }
   });
 
-  test("what another on the network may have answered blames neither the license nor the seller", {
+  test("an answer that may come from someone else on the network blames neither the license nor the seller", {
     skip: once,
   }, async (t) => {
     const p = await open(t);
@@ -172,7 +172,7 @@ suite("the answers that a license gate gets", () => {
     }
   });
 
-  test("a lease that the clock kept from standing in", { skip: once }, async (t) => {
+  test("a lease that can't stand in because of the clock", { skip: once }, async (t) => {
     const p = await open(t);
     const cause = { reason: "clock", message: `the clock is behind ${key}` };
     for (const error of ["unavailable", "bad_response", "untrusted_response"] as const) {
@@ -190,7 +190,7 @@ suite("the answers that a license gate gets", () => {
     assert.equal((await p.events()).at(-1)?.detail.cause, undefined);
   });
 
-  test("a lease opens it whatever kept the server from being heard", { skip: once }, async (t) => {
+  test("a lease opens it, whatever kept the server from answering", { skip: once }, async (t) => {
     for (const code of ["bad_response", "untrusted_response", "rate_limited", "unavailable"]) {
       const p = await open(t);
       const error = { code, message: `Something answered about ${key}.`, status: 404 };
@@ -207,7 +207,7 @@ suite("the answers that a license gate gets", () => {
     }
   });
 
-  test("a key that can't be one is an error of the field", async (t) => {
+  test("a malformed key is an error at the field", async (t) => {
     const p = await open(t);
     await p.page.getByRole("button", { name: "Check license" }).click();
     assert.deepEqual(await p.calls(), []);
@@ -248,7 +248,7 @@ suite("the answers that a license gate gets", () => {
     form: await p.input.isVisible(),
   });
 
-  test("what stands out is what helps, and the form comes only where typing again can help", {
+  test("the primary button is the one that helps, and the form is shown only if typing again can help", {
     skip: once,
   }, async (t) => {
     const p = await open(t, { gate: false });
@@ -282,7 +282,7 @@ suite("the answers that a license gate gets", () => {
     }
   });
 
-  test("a check without the form shows that it runs, and can be canceled", async (t) => {
+  test("a check without the form shows its progress, and can be canceled", async (t) => {
     const p = await open(t);
     await p.check({ error: "unavailable" });
     await p.retry.click();
@@ -294,7 +294,7 @@ suite("the answers that a license gate gets", () => {
     assert.equal(await p.input.isVisible(), true, "the key may have been the reason");
   });
 
-  test("fields of the page keep the form, as they may be what is wrong", async (t) => {
+  test("the page's own fields keep the form, because they may be wrong", async (t) => {
     const p = await open(t);
     await p.gate.evaluate((gate) => {
       const field = document.createElement("input");
@@ -306,7 +306,7 @@ suite("the answers that a license gate gets", () => {
     assert.equal(await p.otherKey.isVisible(), false);
   });
 
-  test("the error's own message is shown where nothing else says what to do", {
+  test("the error's own message is shown if nothing else says what to do", {
     skip: once,
   }, async (t) => {
     const p = await open(t);
@@ -400,7 +400,7 @@ suite("the answers that a license gate gets", () => {
     assert.equal(event?.detail.own, true);
   });
 
-  test("nothing but a valid verdict opens it", { skip: once }, async (t) => {
+  test("only a valid verdict opens it", { skip: once }, async (t) => {
     const p = await open(t);
     const good = { source: "server", checkedAt: "x", membership: { valid: true } };
     const values: unknown[] = [
@@ -430,7 +430,7 @@ suite("the answers that a license gate gets", () => {
     );
   });
 
-  test("the license key is nowhere but in its field", async (t) => {
+  test("the license key is only in its field", async (t) => {
     const spaced = `${key}!'(ä)`;
     const p = await open(t, { gate: { store: "none" } });
     const said: string[] = [];
@@ -483,7 +483,7 @@ suite("the answers that a license gate gets", () => {
     await p.page.getByRole("heading", { name: "Your license" }).waitFor();
   });
 
-  test("addresses that would run something are no links", async (t) => {
+  test("addresses that would run code are not links", async (t) => {
     const p = await open(t, {
       gate: {
         attributes: { "reset-url": "javascript:alert(1)", "buy-url": "data:text/html,x" },
@@ -518,7 +518,7 @@ suite("the answers that a license gate gets", () => {
     await simulator.add({ license_key: key, metadata: { HWID: "machine-0" } });
     await p.submit();
     await title.getByText("in use on another machine").waitFor();
-    // The simulator's words hold the key, as Whop's do.
+    // The simulator's message contains the key, as Whop's does.
     assert.doesNotMatch(await p.everything(), /18DCE6/);
     await simulator.control(`reset/${key}`);
     await p.retry.click();

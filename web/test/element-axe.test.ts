@@ -1,4 +1,4 @@
-// <whop-license-gate> in every state and look, as axe-core sees it.
+// axe-core checks <whop-license-gate> in every state and style.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { LicenseErrorReason } from "whop-license";

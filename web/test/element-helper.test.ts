@@ -12,7 +12,7 @@ const attributes = { machine: "helper", "helper-url": "/helper" };
 const titles = {
   no_extension: "To use your license on this computer, install the helper",
   no_program: "To use your license on this computer, install the helper’s program",
-  no_consent: "Allow this site to know this computer",
+  no_consent: "Allow this site to identify this computer",
   refused: "The helper didn’t answer this page",
 };
 
@@ -29,7 +29,7 @@ suite("a license gate that asks the browser helper", () => {
   const title = (p: GatePage, reason: keyof typeof titles) =>
     p.page.getByRole("heading", { name: new RegExp(`^${titles[reason]}$`) });
 
-  /** Lets the page's time pass until something is so. */
+  /** Advances the page's clock until a condition holds. */
   async function pass(p: GatePage, is: () => Promise<boolean>): Promise<void> {
     while (!(await is())) await p.page.clock.fastForward(600);
   }
@@ -40,7 +40,7 @@ suite("a license gate that asks the browser helper", () => {
     for (let i = 0; i < 10; i++) await p.page.clock.fastForward(600);
   }
 
-  test("says what is missing before a key is entered, and goes on when it is there", async (t) => {
+  test("says what is missing before a key is entered, and continues when it is there", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await p.input.focus();
     await shows(p, "no_extension");
@@ -75,7 +75,7 @@ suite("a license gate that asks the browser helper", () => {
     assert.ok((await asked(p)).every(({ ask }) => ask === "state"));
   });
 
-  test("takes the focus from nothing, and no key from a customer who is typing", async (t) => {
+  test("takes neither the focus nor the key from a customer who is typing", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await p.page.locator("#outside").focus();
     await shows(p, "no_extension");
@@ -88,7 +88,7 @@ suite("a license gate that asks the browser helper", () => {
     assert.equal(await q.input.inputValue(), "BETA");
     assert.equal(await title(q, "no_extension").isVisible(), false);
 
-    // A helper that is there at first is asked once.
+    // A helper that is installed from the start is asked once.
     const r = await open(t, { clock: true, gate: false });
     await set(r, { state: "no_consent" });
     await r.add({ attributes });
@@ -149,7 +149,7 @@ suite("a license gate that asks the browser helper", () => {
     });
   }
 
-  test("a program that has come still needs the consent, after a click", async (t) => {
+  test("after the program is installed, consent still needs a click", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await set(p, { state: "no_program" });
     await p.submit();
@@ -162,7 +162,7 @@ suite("a license gate that asks the browser helper", () => {
     await pass(p, async () => (await p.calls()).length === 1);
   });
 
-  test("what a check ends in is not repeated because the watch sees it otherwise", async (t) => {
+  test("a check is not repeated because the watch sees another state", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await set(p, { state: "ready", says: "no_program" });
     await p.submit();
@@ -171,7 +171,7 @@ suite("a license gate that asks the browser helper", () => {
     assert.equal((await asked(p)).filter(({ ask }) => ask === "machineId").length, 1);
   });
 
-  test("a question that nobody answers is no timeout of the server", async (t) => {
+  test("a question without an answer is not shown as a timeout of the server", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await set(p, { state: "no_consent", answers: false });
     await p.submit();
@@ -181,7 +181,7 @@ suite("a license gate that asks the browser helper", () => {
     await shows(p, "no_consent");
   });
 
-  test("a gate that is removed, or asks no helper any more, leaves it alone", async (t) => {
+  test("a gate that is removed, or no longer uses the helper, stops asking it", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await set(p, { state: "no_consent", answers: false });
     await p.submit();
@@ -212,14 +212,14 @@ suite("a license gate that asks the browser helper", () => {
     assert.deepEqual(await r.events(), []);
   });
 
-  test("loads the page again, as Chrome needs it", async (t) => {
+  test("reloads the page, as Chrome needs it", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await shows(p, "no_extension");
     await p.page.getByRole("button", { name: "Reload this page" }).click();
     await p.page.waitForFunction(() => document.querySelector("whop-license-gate") === null);
   });
 
-  test("a machine id that comes from elsewhere meanwhile ends it", async (t) => {
+  test("a machine id from elsewhere ends it", async (t) => {
     const p = await open(t, { clock: true, gate: { attributes } });
     await shows(p, "no_extension");
     await p.gate.evaluate((gate) => {
@@ -230,7 +230,7 @@ suite("a license gate that asks the browser helper", () => {
     assert.equal((await p.calls())[0]?.hwid, "from the app");
   });
 
-  test("a misspelled word is an error, not a license that is bound to nothing", async (t) => {
+  test("a misspelled attribute is an error, not an unbound license", async (t) => {
     const p = await open(t, { gate: false });
     for (const [wrong, argument] of [
       [{ machine: "helpr" }, "machine"],

@@ -1,4 +1,4 @@
-// <whop-license-gate>: what becomes of a check and of a verdict in time.
+// <whop-license-gate>: what happens to a check and a verdict over time.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { noOffline, once } from "./engines/launch.js";
@@ -10,13 +10,13 @@ type Harness = typeof import("./pages/element.js");
 const day = 86_400_000;
 const hour = 3_600_000;
 
-suite("a license gate in time", () => {
+suite("a license gate over time", () => {
   const open = gateSuite();
 
   test("canceling, and answers that come too late", async (t) => {
     const p = await open(t);
     await p.submit();
-    // A second submit while the first is under way is none.
+    // A second submit during a check does nothing.
     await p.input.press("Enter");
     // Forced, as Playwright waits for a button that says it is disabled.
     await p.page.getByRole("button", { name: "Checking…" }).click({ force: true });
@@ -74,7 +74,7 @@ suite("a license gate in time", () => {
     assert.equal(await p.content.isVisible(), true);
   });
 
-  test("removed during the check of a remembered key, it comes back with its form", async (t) => {
+  test("removed during the check of a remembered key, it returns with its form", async (t) => {
     const p = await open(t, { gate: { store: "filled" } });
     assert.equal(await p.state(), "checking");
     assert.equal(await p.input.isVisible(), false);
@@ -93,7 +93,7 @@ suite("a license gate in time", () => {
     await p.check({ error: "unavailable" });
     await p.otherKey.click();
     await p.input.fill("ANOTHER-KEY");
-    // Not by itself, as it may be half a key.
+    // Not automatically, because it may be half a key.
     await p.page.evaluate(() => dispatchEvent(new Event("online")));
     assert.equal((await p.calls()).length, 1);
     await p.input.press("Enter");
@@ -103,7 +103,9 @@ suite("a license gate in time", () => {
     );
   });
 
-  test("another network may help after whatever a network can do", { skip: once }, async (t) => {
+  test("it checks again on another network after every error that a network can cause", {
+    skip: once,
+  }, async (t) => {
     const p = await open(t);
     const goOnline = () => p.page.evaluate(() => dispatchEvent(new Event("online")));
     for (const error of [
@@ -128,7 +130,7 @@ suite("a license gate in time", () => {
     }
   });
 
-  test("what couldn't be loaded offline is loaded again once there is a network", {
+  test("what couldn't be loaded offline is loaded again when there is a network", {
     skip: noOffline,
   }, async (t) => {
     const p = await open(t);
@@ -234,7 +236,7 @@ suite("a license gate in time", () => {
     assert.equal((await p.calls()).length, 4);
   });
 
-  test("a clock that is turned back prolongs no open lease", async (t) => {
+  test("turning the clock back doesn't prolong an open lease", async (t) => {
     const p = await open(t, { clock: true });
     const now = await p.page.evaluate(() => Date.now());
     const leaseExpiresAt = new Date(now + hour).toISOString();
@@ -272,7 +274,7 @@ suite("a license gate in time", () => {
     assert.deepEqual(await p.eventTypes(), ["valid", "error", "error", "valid", "refused"]);
   });
 
-  test("verdicts that come by themselves, and forgetting", async (t) => {
+  test("verdicts from receive(), and forget()", async (t) => {
     const p = await open(t, { gate: { store: "map" } });
     const receive = (plan: Plan): Promise<void> =>
       p.gate.evaluate(
@@ -286,13 +288,13 @@ suite("a license gate in time", () => {
     await receive(valid());
     assert.equal(await p.content.isVisible(), true);
 
-    // A check that runs meanwhile is older news.
+    // A check that is running is older news.
     await p.gate.evaluate((gate: Element) => void (gate as Gate).recheck());
     await receive(refusal("inactive"));
     await p.answer(valid());
     assert.equal(await p.state(), "refused");
 
-    // But not the one that the customer waits for.
+    // But not if the customer is waiting for it.
     await p.submit();
     await receive(valid());
     assert.equal(await p.state(), "checking");

@@ -1,4 +1,4 @@
-// <whop-license-gate>: what a page gives it, and what it remembers.
+// <whop-license-gate>: what a page sets, and what the gate remembers.
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { once } from "./engines/launch.js";
@@ -6,7 +6,7 @@ import { gateSuite, harness, key, refusal, valid } from "./helpers/gate.js";
 
 type Harness = typeof import("./pages/element.js");
 
-suite("what a license gate is given", () => {
+suite("settings of a license gate", () => {
   const open = gateSuite();
 
   test("how a validator and a machine id may be given", { skip: once }, async (t) => {
@@ -28,7 +28,7 @@ suite("what a license gate is given", () => {
       await p.retry.waitFor();
       assert.equal((await p.events()).at(-1)?.detail.code, "load_failed", how);
     }
-    // A new validator is taken by the next check.
+    // The next check uses a new validator.
     await p.page.evaluate(async (path) => {
       const { setValidator }: Harness = await import(path);
       setValidator(document.querySelector("whop-license-gate") as never, "object");
@@ -127,7 +127,7 @@ suite("what a license gate is given", () => {
     assert.equal(await q.input.inputValue(), "STORED-KEY");
   });
 
-  test("a remembered key that can't be one is as good as none", async (t) => {
+  test("a malformed remembered key counts as none", async (t) => {
     const p = await open(t, { gate: { store: "filled" } });
     await p.answer({
       error: "invalid_argument",
@@ -145,7 +145,7 @@ suite("what a license gate is given", () => {
   });
 
   for (const store of ["corrupt", "huge", "throwing", "rejecting", "hanging"]) {
-    test(`a store that is ${store} is as good as none`, async (t) => {
+    test(`a store that is ${store} counts as none`, async (t) => {
       const p = await open(t, { gate: { store } });
       assert.deepEqual(await p.calls(), []);
       await p.check(valid());
@@ -167,7 +167,7 @@ suite("what a license gate is given", () => {
       [key],
     );
     await p.answer(refusal("metadata_mismatch"));
-    // A refused key is kept: it is the same one after a reset.
+    // A refused key is kept, because it is the same after a reset.
     assert.equal(await stored(), JSON.stringify({ "whop-license-key": key }));
     await p.page.reload();
     await p.add({});
@@ -188,7 +188,7 @@ suite("what a license gate is given", () => {
     assert.equal(await p.state(), "open");
   });
 
-  test("it is defined once, and takes what was set before", async (t) => {
+  test("it is defined once, and applies properties that were set before", async (t) => {
     const p = await open(t, { gate: false, path: "/test/pages/blank.html" });
     const defined = await p.page.evaluate(async () => {
       const early = document.createElement("whop-license-gate");
@@ -218,7 +218,7 @@ suite("what a license gate is given", () => {
     assert.deepEqual(defined, { same: true, title: "Early", calls: ["EARLY-KEY"] });
   });
 
-  test("importing it where there is no DOM", { skip: once }, async () => {
+  test("importing it without a DOM", { skip: once }, async () => {
     // By a variable, as a second declaration of the element would be at odds with the pages'.
     const name: string = "whop-license/element";
     const { defineLicenseGate, WhopLicenseGate } = await import(name);

@@ -37,7 +37,7 @@ suite("the launcher page in browsers that lack something", () => {
     assert.equal(await page.getByText("This page needs JavaScript").isVisible(), false);
   });
 
-  test("a browser that doesn’t know light-dark() shows it in the light", async () => {
+  test("a browser without light-dark() shows the light colors", async () => {
     const styles = new RegExp(`^${server.origin}/.*(launcher\\.css|styles\\.js)$`);
     let changed = 0;
     const page = await browser.newPage();

@@ -141,7 +141,7 @@ suite("the launcher page", () => {
     },
   ];
 
-  test("says for every outcome what happened and what to do next", async () => {
+  test("says what happened and what to do next for every outcome", async () => {
     await simulator.add(
       { license_key: "L-VALID", renewal_period_end: 1893456000, cancel_at_period_end: true },
       { license_key: "L-BOUND", metadata: { HWID: "another" } },
@@ -205,7 +205,7 @@ suite("the launcher page", () => {
     assert.equal(await page.locator("#license").isVisible(), false);
   });
 
-  test("what can’t be a key, a machine id or an endpoint is said where it was entered", async () => {
+  test("a malformed key, machine id or endpoint is reported where it was entered", async () => {
     await simulator.add({ license_key: "L-ARGUMENT" });
     await open("#machine-id=one");
     await check("L/NEVER");
@@ -266,7 +266,7 @@ suite("the launcher page", () => {
     assert.equal(code, "no_machine_id");
     assert.match(text, /install the helper.*extension in this browser.*program on this computer/s);
 
-    // A seller may take this away. Then no machine is named.
+    // A seller may remove this. Then no machine id is sent.
     await page.evaluate(() => {
       document.querySelector("whop-license-gate")?.removeAttribute("machine");
     });
@@ -319,7 +319,7 @@ suite("the launcher page", () => {
     }
   });
 
-  test("a server that says nothing is a timeout", async () => {
+  test("a server that doesn't answer is a timeout", async () => {
     await simulator.add({ license_key: "L-SILENT", fault: "timeout" });
     await page.clock.install();
     await open("#machine-id=one");
@@ -370,12 +370,12 @@ suite("the launcher page", () => {
     const shown = await result();
     assert.equal(shown.code, "unavailable");
     assert.match(shown.text, /You seem to be offline/);
-    // It asks again by itself.
+    // It asks again automatically.
     await context.setOffline(false);
     await valid();
   });
 
-  test("a module that can't be loaded is said, and loaded by the next check", async () => {
+  test("a module that can't be loaded is reported, and the next check loads it", async () => {
     await simulator.add({ license_key: "L-LOAD" });
     const served = launcherPage(front.origin);
     server.handle((request, response) => {
@@ -392,7 +392,7 @@ suite("the launcher page", () => {
     await valid();
   });
 
-  test("the server's words are text, never markup, and the report names no key", async () => {
+  test("the server's message is shown as text, never as markup, and the report contains no key", async () => {
     const words = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
     const hostile = await listen();
     hostile.handle((request, response) => {
@@ -419,7 +419,7 @@ suite("the launcher page", () => {
     }
   });
 
-  test("works by keyboard alone", async () => {
+  test("works with only the keyboard", async () => {
     await simulator.add({ license_key: "L-KEYS", metadata: { HWID: "another" } });
     throughGateway();
     await open();

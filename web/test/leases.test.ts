@@ -57,7 +57,7 @@ suite("leases in a browser", () => {
     return tab;
   }
 
-  /** Asks as an app does that keeps its leases, and tells the code and where it is from. */
+  /** Asks like an app that keeps its leases, and returns the code and the source. */
   async function check(tab: Page, licenseKey: string, hwid: string, endpoint = servers.endpoint) {
     const { verdict, error } = await tab.evaluate(
       async ({ endpoint, publicKey, licenseKey, hwid }): Promise<Answer> => {
@@ -72,7 +72,7 @@ suite("leases in a browser", () => {
 
   const kept = (tab: Page): Promise<number> => tab.evaluate(() => localStorage.length);
 
-  test("what one tab was told holds offline in another, until the server takes it back", {
+  test("a lease from one tab stands in for another, until the server refuses", {
     skip: noOffline,
   }, async () => {
     await control("memberships", { license_key: "L-TABS", ...membership });

@@ -1,4 +1,4 @@
-// The package in a browser: how it loads, what it leaves behind, what it stands.
+// The package in a browser: how it loads, what it leaves behind, and what it withstands.
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
@@ -85,7 +85,7 @@ suite("the package in a browser", () => {
     );
     assert.deepEqual(wrong, []);
     assert.deepEqual(await simulator.seen(), []);
-    // And the module has taken no harm.
+    // The module still works.
     await simulator.add({ license_key: "HOSTILE" });
     const answer = await ask(page, simulator.url, { key: "HOSTILE", hwid: "one", options });
     assert.equal(codeOf(answer), "valid");

@@ -45,7 +45,7 @@ suite("programs", () => {
     assert.doesNotMatch(text, /[0-9a-f]{64}/, "the whole machine id");
   });
 
-  test("the demo fails where there is no sidecar", async () => {
+  test("the demo fails without a sidecar", async () => {
     const demo = run("demo.js", { WHOP_LICENSE_SIDECAR: join(dist, "no-such-program") });
     const [status] = await once(demo, "close");
     assert.notEqual(status, 0);
@@ -69,7 +69,7 @@ suite("programs", () => {
     });
   }
 
-  test("the gateway for one's own page serves that page, until it is interrupted", async () => {
+  test("make gateway answers your own page until it is interrupted", async () => {
     const origin = "http://localhost:5173";
     const gateway = run("dev-gateway.js", { ORIGIN: origin, PORT: "0" });
     assert.ok(gateway.stdout);
@@ -87,7 +87,7 @@ suite("programs", () => {
     assert.equal(jwks.headers.get("access-control-allow-origin"), origin);
     assert.equal(((await jwks.json()) as { keys: { x: string }[] }).keys[0]?.x, publicKey);
 
-    // What is printed to be tried, as a program pastes it.
+    // The printed lines work when they are pasted.
     const { validateLicense } = await loadValidator({ endpoint, publicKey });
     const keys = said.match(/^ {2}BETA-\S+/gm)?.map((key) => key.trim()) ?? [];
     const codes = [];
@@ -99,7 +99,7 @@ suite("programs", () => {
     await assert.rejects(fetch(endpoint));
   });
 
-  test("a wrong origin of one's own page is named", async () => {
+  test("a wrong ORIGIN is named", async () => {
     const gateway = run("dev-gateway.js", { ORIGIN: "localhost:5173", PORT: "0" });
     const [status] = await once(gateway, "close");
     assert.equal(status, 1);
@@ -140,7 +140,7 @@ suite("programs", () => {
   });
 });
 
-/** One request exactly as written, which fetch would tidy up. */
+/** One request exactly as written, which fetch would normalize. */
 async function raw(port: number, line: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   let text = "";

@@ -143,7 +143,7 @@ suite("behind proxies", () => {
     complained.length = 0; // of each answer without CORS headers
   });
 
-  test("what the gateway says comes through, in Node", async () => {
+  test("the gateway's answers come through, in Node", async () => {
     for (const kind of kinds) {
       const given = { endpoint: proxies[kind] };
       const keyed: Validator = await loadValidator({ ...given, publicKey: key.publicKey });
@@ -157,7 +157,7 @@ suite("behind proxies", () => {
     }
   });
 
-  test("what the gateway says comes through, in a browser", async () => {
+  test("the gateway's answers come through, in a browser", async () => {
     for (const kind of kinds) {
       const answers = await page.evaluate(
         async ({ endpoint, publicKey, keys, path }) => {
@@ -177,7 +177,7 @@ suite("behind proxies", () => {
     assert.deepEqual(complained, []);
   });
 
-  test("a proxy whose gateway has gone", async () => {
+  test("a proxy whose gateway is down", async () => {
     const leases = memoryStore();
     const { publicKey } = key;
     const validators: Validator[] = [];

@@ -33,7 +33,7 @@ suite("a page that can't reach its gateway", () => {
   async function open(origin: string, prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
     const page = await (await browser.newContext()).newPage();
     await page.goto(origin + blankPage);
-    // The module is there before whatever is wrong.
+    // The module is loaded before anything goes wrong.
     await ask(page, servers.endpoint, { key, options: { maxAttempts: 1 } });
     await prepare?.(page);
     return page;
@@ -62,20 +62,23 @@ suite("a page that can't reach its gateway", () => {
     const other = await servePages();
     t.after(() => other.close());
     const message = await failure(await open(other.origin), servers.endpoint);
-    assert.match(message, new RegExp(`${servers.endpoint} answers, but lets no page of`));
+    assert.match(message, new RegExp(`${servers.endpoint} answers, but doesn't let a page of`));
     assert.match(message, new RegExp(`start the gateway with --allowed-origin=${other.origin}\\.`));
   });
 
   test("the gateway is down", async () => {
     const message = await failure(await open(pages.origin), closed.endpoint);
-    const seen = `Nothing answers at ${closed.endpoint}, as a page of ${pages.origin} sees it`;
+    const seen = `Nothing answers at ${closed.endpoint} when asked by a page of ${pages.origin}`;
     assert.ok(message.includes(seen), message);
   });
 
   test("the host is wrong", async () => {
     const endpoint = "https://license.invalid/gateway";
     const message = await failure(await open(pages.origin), endpoint);
-    assert.match(message, /Nothing answers at https:\/\/license\.invalid\/gateway, as a page of/);
+    assert.match(
+      message,
+      /Nothing answers at https:\/\/license\.invalid\/gateway when asked by a page of/,
+    );
     assert.match(message, /check the endpoint/);
   });
 
@@ -84,7 +87,7 @@ suite("a page that can't reach its gateway", () => {
     assert.match(await failure(page, servers.endpoint), /This device is offline\.$/);
   });
 
-  test("the endpoint has a path too much", async () => {
+  test("the endpoint has an extra path", async () => {
     const message = await failure(
       await open(pages.origin),
       `${servers.endpoint}/api/v2`,
@@ -93,7 +96,7 @@ suite("a page that can't reach its gateway", () => {
     assert.match(message, /check the endpoint: its path \/api\/v2 may be too much\.$/);
   });
 
-  test("the attempts of one check ask once whether anything is there", async () => {
+  test("the attempts of one check probe the endpoint once", async () => {
     const page = await open(pages.origin);
     const asked: string[] = [];
     page.on("request", (request) => asked.push(`${request.method()} ${request.url()}`));

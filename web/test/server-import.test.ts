@@ -1,4 +1,4 @@
-// What an import of the package does on a server: nothing.
+// Importing the package on a server does nothing.
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ const entries = [
   "whop-license/electron/renderer",
 ];
 
-// Says what an import has done besides defining its exports.
+// Reports the side effects of an import.
 const probe = `
 import childProcess from "node:child_process";
 import fs from "node:fs";
@@ -102,7 +102,7 @@ suite("on a server, an import does nothing", () => {
     });
   }
 
-  test("the probe sees what is done", async () => {
+  test("the probe notices side effects", async () => {
     const { done } = await imported("whop-license", "misbehave");
     assert.deepEqual(done, [
       "setTimeout () => {}",

@@ -1,4 +1,4 @@
-// What both main-process entry points export beside their own functions.
+// What both main-process entry points export in addition to their own functions.
 export { LicenseError, type LicenseErrorCode } from "../errors.js";
 export type {
   InvalidVerdict,

@@ -1,7 +1,7 @@
-// Where this package's files are while an app runs. A bundler may have moved the
-// package's code elsewhere, and its files stay in node_modules.
+// Finds this package's files while an app runs. A bundler may have moved the
+// package's code elsewhere, but its files stay in node_modules.
 import { existsSync } from "node:fs";
-// Not by its name, as webpack replaces calls of createRequire that it sees.
+// Not imported by name, because webpack replaces the calls of createRequire that it sees.
 import * as modules from "node:module";
 import { isAbsolute, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -10,18 +10,18 @@ import { loadFailed } from "../errors.js";
 
 const PRELOAD = "dist/cjs/electron/preload.cjs";
 
-/** The package's files. Looking for them never fails; using one that isn't there does. */
+/** The package's files. Looking for them never fails, but using a missing one does. */
 export interface PackageFiles {
   preload: string;
-  /** The module's file. Throws `load_failed` if the package isn't there. */
+  /** The WebAssembly module's file. Throws `load_failed` if the package isn't there. */
   wasm(): URL;
-  /** Resolves what the package depends on, as its own code does. Throws `load_failed` likewise. */
+  /** Resolves a dependency of the package, as its own code does. Throws `load_failed` if the package isn't there. */
   resolve(name: string): string;
 }
 
 /**
- * Finds the package's files. `code` is the path or URL of an entry point as a
- * bundler leaves it, if it leaves one, and `up` leads from there to the package.
+ * Finds the package's files. `code` is the path or URL of an entry point, if the
+ * bundler keeps it, and `up` is the relative path from there to the package.
  */
 export function packageFiles(
   app: Pick<App, "getAppPath" | "isPackaged"> | undefined,
@@ -32,9 +32,9 @@ export function packageFiles(
   const found = (): string => {
     if (folder !== undefined) return folder;
     throw loadFailed(
-      "whop-license's own files are not in this app. A bundler has taken the code out of node_modules, and the " +
-        "packager has left the rest behind: pack node_modules/whop-license and node_modules/@whop-license as well " +
-        "(electron-builder packs `dependencies`; Electron Forge packs what `packagerConfig.ignore` lets through).",
+      "whop-license's own files are not in this app. A bundler has moved the code out of node_modules, and the " +
+        "packager has left out the other files: also pack node_modules/whop-license and node_modules/@whop-license " +
+        "(electron-builder packs `dependencies`; Electron Forge packs what `packagerConfig.ignore` doesn't match).",
     );
   };
   return {
@@ -45,8 +45,9 @@ export function packageFiles(
 }
 
 /**
- * The package around its own code. A bundle may name the folder that it was built
- * from. Where a packaged app runs, that folder is nobody's, or somebody else's.
+ * The folder of the package that contains its own code. A bundle may name the folder
+ * in which it was built. On a customer's machine, that folder doesn't exist, or
+ * belongs to someone else.
  */
 function besideCode(
   app: Pick<App, "isPackaged"> | undefined,

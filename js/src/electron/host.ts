@@ -18,21 +18,22 @@ import { readModule, readModuleFile } from "./wasm-file.js";
 
 export interface LicenseHostOptions {
   /**
-   * The origins of your own pages. No others are answered: `app://my-app` for
-   * a scheme that you register as `standard` and `secure`, `http://localhost:5173`
-   * for a development server, or `file://` for the files in the app's own folder.
+   * The origins of your own pages, up to 100. Only these get answers: `app://my-app`
+   * for a scheme that you register as `standard` and `secure`,
+   * `http://localhost:5173` for a development server, or `file://` for the files in
+   * the app's own folder.
    */
   origins: readonly string[];
-  /** How the machine id is made. Default: as `node-machine-id` does. */
+  /** How the machine id is made. Default: the scheme `node-machine-id`. */
   machineId?: Pick<MachineIdOptions, "scheme" | "appId"> | undefined;
   /**
    * Where leases are kept. Default: the file `whop-license-leases` in the app's
-   * `userData`, encrypted where Electron's `safeStorage` really encrypts.
+   * `userData`, encrypted if Electron's `safeStorage` really encrypts.
    */
   leases?: LeaseStore | undefined;
   /**
-   * A WebAssembly module that you built yourself, by its absolute path. Default:
-   * the package's, which must be the file that it was published with.
+   * The absolute path of a WebAssembly module that you built yourself. Default: the
+   * package's own, which must be the file that it was published with.
    */
   wasm?: string | undefined;
   /**
@@ -40,26 +41,27 @@ export interface LicenseHostOptions {
    * verdicts, through `loadMainValidator`, and no machine id, module or lease.
    */
   validator?: MainValidatorSettings | undefined;
-  /** Called with each verdict of the `validator`, whether a page or the app asked, and with each refusal in the background. */
+  /** Called with every verdict of the `validator`, whether a page or the app asked, and with every refusal in the background. */
   onVerdict?: ((verdict: Verdict) => void) | undefined;
 }
 
-/** Serves an app's pages with what only the main process has. */
+/** Gives an app's pages what only the main process has. */
 export interface LicenseHost {
   /**
-   * Checks a license key on this machine. It needs a `validator`, and an app that
-   * is ready, as `safeStorage` can't be used before. It rejects with a
-   * `LicenseError`, which says nothing about the license.
+   * Checks a license key on this machine. It needs a `validator`, and works only
+   * after the app is ready, because `safeStorage` can't be used before. If there is
+   * no verdict, it rejects with a `LicenseError`, which says nothing about the
+   * license. `timeoutMs` is in milliseconds, 15,000 by default.
    */
   validateLicense(
     licenseKey: string,
     options?: Pick<ValidateOptions, "signal" | "timeoutMs">,
   ): Promise<Verdict>;
-  /** Stops answering, and ends the sidecar. Quitting the app does so, too. */
+  /** Stops answering, and ends the sidecar. Quitting the app does this, too. */
   dispose(): void;
 }
 
-/** What is used of Electron. */
+/** The parts of Electron that the host uses. */
 export interface Electron {
   app: Pick<App, "getAppPath" | "getPath" | "isReady" | "on" | "off" | "quit">;
   ipcMain: Pick<IpcMain, "handle" | "removeHandler">;
@@ -80,7 +82,7 @@ const OPTIONS = [
   ...(["validator", "onVerdict"] as const),
 ] as const;
 
-// An app checks one license at a time. This bounds what a page that repeats itself can use up.
+// An app checks one license at a time. This limits what a page can use up by repeating itself.
 const MAX_IN_FLIGHT = 200;
 
 type Handler = (event: IpcMainInvokeEvent, ...given: unknown[]) => unknown;
@@ -106,7 +108,7 @@ export function hostFactory(
   };
 }
 
-/** The options of a host, read. */
+/** The options of a host, after they have been read. */
 interface HostSettings {
   origins: Origins;
   machine: MachineIdOptions;
@@ -131,7 +133,7 @@ function readHostOptions(options: unknown, { app, safeStorage }: Electron): Host
   };
 }
 
-/** Reads the `validator` option. What is in it is judged at the first check, except for a key that is missing. */
+/** Reads the `validator` option. Its members are validated at the first check, except for an undefined key. */
 function readValidator(validator: unknown): MainValidatorSettings | undefined {
   if (validator === undefined) return undefined;
   const settings = readOptions(validator, VALIDATOR_OPTIONS);
@@ -143,15 +145,15 @@ function readValidator(validator: unknown): MainValidatorSettings | undefined {
 class Host {
   readonly #electron: Electron;
   readonly #settings: HostSettings;
-  /** The windows that were opened by pages. */
+  /** The windows that pages have opened. */
   readonly #opened: WeakSet<WebContents>;
   readonly #sidecar: Sidecar;
   readonly #guard: QuitGuard;
   readonly #readModule: () => Promise<Uint8Array>;
   readonly #validator: MainValidator | undefined;
-  /** The pages that have asked for a verdict, and so hear of a refusal in the background. */
+  /** The pages that have asked for a verdict, and so are told about a refusal in the background. */
   readonly #pages = new Set<WebFrameMain>();
-  /** What ends a page's check, by `checkId`. */
+  /** Aborts a page's check, by `checkId`. */
   readonly #checks = new Map<string, AbortController>();
   #inFlight = 0;
   #warned = false;
@@ -203,7 +205,7 @@ class Host {
       this.#guard.release();
       throw new LicenseError(
         "invalid_argument",
-        "registerLicenseHost: there is a license host already; dispose of it first.",
+        "registerLicenseHost: this app already has a license host; call its dispose() first.",
         { cause },
       );
     }
@@ -235,7 +237,7 @@ class Host {
     return this.#sidecar.machineId(this.#settings.machine);
   }
 
-  /** Answers listed pages only, each with plain data, and never too many at once. */
+  /** Answers listed pages only, with plain data, and limits the number of requests in flight. */
   async #answer(
     channel: RequestChannel,
     event: IpcMainInvokeEvent,
@@ -249,7 +251,7 @@ class Host {
       return { error: errorData(loadFailed(message)) };
     }
     this.#warnOf(event.sender);
-    // Aborting a check is what makes room.
+    // Aborting a check makes room for others.
     if (this.#inFlight >= MAX_IN_FLIGHT && channel !== "whop-license:abort") {
       return { error: errorData(tooMany()) };
     }
@@ -263,13 +265,13 @@ class Host {
     }
   }
 
-  /** Says once that a window is served which would be safer in the sandbox. */
+  /** Warns once if a window that gets answers is not in the sandbox. */
   #warnOf(sender: WebContents): void {
     if (this.#warned || !isUnsandboxed(sender)) return;
     this.#warned = true;
     console.warn(
-      "whop-license: a window of this app is not sandboxed. It gets verdicts all the same, as the main " +
-        "process decides. Set `sandbox: true` in its webPreferences, as Electron advises.",
+      "whop-license: a window of this app is not sandboxed. It still gets verdicts, because the main " +
+        "process decides. Set `sandbox: true` in its webPreferences, as Electron recommends.",
     );
   }
 
@@ -287,7 +289,7 @@ class Host {
   ): Promise<Verdict> {
     if (!this.#validator) throw noValidator();
     const id = checkId(sender.id, check);
-    if (this.#checks.has(id)) throw invalid("call", "is under way already");
+    if (this.#checks.has(id)) throw invalid("call", "is already running");
     const controller = new AbortController();
     this.#checks.set(id, controller);
     try {
@@ -303,11 +305,11 @@ class Host {
   #tell(verdict: Verdict): void {
     const { onVerdict } = this.#settings;
     if (this.#disposed || !onVerdict) return;
-    // What it throws is reported like any other listener's error, and breaks no answer.
+    // In a microtask, so that what it throws is reported like any other listener's error.
     queueMicrotask(() => onVerdict(verdict));
   }
 
-  /** Tells of a refusal that nobody waits for: the app, and each page that has asked. */
+  /** Tells the app, and each page that has asked, about a refusal in the background. */
   #tellLater(verdict: InvalidVerdict): void {
     this.#tell(verdict);
     if (this.#disposed) return;
@@ -318,7 +320,7 @@ class Host {
       try {
         if (isListed(origins, page.url, page.origin, appFolder)) page.send(change, verdict);
       } catch {
-        this.#pages.delete(page); // It has gone.
+        this.#pages.delete(page); // It is gone.
       }
     }
   }
@@ -341,7 +343,7 @@ function readLeases(leases: unknown): LeaseStore | undefined {
   throw invalid("leases", "must be an object with get, set and remove");
 }
 
-/** A verdict without what a page must not know: the lease, and the metadata, which holds the machine id. */
+/** A verdict without what a page must not know: the lease, and the metadata, which contains the machine id. */
 function forPage(verdict: Verdict): Verdict {
   if (!verdict.valid) return verdict;
   const { lease: _lease, membership, ...rest } = verdict;
@@ -351,14 +353,14 @@ function forPage(verdict: Verdict): Verdict {
 
 function isGone(page: WebFrameMain): boolean {
   try {
-    // Electron has isDestroyed since 33. Before, a frame that is gone throws when it is used.
+    // Electron has isDestroyed since version 33. Before, a frame that is gone throws when it is used.
     return page.isDestroyed?.() ?? page.url === undefined;
   } catch {
     return true;
   }
 }
 
-/** Tells the checks of one window from those of others. */
+/** Makes an id that distinguishes the checks of one window from those of others. */
 function checkId(window: number, check: unknown): string {
   if (!Number.isSafeInteger(check)) throw invalid("call", "must be a whole number");
   return `${window} ${check}`;
@@ -380,7 +382,7 @@ function notReady(): LicenseError {
 function tooMany(): LicenseError {
   return new LicenseError(
     "rate_limited",
-    "The license host is answering too many calls of this app. Wait for their answers.",
+    "The license host is answering too many calls from this app. Wait for their answers.",
     { retryable: true },
   );
 }

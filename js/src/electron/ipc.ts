@@ -14,29 +14,29 @@ import type { InvalidVerdict, Verdict } from "../types.js";
 export const PROTOCOL = 1;
 
 /**
- * What a page asks of the main process: by each channel of Electron's IPC, what
- * it sends and what the {@link Reply} carries. The preload, which can import
- * nothing, writes the channels out.
+ * What a page asks the main process: for each channel of Electron's IPC, what the page
+ * sends and what the {@link Reply} contains. The preload repeats the channels' names,
+ * because it can't import anything.
  *
- * Every request of a page that isn't listed is answered with the error
- * `load_failed`. So are the first three where the main process decides.
+ * Requests from a page that isn't listed are answered with the error `load_failed`.
+ * So are the first three if the main process decides.
  */
 export interface Requests {
   /** This machine's id, from the sidecar. */
   "whop-license:machine-id": () => MachineId;
   /** The bytes of the WebAssembly module. */
   "whop-license:wasm": () => Uint8Array;
-  /** Reads, writes or removes one text of the host's store, by a name of whop-license's. */
+  /** Reads, writes or removes one text in the host's store, by a name that whop-license uses. */
   "whop-license:store":
     | ((operation: "get", name: string) => string | undefined)
     | ((operation: "set", name: string, text: string) => void)
     | ((operation: "remove", name: string) => void);
   /**
-   * Has the main process check a license key on this machine. The number is the
-   * page's own, for `abort`. The verdict has neither lease nor metadata.
+   * Has the main process check a license key on this machine. The page chooses the
+   * number, for `abort`. The verdict has no lease and no metadata.
    */
   "whop-license:validate": (check: number, licenseKey: unknown, timeoutMs: unknown) => Verdict;
-  /** Aborts the check of that number, if it is still under way. */
+  /** Aborts the check with that number, if it is still running. */
   "whop-license:abort": (check: number) => void;
 }
 
@@ -44,13 +44,13 @@ export type RequestChannel = keyof Requests;
 
 /** What the main process sends without being asked. */
 export interface Events {
-  /** A refusal that came in the background, to each page that has asked for a verdict. */
+  /** A refusal in the background. It goes to each page that has asked for a verdict. */
   "whop-license:change": InvalidVerdict;
 }
 
 export type Channel = RequestChannel | keyof Events;
 
-/** An answer of the main process. Errors are data in it, as Electron's IPC keeps only an Error's message. */
+/** An answer of the main process. It carries errors as data, because Electron's IPC keeps only an Error's message. */
 export type Reply<Value> = { value: Value } | { error: ErrorData };
 
 /** A {@link LicenseError} as plain data. */
@@ -61,7 +61,7 @@ export interface ErrorData {
   argument?: string | undefined;
   status?: number | undefined;
   retryAfterMs?: number | undefined;
-  /** The message of the cause, where that is a wrong clock. */
+  /** The message of the cause, if the cause is a wrong clock. */
   clock?: string | undefined;
 }
 
@@ -75,11 +75,11 @@ export interface Bridge {
   remove(name: string): Promise<Reply<void>>;
   validate(check: number, licenseKey: unknown, timeoutMs: unknown): Promise<Reply<Verdict>>;
   abort(check: number): Promise<Reply<void>>;
-  /** Sets who is told of a refusal in the background, in place of the listener before. */
+  /** Sets the listener for refusals in the background, and replaces the previous one. */
   onChange(listener: (verdict: InvalidVerdict) => void): void;
 }
 
-/** What the preload exposes instead where the settings of the window are not safe. */
+/** What the preload exposes instead if the window's settings are not safe. */
 export interface NoBridge {
   protocol: typeof PROTOCOL;
   refused: string;
@@ -89,7 +89,7 @@ declare global {
   var whopLicense: Bridge | NoBridge | undefined;
 }
 
-/** The plain data of whatever was thrown in the main process. */
+/** Turns whatever was thrown in the main process into plain data. */
 export function errorData(thrown: unknown): ErrorData {
   const error =
     thrown instanceof LicenseError
@@ -100,7 +100,7 @@ export function errorData(thrown: unknown): ErrorData {
   return { code, message, retryable, argument, status, retryAfterMs, clock };
 }
 
-/** The value of a reply, or its error, thrown. */
+/** Returns the value of a reply, or throws its error. */
 export function unwrap<Value>(reply: Reply<Value>): Value {
   if (!("error" in reply)) return reply.value;
   const { code, message, clock, ...details } = reply.error;

@@ -4,52 +4,54 @@ import { basename, dirname, isAbsolute, join } from "node:path";
 import { invalid, textOf } from "../errors.js";
 import type { LeaseStore } from "../leases/store.js";
 
-/** What is needed of Electron's `safeStorage`. */
+/** The parts of Electron's `safeStorage` that are needed. */
 export interface SafeStorage {
   isEncryptionAvailable(): boolean;
   encryptString(plain: string): Uint8Array;
   decryptString(encrypted: Buffer): string;
-  /** Only on Linux. */
+  /** Exists only on Linux. */
   getSelectedStorageBackend?(): string;
 }
 
 export interface FileLeasesOptions {
-  /** The file, by its absolute path: `join(app.getPath("userData"), "leases")`. Its folder is created if needed. */
+  /** The absolute path of the file, such as `join(app.getPath("userData"), "leases")`. Its folder is created if needed. */
   path: string;
   /**
-   * Electron's `safeStorage`. The file is encrypted if that is real encryption,
-   * which `basic_text` on Linux is not, and works. It is first used when the store
-   * is, which must be after the app is ready.
+   * Electron's `safeStorage`. The file is encrypted if `safeStorage` works and is real
+   * encryption, which `basic_text` on Linux is not. Otherwise the file is plain text.
+   * `safeStorage` is first used when the store is, which must be after the app is
+   * ready.
    */
   safeStorage?: SafeStorage | undefined;
 }
 
-// The first line of the file tells what follows.
+// The first line of the file says what follows.
 const PLAIN = "whop-license leases 1 plain\n";
 const ENCRYPTED = "whop-license leases 1 encrypted\n";
 
 const MAX_FILE = 256 * 1024;
-const MAX_TEXT = 8 * 1024; // above a kept lease and any license key
-/** How many are kept at most; then the oldest is removed. An app has one or two. */
+const MAX_TEXT = 8 * 1024; // more than a kept lease or any license key needs
+/** The maximum number of texts; beyond it, the oldest is removed. An app has one or two. */
 const MAX_LEASES = 20;
 
-/** How long a temporary file may be in use, in milliseconds. */
+/** The age from which a temporary file is no longer in use, in milliseconds. */
 const STALE_MS = 60_000;
 
-/** What Windows says while another program, such as a virus scanner, has the file open. */
+/** The error codes on Windows while another program, such as a virus scanner, has the file open. */
 const HELD = /^(EPERM|EACCES|EBUSY)$/;
-/** How long to wait before a file that is held is tried again: a second in all. */
+/** The waits before a file that is held is tried again, in milliseconds: a second in all. */
 const RETRY_MS = [10, 30, 60, 100, 200, 300, 300];
 
 /**
- * A store of leases in one file that only its owner may read.
+ * Makes a store that keeps leases in one file that only its owner may read. Throws a
+ * `LicenseError` `invalid_argument` if the path is not absolute.
  *
- * The file is replaced as a whole: after a crash or a power cut there is either
- * the old or the new one. A file that is damaged, of another program, or encrypted
- * for another user counts as empty, and the next lease replaces it. A write that
- * fails rejects; for `loadValidator` the lease is then not kept. A removal that
- * can't replace the file empties it. If that fails too, it rejects, the console
- * says so once, and this store gives what was to be removed to nobody.
+ * The file is replaced as a whole: after a crash or a power failure, there is either
+ * the old file or the new one. A file that is damaged, belongs to another program, or
+ * is encrypted for another user counts as empty, and the next lease replaces it. A
+ * write that fails rejects; with `loadValidator`, the lease is then not kept. A
+ * removal that can't replace the file empties it. If that fails too, the removal
+ * rejects, the console says so once, and the store no longer returns the lease.
  */
 export function createFileLeases({ path, safeStorage }: FileLeasesOptions): LeaseStore {
   if (typeof path !== "string" || !isAbsolute(path) || path.includes("\0")) {
@@ -63,7 +65,7 @@ class FileLeases implements LeaseStore {
   readonly #storage: SafeStorage | undefined;
   #cleaned: Promise<void> | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  /** The names that are still in the file, though they were to be removed. */
+  /** The names that are still in the file, although they should have been removed. */
   readonly #unremoved = new Set<string>();
   #saidUnremoved = false;
 
@@ -89,7 +91,7 @@ class FileLeases implements LeaseStore {
     this.#inTurn(async () => {
       const texts = await this.#readIfWhole();
       if (texts && !texts.delete(name) && !this.#unremoved.has(name)) return;
-      // A file that can't be decoded now, as its keychain is locked, may be another day.
+      // A file that can't be decoded now, such as while the keychain is locked, may be readable later.
       await this.#writeRemoval(texts ?? new Map(), name);
     });
 
@@ -130,12 +132,12 @@ class FileLeases implements LeaseStore {
     this.#unremoved.clear();
   }
 
-  /** Writes what is left after a removal, or else empties the file. */
+  /** Writes what is left after a removal. If that fails, it empties the file. */
   async #writeRemoval(texts: Map<string, string>, name: string): Promise<void> {
     try {
       await this.#write(texts);
     } catch (thrown) {
-      // Else the next start would offer a lease that the server has refused.
+      // Otherwise the next start would offer a lease that the server has refused.
       try {
         await empty(this.#path);
         this.#unremoved.clear();
@@ -151,8 +153,8 @@ class FileLeases implements LeaseStore {
     if (this.#saidUnremoved) return;
     this.#saidUnremoved = true;
     console.error(
-      `whop-license: ${this.#path} can't be changed (${textOf(cause)}), so a lease that was to be removed is still ` +
-        "in it. It is not used before the app's next start. Delete the file, or let the app write it.",
+      `whop-license: ${this.#path} can't be changed (${textOf(cause)}), so a lease that should have been removed is ` +
+        "still in it. The lease is not used until the app's next start. Delete the file, or let the app write to it.",
     );
   }
 }
@@ -168,13 +170,13 @@ function seal(json: string, storage: SafeStorage | undefined): Uint8Array {
     try {
       return Buffer.concat([Buffer.from(ENCRYPTED), storage.encryptString(json)]);
     } catch {
-      // A key store that fails must not cost a customer the days offline.
+      // A keychain that fails must not cost a customer their time offline.
     }
   }
   return Buffer.from(PLAIN + json);
 }
 
-/** Reads what was sealed, also in plain where there is encryption now: leases are signed, so a forged one is worth nothing. */
+/** Reads what was sealed. Plain text is accepted even if there is encryption now: leases are signed, so a forged one is worthless. */
 function unseal(bytes: Buffer, storage: SafeStorage | undefined): string {
   const line = bytes.subarray(0, bytes.indexOf("\n") + 1).toString();
   const rest = bytes.subarray(line.length);
@@ -193,7 +195,7 @@ function parse(json: string): Map<string, string> {
 }
 
 async function readBounded(path: string): Promise<Buffer> {
-  // Opening must not block if there is a named pipe in its place.
+  // Opening must not block if the path is a named pipe.
   const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
     const buffer = Buffer.alloc(MAX_FILE + 1);
@@ -247,7 +249,7 @@ async function renameOverHeld(from: string, to: string): Promise<void> {
   return rename(from, to);
 }
 
-/** Empties a file in place, which works where it can't be replaced. It follows no link. */
+/** Empties a file in place, which may work if it can't be replaced. It doesn't follow links. */
 async function empty(path: string): Promise<void> {
   const { O_WRONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
   const file = await open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -269,11 +271,11 @@ async function syncFolder(path: string): Promise<void> {
       await folder.close();
     }
   } catch {
-    // The new file is in place; only after a power cut it may be the old one.
+    // The new file is in place, but after a power failure it may be the old one.
   }
 }
 
-/** Removes the temporary files of programs that were ended while they wrote. */
+/** Removes the temporary files of programs that ended while they were writing. */
 async function removeStale(path: string): Promise<void> {
   const folder = dirname(path);
   const start = `${basename(path)}.`;

@@ -17,16 +17,16 @@ import type { Fetch } from "./net-fetch.js";
 /** The options of a validator in the main process. */
 export type MainValidatorSettings = Omit<LoadOptions, "wasm" | "leases" | "signal" | "onChange">;
 
-/** What the validator needs of its host. Each is asked for when it is used. */
+/** What the validator needs from its host. Each member is used only when it is needed. */
 export interface MainValidatorParts {
   wasm: () => Promise<Uint8Array>;
   machineId: () => Promise<MachineId>;
   store: LeaseStore;
-  /** What requests are made with; default: the global `fetch`. */
+  /** Makes the requests. Default: the global `fetch`. */
   fetch: Fetch | undefined;
-  /** Called with each verdict that somebody waits for. */
+  /** Called with each verdict that a caller waits for. */
   tell: (verdict: Verdict) => void;
-  /** Called with each refusal that came in the background. */
+  /** Called with each refusal in the background. */
   tellLater: (verdict: InvalidVerdict) => void;
 }
 

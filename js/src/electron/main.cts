@@ -9,15 +9,15 @@ export * from "./exports.js";
 
 const files = packageFiles(electron.app, __filename, "../../../..");
 
-/** The preload's file, for a window's `webPreferences: { preload: preloadPath }`. */
+/** The path of the preload file, for a window's `webPreferences: { preload: preloadPath }`. */
 export const preloadPath: string = files.preload;
 
 /**
- * Serves the app's own pages with the machine's id, the module and the leases,
- * or with verdicts. Nothing is read or started before a page asks. There can be
- * one host in an app.
+ * Gives the app's own pages the machine id, the module and the leases, or verdicts.
+ * It reads and starts nothing until a page asks. An app can have one host.
  *
- * It throws a `LicenseError` `invalid_argument` that names the option.
+ * It throws a `LicenseError`: `invalid_argument` for a wrong option, which it names,
+ * or for a second host, and `load_failed` outside of Electron's main process.
  */
 export const registerLicenseHost: (options: LicenseHostOptions) => LicenseHost = hostFactory(
   electron,

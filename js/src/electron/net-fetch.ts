@@ -4,10 +4,10 @@ import { textOf } from "../errors.js";
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /**
- * Chromium's `fetch`, which goes through the system's proxy and trusts what the
- * system trusts; undefined before Electron 25. Electron fails at a redirect that
- * is not to be followed. As in a page, it is an answer here that says nothing,
- * and no lost connection.
+ * Returns Chromium's `fetch`, which uses the system's proxy and trusts its
+ * certificates; undefined before Electron 25. Electron rejects if a redirect must not
+ * be followed. A page gets an answer without content then, and not a connection
+ * error, so the same is returned here.
  */
 export function netFetch(net: Pick<Net, "fetch"> | undefined): Fetch | undefined {
   if (typeof net?.fetch !== "function") return undefined;

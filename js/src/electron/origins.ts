@@ -2,10 +2,10 @@ import { isAbsolute, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { invalid } from "../errors.js";
 
-/** The pages that are answered. */
+/** The pages that get answers. */
 export interface Origins {
   listed: ReadonlySet<string>;
-  /** Whether files in the app's own folder are answered too. */
+  /** Whether pages from files in the app's own folder get answers, too. */
   files: boolean;
 }
 
@@ -60,13 +60,13 @@ function readOrigin(origin: unknown): string {
   return originOf(origin);
 }
 
-/** The origin of a URL; of an app's own scheme too, for which `URL.origin` is "null". */
+/** The origin of a URL, even with an app's own scheme, for which `URL.origin` is "null". */
 function originOf(url: string): string {
   const { protocol, host } = new URL(url);
   return `${protocol}//${host}`.toLowerCase();
 }
 
-/** Whether a page may be answered: by its URL, and by the origin that the browser gives it. */
+/** Whether a page may get answers, judging by its URL and by the origin that the browser gives it. */
 export function isListed(
   { listed, files }: Origins,
   url: string,
@@ -75,16 +75,16 @@ export function isListed(
 ): boolean {
   if (!URL.canParse(url)) return false;
   const { protocol } = new URL(url);
-  // A page that a policy has put into a sandbox has its URL, but not its origin.
+  // A page that a policy has sandboxed keeps its URL, but not its origin.
   const own = protocol === "file:" ? FILES : originOf(url);
   if (origin !== undefined && origin.toLowerCase() !== own) return false;
   if (protocol !== "file:") return listed.has(own);
-  // Files unpacked from the archive are the app's own as well.
+  // Files unpacked from the archive are the app's own, too.
   const folders = appFolder.endsWith(".asar") ? [appFolder, `${appFolder}.unpacked`] : [appFolder];
   return files && folders.some((folder) => isInside(url, folder));
 }
 
-/** Says where a page that is not listed comes from, and what is listed; no path, as the page reads it. */
+/** Says where a page that is not listed comes from, and what is listed. It contains no path, because the page can read it. */
 export function notListed({ listed, files }: Origins, url: string, origin?: string): string {
   const own = shownOrigin(url);
   const all = files ? [...listed, FILES] : [...listed];
@@ -111,7 +111,7 @@ function isInside(url: string, folder: string): boolean {
   try {
     path = relative(folder, fileURLToPath(url));
   } catch {
-    return false; // of another computer, or with an encoded separator
+    return false; // on another computer, or with an encoded separator
   }
   return path !== "" && path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path);
 }

@@ -1,10 +1,10 @@
 import { invalid } from "../errors.js";
 import { type LeaseStore, MAX_TEXT_LENGTH } from "../leases/store.js";
 
-// The names that whop-license gives to what it keeps.
+// The names under which whop-license keeps texts.
 const STORE_NAME = /^whop-license[-:][\w.:-]{1,200}$/;
 
-/** Does with the store what a page asks for, which may be anything. */
+/** Uses the store as a page asks. The request may be anything. */
 export async function useStore(
   store: LeaseStore,
   [operation, name, text]: unknown[],

@@ -1,8 +1,7 @@
 /**
- * The preload of whop-license: exposes to the page what `whop-license/electron/renderer`
- * needs, and no more. It is one file that imports nothing but Electron, so it
- * works in a sandbox, as a window's preload or as part of your own. Running it a
- * second time does nothing.
+ * The preload of whop-license. It exposes to the page what `whop-license/electron/renderer`
+ * needs, and nothing else. It is one file that imports only Electron, so it works in a
+ * sandbox, as a window's preload or as part of your own. Running it again does nothing.
  */
 import { contextBridge, ipcRenderer } from "electron";
 import type { Bridge, Channel, NoBridge, RequestChannel } from "./ipc.js";
@@ -34,20 +33,20 @@ const bridge: Bridge = {
 function unsafe(setting: string): string {
   return (
     `This window is not safe: set \`${setting}\` in its webPreferences. ` +
-    "Until then whop-license gives it no machine id, module or lease."
+    "Until then, whop-license gives it no machine id, module or lease."
   );
 }
 
-/** For a page that shares the preload's global object. It can be told why, but must not be served. */
+/** For a page that shares the preload's global object. It is told why, but must not get anything. */
 function noBridge(): NoBridge {
   const refused = unsafe("contextIsolation: true");
   console.error(`whop-license: ${refused}`);
   return { protocol: 1, refused };
 }
 
-/** What a window outside of the sandbox gets: verdicts, if the main process decides, and nothing else. */
+/** What a window outside of the sandbox gets: only verdicts, if the main process decides. */
 function verdictsAlone(): Bridge {
-  const message = `${unsafe("sandbox: true")} Only what the main process decides (loadMainValidator) is served here.`;
+  const message = `${unsafe("sandbox: true")} It can get only verdicts from the main process (loadMainValidator).`;
   const refuse = async (): Promise<never> => {
     console.error(`whop-license: ${message}`);
     return { error: { code: "load_failed", message, retryable: false } } as never;

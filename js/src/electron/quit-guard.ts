@@ -1,16 +1,16 @@
 import type { App, Event } from "electron";
 import type { LeaseStore } from "../leases/store.js";
 
-/** How long an app waits before it quits, in milliseconds. A file takes a few, or a second if a virus scanner holds it. */
+/** How long an app waits before it quits, in milliseconds. Writing a file takes a few, or a second if a virus scanner holds it. */
 const MAX_WAIT_MS = 3_000;
 
 /**
- * A store, and an app that doesn't quit before the store has done what it was
- * asked for. Else a license key that the customer has just entered could be
- * missing at the next start, and one that was removed could be back.
+ * Keeps an app from quitting before its store has finished. Otherwise, a license key
+ * that the customer has just entered could be missing at the next start, and one that
+ * was removed could be back.
  */
 export class QuitGuard {
-  /** The store, to be used in place of the one that was given. */
+  /** The store to use in place of the given one. */
   readonly store: LeaseStore;
   readonly #app: Pick<App, "on" | "off" | "quit">;
   readonly #onQuit: () => void;
@@ -23,7 +23,7 @@ export class QuitGuard {
     this.#app = app;
     this.#onQuit = onQuit;
     this.store = {
-      // Also what is read, as a change may follow.
+      // Reads count too, because a write may follow.
       get: (name) => this.#watch(async () => store.get(name)),
       set: (name, text) => this.#watch(async () => store.set(name, text)),
       remove: (name) => this.#watch(async () => store.remove(name)),
@@ -31,7 +31,7 @@ export class QuitGuard {
     app.on("will-quit", this.#willQuit);
   }
 
-  /** Ends the guard, once the store has done what it was asked for. */
+  /** Ends the guard after the store has finished. */
   release(): void {
     const off = () => void this.#app.off("will-quit", this.#willQuit);
     if (this.#pending.size === 0) off();
@@ -72,7 +72,7 @@ export class QuitGuard {
   async #idle(): Promise<void> {
     while (this.#pending.size > 0) {
       await Promise.allSettled(this.#pending);
-      // What follows from that has then begun.
+      // By then, what follows has begun.
       await new Promise(setImmediate);
     }
   }

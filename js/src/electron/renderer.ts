@@ -1,4 +1,4 @@
-/** whop-license for an Electron renderer. Its window needs the preload, and its main process the host. */
+/** whop-license for an Electron renderer. Its window needs the preload, and its main process needs the host. */
 import { aborted, readSignal, untilAborted } from "../abort.js";
 import { invalid, type LicenseError, loadFailed, textOf } from "../errors.js";
 import { refuseUndefinedKey } from "../leases/options.js";
@@ -16,15 +16,16 @@ export type * from "../types.js";
 /** The options of `loadValidator`, without those that the main process provides. */
 export type ElectronLoadOptions = Omit<LoadOptions, "wasm" | "leases">;
 
-/** A validator that knows the machine id, so `validateLicense(licenseKey)` is enough. */
+/** A validator that fills in the machine id, so `validateLicense(licenseKey)` is enough. */
 export interface ElectronValidator extends Validator {
-  /** This machine's id, which is sent if a call passes none. */
+  /** This machine's id. It is sent unless a call passes another. */
   readonly machineId: MachineId;
 }
 
 /**
- * The store of the main process, which also holds the leases. It is encrypted if
- * the system can. To remember a gate's license key in it: `gate.store = licenseStore`.
+ * The store of the main process, which also holds the leases. It is encrypted if the
+ * system supports that. Set `gate.store = licenseStore` to remember a gate's license
+ * key in it. Its functions reject with a `LicenseError`.
  */
 export const licenseStore: LeaseStore = {
   get: async (name) => answer(findBridge().get(name)),
@@ -33,14 +34,14 @@ export const licenseStore: LeaseStore = {
 };
 
 /**
- * Loads the module into this page, with the machine's id, the module's bytes and
- * the kept leases from the main process. The page then decides;
- * with {@link loadMainValidator} the main process does. Calls share what they
- * load, as those of `loadValidator` do.
+ * Loads the module into this page, and gets the machine id, the module's bytes and the
+ * stored leases from the main process. The page then decides; with
+ * {@link loadMainValidator}, the main process does. Calls share what they load, like
+ * those of `loadValidator`.
  *
- * It rejects with a `LicenseError`: `load_failed` where the preload, the host
- * or the module is missing or refuses this page, `no_machine_id`,
- * `invalid_argument`, or `aborted`.
+ * It rejects with a `LicenseError`: `load_failed` if the preload, the host or the
+ * module is missing or refuses this page, `no_machine_id`, `invalid_argument`, or
+ * `aborted`.
  */
 export const loadElectronValidator: (options: ElectronLoadOptions) => Promise<ElectronValidator> =
   /* @__PURE__ */ electronLoader();
@@ -51,10 +52,13 @@ export interface MainValidatorOptions {
 }
 
 /**
- * A validator whose every answer comes from the main process, which needs
- * `validator` in its `registerLicenseHost`. It knows the machine id: a call that
- * passes one is an `invalid_argument`. A call's options may be `signal` and
- * `timeoutMs`.
+ * Makes a validator whose answers all come from the main process, which needs the
+ * option `validator` of `registerLicenseHost`. The main process fills in the machine
+ * id; a call that passes one is an `invalid_argument`. A call's options may be
+ * `signal` and `timeoutMs`.
+ *
+ * It rejects with a `LicenseError`: `load_failed` if the preload is missing or refuses
+ * this page, or `invalid_argument`.
  */
 export async function loadMainValidator(options?: MainValidatorOptions): Promise<Validator> {
   const { onChange } = readOptions(options, ["onChange"]);
@@ -108,11 +112,11 @@ function electronLoader(): (options: ElectronLoadOptions) => Promise<ElectronVal
 }
 
 function askMain(bridge: Bridge): Validator["validateLicense"] {
-  // Numbers tell the checks of one page apart. They differ after a reload, too.
+  // Numbers distinguish the checks of one page, even after a reload.
   let lastCall = Math.floor(Math.random() * 2 ** 40);
   return async (licenseKey, hwid, options) => {
     if (hwid !== undefined) {
-      throw invalid("hwid", "must be left out, as the main process knows the machine");
+      throw invalid("hwid", "must be left out, because the main process fills it in");
     }
     const { signal, timeoutMs } = readOptions(options, ["signal", "timeoutMs"]);
     const abort = readSignal(signal);
@@ -128,7 +132,7 @@ function askMain(bridge: Bridge): Validator["validateLicense"] {
   };
 }
 
-/** Sends a check, unless the bridge couldn't copy its arguments, which may be anything. */
+/** Sends a check. Throws if the bridge couldn't copy its arguments, which may be anything. */
 async function send(bridge: Bridge, call: number, licenseKey: unknown, timeoutMs: unknown) {
   for (const [name, value] of Object.entries({ licenseKey, timeoutMs })) {
     if (typeof value === "symbol" || typeof value === "function" || typeof value === "object") {
@@ -143,13 +147,13 @@ function findBridge(): Bridge {
   if (typeof bridge !== "object" || bridge === null) {
     throw loadFailed(
       "The preload of whop-license has not run in this page. Give the window `webPreferences: { preload: preloadPath }` " +
-        "with preloadPath from whop-license/electron/main, or import whop-license/electron/preload in a preload of your own, " +
-        "and have your bundler put it into that file: a sandboxed preload can load no package.",
+        "with preloadPath from whop-license/electron/main, or import whop-license/electron/preload in your own preload " +
+        "and have your bundler include it, because a sandboxed preload can't load packages.",
     );
   }
   if (bridge.protocol !== PROTOCOL) {
     throw loadFailed(
-      "The preload of whop-license has another version than this page's code. Rebuild the app.",
+      "The preload of whop-license and this page's code have different versions. Rebuild the app.",
     );
   }
   if ("refused" in bridge) throw loadFailed(bridge.refused);

@@ -8,9 +8,10 @@ interface Inspectable {
 }
 
 /**
- * Records from now on which windows pages have opened. A window's `opener` doesn't
- * tell, as a page can open one without it, or clear it later. A preload of ours
- * that can't be loaded is logged, as Electron says so only in the page's console.
+ * Records from now on which windows pages open. A window's `opener` doesn't say it
+ * reliably, because a page can open a window without it, or clear it later. It also
+ * logs if our preload can't be loaded, because Electron says so only in the page's
+ * console.
  */
 export function watchWindows(app: Pick<App, "on">, preload: string): WeakSet<WebContents> {
   const opened = new WeakSet<WebContents>();
@@ -26,25 +27,25 @@ export function watchWindows(app: Pick<App, "on">, preload: string): WeakSet<Web
 function notLoaded(preload: string, error: Error): string {
   return (
     `whop-license: the preload ${preload} can't be loaded: ${textOf(error)}. If node_modules/whop-license is not ` +
-    'in the packed app, pack it too, or write `import "whop-license/electron/preload"` in a preload that a bundler makes.'
+    'in the packed app, pack it too, or write `import "whop-license/electron/preload"` in a preload that you bundle.'
   );
 }
 
-/** What a sender is judged by. */
+/** The rules by which a sender is judged. */
 interface Rules {
   origins: Origins;
   appFolder: string;
-  /** The windows that were opened by pages. */
+  /** The windows that pages have opened. */
   opened: WeakSet<WebContents>;
-  /** Set where the main process decides: a page then learns nothing but verdicts. */
+  /** Set if the main process decides. A page then learns only verdicts. */
   validator: object | undefined;
 }
 
 /**
- * Returns why a sender is not answered, or undefined if it is. Only the main
- * frame of a listed page is answered, in a window that the app itself has opened
- * and whose settings keep pages apart from Electron. For verdicts alone, a window
- * need not be sandboxed. Call it before awaiting anything, as the frame may
+ * Returns why a sender gets no answer, or undefined if it gets one. Only the main
+ * frame of a listed page gets answers, in a window that the app itself has opened and
+ * whose settings isolate pages from Electron. If only verdicts are given, a window
+ * need not be sandboxed. Call this before awaiting anything, because the frame may
  * navigate away.
  */
 export function refusal(event: IpcMainInvokeEvent, rules: Rules): string | undefined {
@@ -55,7 +56,7 @@ export function refusal(event: IpcMainInvokeEvent, rules: Rules): string | undef
   }
 }
 
-/** Whether a window is outside of Chromium's sandbox, which it is only if the app says so. */
+/** Whether the app has explicitly turned off Chromium's sandbox for a window. */
 export function isUnsandboxed(sender: WebContents & Inspectable): boolean {
   return sender.getLastWebPreferences?.()?.sandbox === false;
 }
@@ -89,7 +90,7 @@ function isSame(frame: WebFrameMain, other: WebFrameMain): boolean {
   );
 }
 
-/** The setting that would make a window safe, if one of Electron's safe defaults is off. */
+/** The setting that would make a window safe, if one of Electron's safe defaults is turned off. */
 function unsafeSetting(given: WebPreferences): string | undefined {
   if (given.contextIsolation === false) return "contextIsolation: true";
   if (given.nodeIntegration === true) return "nodeIntegration: false";

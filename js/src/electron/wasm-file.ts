@@ -4,7 +4,7 @@ import { isAbsolute } from "node:path";
 import { CHECKSUMS } from "../checksums.js";
 import { invalid, loadFailed, textOf } from "../errors.js";
 
-/** Reads the `wasm` option: the path of a module of the seller's own. */
+/** Reads the `wasm` option: the path of a module that the seller has built. */
 export function readModuleFile(wasm: unknown): string | undefined {
   if (wasm === undefined) return undefined;
   if (typeof wasm === "string" && isAbsolute(wasm) && !wasm.includes("\0")) return wasm;
@@ -12,9 +12,9 @@ export function readModuleFile(wasm: unknown): string | undefined {
 }
 
 /**
- * Returns a function that gives the module's bytes and reads the file when it is
- * first called. The package's own file must be the one that was published; a
- * module of the seller's own is taken as it is. It rejects with `load_failed`.
+ * Returns a function that resolves to the module's bytes, and reads the file when it
+ * is first called. The package's own file must be the published one; a module that
+ * the seller has built is not compared. The function rejects with `load_failed`.
  */
 export function readModule(
   own: string | undefined,
@@ -37,7 +37,7 @@ async function readPackaged(packaged: () => URL): Promise<Uint8Array> {
   if (createHash("sha256").update(bytes).digest("hex") !== CHECKSUMS.wasm) {
     throw loadFailed(
       "whop-license.wasm is not the file that this package was published with. Install the package again; " +
-        "a module of your own goes into the `wasm` option of registerLicenseHost.",
+        "to use a module of your own, give its path in the `wasm` option of registerLicenseHost.",
     );
   }
   return bytes;

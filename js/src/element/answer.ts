@@ -1,4 +1,4 @@
-// A validator's answer, made safe to show and to pass on.
+// Makes a validator's answer safe to show and to pass on.
 import {
   blamesClock,
   clockCause,
@@ -13,12 +13,12 @@ import { type GateTexts, type OutcomeCode, type OutcomeTexts, timeLeft } from ".
 /** Either a verdict, or why there is none. */
 export type Answer = Verdict | LicenseError;
 
-/** How an outcome is shown, beside its texts. */
+/** How an outcome is shown, in addition to its texts. */
 export interface Manner {
   tone: "good" | "warn" | "bad" | "neutral";
-  /** With the form, as typing the key again may help. */
+  /** With the form, because typing the key again may help. */
   form?: true;
-  /** With the error's own message, as nothing else says what to do. */
+  /** With the error's own message, because nothing else says what to do. */
   message?: true;
   manage?: true;
   buy?: true;
@@ -26,7 +26,7 @@ export interface Manner {
   retry?: true;
   /** With the link to the browser helper. */
   helper?: true;
-  /** With a button that loads the page again, as Chrome puts an extension only into new pages. */
+  /** With a button that reloads the page, because Chrome adds an extension only to new pages. */
   reload?: true;
 }
 
@@ -63,7 +63,7 @@ const helperManners: Readonly<Record<LicenseErrorReason, Manner>> = {
   refused: { tone: "warn", retry: true, support: true },
 };
 
-/** What the browser helper lacks, if an answer is about it. */
+/** What is missing of the browser helper, if an answer is about that. */
 export function lackOf(answer: Answer | undefined): LicenseErrorReason | undefined {
   return answer instanceof LicenseError ? answer.reason : undefined;
 }
@@ -91,7 +91,7 @@ export function asksForKey(answer: Answer): boolean {
 /** The errors that another network, or being online again, may resolve. */
 const NETWORK = /^(unavailable|timeout|bad_response|untrusted_response|unauthorized)$/;
 
-/** Whether being online again may change an answer. */
+/** Whether coming back online may change an answer. */
 export function mayChangeOnline(answer: Answer | undefined): boolean {
   if (!(answer instanceof LicenseError)) return false;
   return NETWORK.test(answer.code) || (answer.code === "load_failed" && answer.retryable);
@@ -120,8 +120,8 @@ export function adviceOn(answer: Answer, texts: GateTexts, online: boolean): Adv
 const MAX_MESSAGE = 500;
 
 /**
- * Reads a verdict, and takes the license key out of it; undefined where the
- * value is not a verdict: nothing else may open a gate.
+ * Reads a verdict, and removes the license key from it. Returns undefined if the value
+ * is not a verdict, because nothing else may open a gate.
  */
 export function readVerdict(value: unknown, licenseKey = ""): Verdict | undefined {
   if (!isObject(value)) return undefined;
@@ -145,14 +145,14 @@ function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null;
 }
 
-/** By name, as it may come from another copy of the class. */
+/** Whether it is a LicenseError. It is compared by name, because it may come from another copy of the class. */
 export function isLicenseError(thrown: unknown): thrown is LicenseError {
   return thrown instanceof Error && thrown.name === "LicenseError";
 }
 
 /**
- * Makes a LicenseError of whatever was thrown, without the license key. A cause
- * may hold the key anywhere, so only that of a wrong clock is kept, without its text.
+ * Makes a LicenseError from whatever was thrown, without the license key. A cause may
+ * hold the key anywhere, so only the cause of a wrong clock is kept, without its text.
  */
 export function readError(thrown: unknown, licenseKey = ""): LicenseError {
   try {
@@ -169,7 +169,7 @@ export function readError(thrown: unknown, licenseKey = ""): LicenseError {
         });
       }
     }
-    // A page's own code that wasn't loaded for lack of a network may be later.
+    // If the page's own code could not be loaded while offline, it may be loaded later.
     const retryable = navigator.onLine === false;
     return new LicenseError("load_failed", redact(textOf(thrown), licenseKey), { retryable });
   } catch {
@@ -182,7 +182,7 @@ function isLack(reason: unknown): reason is LicenseErrorReason {
 }
 
 function redact(text: string, licenseKey: string): string {
-  // A shorter text is no license key, and could be part of any word.
+  // A shorter text is not a license key, and could be part of any word.
   if (licenseKey.length < 4) return text;
   let redacted = text;
   for (const form of [licenseKey, percentEncoded(licenseKey)]) {
@@ -197,11 +197,11 @@ function percentEncoded(text: string): string {
   try {
     return encodeURIComponent(text);
   } catch {
-    return text; // not well-formed, and so in no URL
+    return text; // It isn't well-formed, so it isn't in any URL.
   }
 }
 
-/** The event by which a gate tells of an answer. */
+/** The event that a gate dispatches for an answer. */
 export function eventOf(answer: Answer): CustomEvent<Answer> {
   const name = answer instanceof LicenseError ? "error" : answer.valid ? "valid" : "refused";
   return new CustomEvent(`whop-license-${name}`, { detail: answer, bubbles: true, composed: true });
@@ -212,14 +212,14 @@ export function blamesKey(answer: Answer): boolean {
   return answer.code === "invalid_argument" && answer.argument === "licenseKey";
 }
 
-/** When a verdict stops being good without the server, in ms since the epoch. */
+/** When a verdict's lease ends, in milliseconds since the epoch. */
 export function leaseEnd(answer: Answer): number | undefined {
   const { leaseExpiresAt } = answer as { leaseExpiresAt?: unknown };
   const end = Date.parse(String(leaseExpiresAt));
   return Number.isNaN(end) ? undefined : end;
 }
 
-/** What a seller needs to find a problem, without license key and machine id. */
+/** What a seller needs to find a problem, without the license key and the machine id. */
 export function reportOf(answer: Answer): string {
   const message = "message" in answer ? answer.message.slice(0, MAX_MESSAGE) : undefined;
   const lines = [
@@ -247,7 +247,7 @@ export function leaseNotice(
   const end = leaseEnd(answer);
   if (end === undefined) return { text: texts.leaseWithoutEnd, urgent: true };
   const left = end - Date.now();
-  // The lease was accepted all the same, so this computer's clock is wrong.
+  // The lease was accepted anyway, so this computer's clock is wrong.
   if (left <= 0) return { text: texts.leaseWithoutEnd, urgent: true };
   const time = timeLeft(left, texts.locale, Math.floor);
   return { text: texts.lease(time, new Date(end)), urgent: left < URGENT };

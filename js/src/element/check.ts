@@ -1,10 +1,10 @@
-// One check: by the validator and machine id as the page gave them, to an answer.
+// One check: asks the page's validator, with the page's machine id, and makes an answer.
 import { untilAborted } from "../abort.js";
 import { LicenseError, textOf } from "../errors.js";
 import type { Verdict } from "../types.js";
 import { type Answer, isLicenseError, readError, readVerdict } from "./answer.js";
 
-/** What a gate asks: the validator of `loadValidator`, or anything that answers like it. */
+/** What a gate asks: the validator from `loadValidator`, or an object that answers like it. */
 export interface GateValidator {
   validateLicense(
     licenseKey: string,
@@ -13,18 +13,18 @@ export interface GateValidator {
   ): Promise<Verdict>;
 }
 
-/** A validator, a promise of one, or a function that gives either and is called for every check. */
+/** A validator, a promise of one, or a function that returns either and is called for every check. */
 export type GateValidatorSource =
   | GateValidator
   | PromiseLike<GateValidator>
   | (() => GateValidator | PromiseLike<GateValidator>);
 
-/** This machine's id, or a function that finds it and is called for every check. */
+/** This machine's id, or a function that returns it or a promise of it, and is called for every check. */
 export type GateMachineId = string | (() => string | PromiseLike<string>);
 
-/** A check that is under way. */
+/** A check that is running. */
 export interface Run {
-  /** What it was started by; `store` is a remembered key, `helper` a change of the browser helper. */
+  /** What started it; `store` is a remembered key, `helper` a change of the browser helper's state. */
   readonly by: "customer" | "store" | "app" | "helper";
   readonly controller: AbortController;
   readonly done: Promise<void>;
@@ -64,7 +64,12 @@ async function ask(
   licenseKey: string,
   signal: AbortSignal,
 ): Promise<unknown> {
-  if (!source) throw new LicenseError("load_failed", "The gate's validator has not been set.");
+  if (!source) {
+    throw new LicenseError(
+      "load_failed",
+      "The gate has no validator. Set its property `validator`.",
+    );
+  }
   const [validator, hwid] = await Promise.all([
     typeof source === "function" ? source() : source,
     readMachineId(machineId),
@@ -82,5 +87,5 @@ async function readMachineId(machineId: GateMachineId | undefined): Promise<stri
     throw new LicenseError("no_machine_id", `machineId failed: ${textOf(thrown)}`);
   }
   if (typeof id === "string" && id.trim() !== "") return id;
-  throw new LicenseError("no_machine_id", "machineId gave no text.");
+  throw new LicenseError("no_machine_id", "machineId returned no text.");
 }

@@ -1,17 +1,17 @@
 const MAX_MS = 24 * 3_600_000;
 
-/** Counts the seconds to a moment. */
+/** Counts down the seconds. */
 export class Countdown {
   readonly #tell: (seconds: number, said: boolean) => void;
   #end = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param tell Called every second; `said` is true when it should be read out, which is rarely, and at the end. */
+  /** @param tell Called every second; `said` is true if it should be read out, which is rare, and at the end. */
   constructor(tell: (seconds: number, said: boolean) => void) {
     this.#tell = tell;
   }
 
-  /** The seconds left, rounded up; 0 where there is nothing to wait for. */
+  /** The seconds left, rounded up; 0 if there is nothing to wait for. */
   get seconds(): number {
     return Math.max(0, Math.ceil((this.#end - performance.now()) / 1000));
   }
@@ -21,7 +21,7 @@ export class Countdown {
     this.resume();
   }
 
-  /** Stops calling `tell`. The time goes on. */
+  /** Stops calling `tell`. The time continues to run. */
   pause(): void {
     clearTimeout(this.#timer);
   }

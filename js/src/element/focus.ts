@@ -1,6 +1,6 @@
 // Where the focus is, as seen from an element with a shadow tree.
 
-/** What has the focus in the tree that the element is in. */
+/** What has the focus in the tree that contains the element. */
 export function focusedBeside(element: Element): Element | null {
   return (element.getRootNode() as Document | ShadowRoot).activeElement ?? null;
 }
@@ -11,7 +11,7 @@ export function mayTakeFocus(element: Element): boolean {
   return !focused || focused === document.body || element.contains(focused);
 }
 
-/** Gives the focus to the content of an element that shows it: to what has `autofocus`, or to its frame. */
+/** Focuses the content that an element shows: the element with `autofocus`, or else the content's frame. */
 export function focusContent(element: Element, content: HTMLElement, options?: FocusOptions): void {
   const wanted = element.querySelector<HTMLElement>("[autofocus]");
   wanted?.focus(options);
@@ -20,7 +20,7 @@ export function focusContent(element: Element, content: HTMLElement, options?: F
   content.focus(options);
 }
 
-/** Notes what has the focus in the element, and returns a function that tells whether it has been hidden since. */
+/** Remembers what has the focus in the element, and returns a function that says whether it has been hidden since. */
 export function noteFocus(element: Element): () => boolean {
   const outer = focusedBeside(element);
   const inner = outer === element ? element.shadowRoot?.activeElement : null;

@@ -37,15 +37,15 @@ const PROPERTIES = ["texts", "store", "machineId", "validator"] as const;
 const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 
 /**
- * `<whop-license-gate>` asks for a license key, has it checked, says what came
- * of it and what to do next, and shows its content while the license is valid.
+ * `<whop-license-gate>` asks for a license key, has it checked, shows the outcome and
+ * what to do next, and shows its content while the license is valid.
  *
- * It dispatches `whop-license-valid` and `whop-license-refused` with the verdict
- * and `whop-license-error` with the {@link LicenseError} as their `detail`. They
- * bubble, also out of a shadow tree, and the license key is in none of them.
+ * It dispatches `whop-license-valid` and `whop-license-refused` with the verdict as
+ * their `detail`, and `whop-license-error` with the {@link LicenseError}. The events
+ * bubble and cross shadow roots. None of them contains the license key.
  *
- * The content is hidden, not protected: anyone can show it with the developer
- * tools. Code that matters has to ask the validator itself.
+ * The content is hidden, not protected: anyone can show it with the developer tools.
+ * Code that matters must ask the validator itself.
  */
 export class WhopLicenseGate extends Base {
   static readonly observedAttributes = ["store", ...MACHINE_ATTRIBUTES, ...SHOWN_ATTRIBUTES];
@@ -87,7 +87,7 @@ export class WhopLicenseGate extends Base {
     this.#render();
   }
 
-  /** Checks the license keys. Set it last, as a remembered key is checked from then on. */
+  /** Checks the license keys. Set it last, because setting it starts the check of a remembered key. Throws `invalid_argument`. */
   get validator(): GateValidatorSource | undefined {
     return this.#validator;
   }
@@ -103,10 +103,10 @@ export class WhopLicenseGate extends Base {
   }
 
   /**
-   * This machine's id, passed to the validator with every check. Leave it
-   * undefined if the validator knows it already. A function that returns no text
-   * is the error `no_machine_id`, as all machines without an id would look alike.
-   * Where it is set, the attribute `machine` counts for nothing.
+   * This machine's id, which is passed to the validator with every check. Leave it
+   * undefined if the validator knows it already. If a function returns no text, the
+   * check ends in the error `no_machine_id`, because all machines without an id would
+   * look alike. It overrides the attribute `machine`.
    */
   get machineId(): GateMachineId | undefined {
     return this.#machineId;
@@ -117,7 +117,7 @@ export class WhopLicenseGate extends Base {
     this.#follow();
   }
 
-  /** Where a license key that was valid is remembered. Default: the attribute `store`, or `"none"`. */
+  /** Where the license key is remembered after it was found valid. Default: the attribute `store`, or `"none"`. Throws `invalid_argument`. */
   get store(): GateStore {
     return this.#store ?? (this.getAttribute("store") === "local" ? "local" : "none");
   }
@@ -127,7 +127,7 @@ export class WhopLicenseGate extends Base {
     this.#prepare();
   }
 
-  /** All texts. Set those that differ from the defaults; undefined restores them. */
+  /** All texts. Set those that differ from the defaults; undefined restores the defaults. Throws `invalid_argument`. */
   get texts(): GateTexts {
     return this.#texts;
   }
@@ -141,34 +141,35 @@ export class WhopLicenseGate extends Base {
     return this.#state;
   }
 
-  /** The current verdict. The gate is open while it is a valid one. */
+  /** The current verdict. The gate is open while it is valid. */
   get verdict(): Verdict | undefined {
     return this.#answer instanceof LicenseError ? undefined : this.#answer;
   }
 
   /**
-   * Checks the last license key again, and resolves when that is done. An open
-   * gate stays open meanwhile. A refusal closes it; an error closes it only once
-   * the lease has run out.
+   * Checks the last license key again, and resolves when that is done. An open gate
+   * stays open in the meantime. A refusal closes it; an error closes it only after the
+   * lease has expired.
    */
   async recheck(): Promise<void> {
     await this.#ask("app");
   }
 
   /**
-   * Takes a verdict that the gate didn't ask for, such as a refusal from
-   * `onChange` of `loadValidator`, and closes or opens.
+   * Applies a verdict that the gate didn't ask for, such as a refusal from `onChange`
+   * of `loadValidator`, and opens or closes. Throws `invalid_argument` if it is not a
+   * verdict.
    */
   receive(verdict: Verdict): void {
     const answer = readVerdict(verdict, this.#licenseKey);
     if (!answer) throw invalid("verdict", "is not a verdict");
-    // The customer waits for an answer, which will be newer.
+    // The customer is waiting for an answer, which will be newer.
     if (this.#state === "checking") return;
     this.#stop();
     this.#settle(answer, "app");
   }
 
-  /** Forgets the license key, in the store too, and closes. It resolves when the store has done so. */
+  /** Forgets the license key, also in the store, and closes. It resolves when the store has removed the key. */
   async forget(): Promise<void> {
     this.#stop();
     const removed = this.#keeper.remember(readStore(this.store), undefined);
@@ -183,7 +184,7 @@ export class WhopLicenseGate extends Base {
     await removed;
   }
 
-  /** Focuses the field for the license key, the outcome that stands in its place, or the content of an open gate. */
+  /** Focuses the field for the license key, the outcome that is shown in its place, or the content of an open gate. */
   override focus(options?: FocusOptions): void {
     const { input, cancel, content, resultTitle } = this.#view;
     if (this.#state === "checking") cancel.focus(options);
@@ -194,8 +195,8 @@ export class WhopLicenseGate extends Base {
   connectedCallback(): void {
     upgrade(this, PROPERTIES);
     addEventListener("online", this.#online);
-    // A clone has that of its original. Where there is none yet, a framework that
-    // takes over the markup of a server expects none.
+    // A clone copies the attribute of its original. If there is none yet, none is set,
+    // because a framework that hydrates server markup expects none.
     if (this.hasAttribute("state")) this.setAttribute("state", this.#state);
     this.#prepare();
     this.#countdown.resume();
@@ -204,7 +205,7 @@ export class WhopLicenseGate extends Base {
   }
 
   disconnectedCallback(): void {
-    removeEventListener("online", this.#online); // at once: jsdom's globals end with a test
+    removeEventListener("online", this.#online); // right away, because jsdom removes its globals after a test
     // An element that is only moved is connected again before this runs.
     queueMicrotask(() => {
       if (this.isConnected) return;
@@ -233,7 +234,7 @@ export class WhopLicenseGate extends Base {
     if (leased || (same && mayChangeOnline(this.#answer))) void this.recheck();
   };
 
-  /** Checks a remembered key, once everything that belongs to it has been set. */
+  /** Checks a remembered key, after all that the check needs has been set. */
   #prepare(): void {
     queueMicrotask(async () => {
       const waiting = (): boolean => this.isConnected && !this.#run && this.#state !== "open";
@@ -241,7 +242,7 @@ export class WhopLicenseGate extends Base {
       const licenseKey = await this.#keeper.recall(readStore(this.store));
       if (!licenseKey || !waiting()) return;
       const { input } = this.#view;
-      // The customer may have been quicker than the store.
+      // The customer may have been faster than the store.
       if (input.value.trim() !== "" && input.value !== licenseKey) return;
       input.value = licenseKey;
       this.#licenseKey = licenseKey;
@@ -269,7 +270,7 @@ export class WhopLicenseGate extends Base {
     this.#view.input.select();
   }
 
-  /** Shows the form again, and tells whether that has hidden what had the focus. */
+  /** Shows the form again. Returns whether that has hidden the focused element. */
   #showForm(): boolean {
     this.#countdown.stop();
     this.#answer = undefined;
@@ -283,7 +284,7 @@ export class WhopLicenseGate extends Base {
     this.#settle(new LicenseError("aborted", "The customer canceled the check."), by);
   }
 
-  /** Ends a check whose answer nobody wants any more. */
+  /** Aborts a check whose answer nobody wants anymore. */
   #stop(): void {
     this.#run?.controller.abort();
     this.#run = undefined;
@@ -342,7 +343,7 @@ export class WhopLicenseGate extends Base {
     // An error says nothing about a license that was valid, until its lease is over.
     const stands = this.#state === "open" && answer instanceof LicenseError && !this.#lease.isOver;
     if (by === "store" && blamesKey(answer)) {
-      // What was stored is no license key, which is as if there was none.
+      // What was stored is not a license key, so it counts as none.
       void this.forget();
       return;
     }
@@ -354,7 +355,7 @@ export class WhopLicenseGate extends Base {
     const wasOpen = this.#state === "open";
     const error = answer instanceof LicenseError ? answer : undefined;
     this.#answer = answer;
-    // What the customer didn't ask for takes no form away.
+    // What the customer didn't ask for must not hide the form.
     const keeps = by === "app" && !wasOpen && this.#form;
     this.#form = keeps || asksForKey(answer) || this.#view.hasFields;
     this.#lease.take(answer);
@@ -365,7 +366,7 @@ export class WhopLicenseGate extends Base {
     const hidFocus = this.#enter(error ? "error" : answer.code === "valid" ? "open" : "refused");
 
     const { input, resultTitle } = this.#view;
-    // Never away from what the customer went on to do.
+    // Never take the focus from what the customer is doing.
     const focused = hidFocus || (by === "customer" && mayTakeFocus(this));
     if (this.#state === "open") {
       this.#lease.start();
@@ -391,7 +392,7 @@ export class WhopLicenseGate extends Base {
     if (fieldError) this.#view.announce(this.#texts[fieldError]);
   }
 
-  /** Changes the state, and tells whether that has hidden what had the focus. */
+  /** Changes the state. Returns whether that has hidden the focused element. */
   #enter(state: GateState): boolean {
     const focusIsHidden = noteFocus(this);
     this.#state = state;
@@ -404,7 +405,7 @@ export class WhopLicenseGate extends Base {
   #render(): void {
     const texts = this.#texts;
     const state = this.#state;
-    // Before anything that could fail, as it may be what closes the gate.
+    // Before anything that could fail, because this may be what closes the gate.
     this.#view.content.hidden = state !== "open";
     this.#view.render({
       texts,

@@ -12,9 +12,9 @@ export { defaultTexts, type GateTexts, type GateTextsInput, type OutcomeTexts } 
 const NAME = "whop-license-gate";
 
 /**
- * Defines `<whop-license-gate>`. It does nothing where the name is taken, as by
- * another copy of this module, or where there are no custom elements, as on a
- * server. Importing the module has called it already.
+ * Defines `<whop-license-gate>`. It does nothing if the name is already taken, for
+ * example by another copy of this module, or if there are no custom elements, as on a
+ * server. Importing this module calls it.
  */
 export function defineLicenseGate(): void {
   if (globalThis.customElements && !customElements.get(NAME)) {
@@ -28,6 +28,6 @@ declare global {
   interface HTMLElementTagNameMap {
     "whop-license-gate": WhopLicenseGate;
   }
-  // For every target, as the events bubble.
+  // For every target, because the events bubble.
   interface GlobalEventHandlersEventMap extends GateEventMap {}
 }

@@ -6,9 +6,9 @@ const HOUR = 3_600_000;
 export class LeaseWatch {
   readonly #tick: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** In milliseconds since the epoch; undefined where it does not end. */
+  /** In milliseconds since the epoch; undefined if it doesn't end. */
   #end: number | undefined;
-  /** The same moment by `performance.now()`, against which a clock that is turned back gains nothing. */
+  /** The same moment by `performance.now()`, so that turning the clock back gains nothing. */
   #endRunning = 0;
 
   /** @param tick Called at least every hour, and when the lease is over. */
@@ -16,7 +16,7 @@ export class LeaseWatch {
     this.#tick = tick;
   }
 
-  /** Takes the lease of an answer in place of the one before, and stops watching. */
+  /** Takes the lease of an answer, in place of the previous one, and stops watching. */
   take(answer: Answer | undefined): void {
     this.stop();
     this.#end = answer && leaseEnd(answer);
@@ -31,7 +31,7 @@ export class LeaseWatch {
     this.stop();
     const left = this.#left();
     if (left === Number.POSITIVE_INFINITY) return;
-    // Where the clock is wrong, every new lease may be over: that is no reason to tick at once.
+    // If the clock is wrong, every new lease may look expired, which is no reason to tick right away.
     this.#timer = setTimeout(
       () => {
         this.#tick();

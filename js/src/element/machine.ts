@@ -1,5 +1,5 @@
-// `machine="helper"`: the gate asks the browser helper for this machine's id, and follows
-// how the helper stands as long as the customer has to do something about it.
+// `machine="helper"`: the gate asks the browser helper for this machine's id, and watches
+// the helper's state while the customer has to do something about it.
 import { invalid, LicenseError, type LicenseErrorReason } from "../errors.js";
 import { type HelperState, helperMachineId, watchHelper } from "../helper/index.js";
 import type { MachineIdScheme } from "../sidecar/types.js";
@@ -8,7 +8,7 @@ import type { GateMachineId } from "./check.js";
 
 export const MACHINE_ATTRIBUTES = ["machine", "helper-scheme"] as const;
 
-/** How a gate's attributes say that it finds the machine's id; undefined if they say nothing. */
+/** How a gate finds the machine id according to its attributes; undefined if they don't say. */
 export function machineOf(gate: Element, signal: AbortSignal): GateMachineId | undefined {
   const machine = gate.getAttribute("machine");
   if (machine === null) return undefined;
@@ -19,13 +19,13 @@ export function machineOf(gate: Element, signal: AbortSignal): GateMachineId | u
       return (await helperMachineId({ scheme: schemeOf(gate), signal })).id;
     } catch (error) {
       if (!(error instanceof LicenseError) || error.code !== "timeout") throw error;
-      // The gate shows a timeout as the license server's, which has not been asked yet.
+      // The gate would show a timeout as that of the license server, which was not asked yet.
       throw lacks("no_consent", "The browser helper's question was not answered in time.");
     }
   };
 }
 
-// helperMachineId refuses a scheme that it does not know.
+// helperMachineId rejects an unknown scheme.
 function schemeOf(gate: Element): MachineIdScheme | undefined {
   return (gate.getAttribute("helper-scheme")?.trim() || undefined) as MachineIdScheme | undefined;
 }
@@ -34,19 +34,19 @@ function lacks(reason: LicenseErrorReason, message: string): LicenseError {
   return new LicenseError("no_machine_id", message, { reason, retryable: true });
 }
 
-/** What a gate shows while the helper is followed. */
+/** What a gate shows while it watches the helper. */
 export interface Shown {
   answer: Answer | undefined;
   /** Whether there is a license key that could be checked. */
   hasKey: boolean;
-  /** Whether the gate waits for a key and the customer has entered nothing. */
+  /** Whether the gate is waiting for a key and the customer has entered nothing. */
   blank: boolean;
 }
 
 /** What a gate does next: show what is missing, the form again, or check the key it has. */
 export type Step = LicenseError | "form" | "check" | undefined;
 
-/** Follows how the helper stands for a gate. */
+/** Watches the helper's state for a gate. */
 export class HelperWatch {
   readonly #gate: Element;
   readonly #take: (state: HelperState, first: boolean) => void;
@@ -60,8 +60,8 @@ export class HelperWatch {
   }
 
   /**
-   * Starts or ends the watch, by what the gate shows; undefined if it has no use for the
-   * helper. A gate whose form is good to use needs no watch.
+   * Starts or ends the watch, depending on what the gate shows; undefined if the gate
+   * doesn't use the helper. A gate whose form can be used needs no watch.
    */
   follow(shown: Shown | undefined): void {
     const asks = this.#gate.getAttribute("machine")?.trim() === "helper";
@@ -76,14 +76,14 @@ export class HelperWatch {
     this.#end = undefined;
   }
 
-  /** Resets if an attribute says how the machine's id is found, and tells whether it does. */
+  /** Resets if an attribute says how the machine id is found. Returns whether it does. */
   resetOn(attribute: string): boolean {
     const says = (MACHINE_ATTRIBUTES as readonly string[]).includes(attribute);
     if (says) this.reset();
     return says;
   }
 
-  /** As at first: another scheme is another helper's. */
+  /** Starts over, because another scheme means another helper. */
   reset(): void {
     this.stop();
     this.#known = undefined;
@@ -102,24 +102,24 @@ export class HelperWatch {
         { scheme: schemeOf(this.#gate) },
       );
     } catch {
-      // The next check reports a scheme that is none.
+      // The next check reports an unknown scheme.
     }
   }
 }
 
-/** What follows from a state of the helper. `first`: it may have been so when the gate asked. */
+/** The step that follows from the helper's state. `first`: the state may be the same as when the gate asked. */
 export function stepOn(state: HelperState, first: boolean, shown: Shown): Step {
   const lack = lackOf(shown.answer);
-  // A page that asks too often is refused, which says nothing of the helper.
+  // A page that asks too often is refused, which says nothing about the helper.
   if (state === lack || state === "refused" || (!lack && !shown.blank)) return undefined;
-  // A check that ended otherwise than the watch sees it must not be repeated forever.
+  // A check must not be repeated forever if its outcome differs from what the watch sees.
   if (lack && first && shown.hasKey) return undefined;
   if (state === "no_extension" || state === "no_program") {
-    return lacks(state, `This page watches for the browser helper: ${state}.`);
+    return lacks(state, `The browser helper is not ready in this page: ${state}.`);
   }
   if (!lack) return undefined;
   if (!shown.hasKey) return "form";
   return state === "ready"
     ? "check"
-    : lacks(state, "This page may not know the computer's id yet.");
+    : lacks(state, "This page is not allowed to know the computer's id yet.");
 }

@@ -5,7 +5,7 @@ import type { GateAttributes, GateListeners, GateProperties } from "./props.js";
 
 export * from "./index.js";
 
-// By `div`, as Preact 10 has no HTMLAttributes to import for TypeScript 5.0.
+// Derived from `div`, because Preact 10 has no HTMLAttributes to import for TypeScript 5.0.
 type GateProps = Omit<JSX.IntrinsicElements["div"], "ref"> & {
   ref?: Ref<WhopLicenseGate>;
 } & GateProperties &

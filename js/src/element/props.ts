@@ -1,4 +1,4 @@
-// What a framework's markup can give a gate, for the types of each framework.
+// What a framework's markup can set on a gate, for the types of each framework.
 import type { LicenseError } from "../errors.js";
 import type { MachineIdScheme } from "../sidecar/types.js";
 import type { InvalidVerdict, ValidVerdict } from "../types.js";
@@ -32,14 +32,14 @@ export interface GateEventMap {
   "whop-license-error": CustomEvent<LicenseError>;
 }
 
-/** Listeners of the gate's events, by the events' names after a prefix. */
+/** Listeners for the gate's events. Each name is a prefix followed by the event's name. */
 export type GateListeners<Prefix extends string> = {
   [Name in keyof GateEventMap as `${Prefix}${Name}`]?:
     | ((event: GateEventMap[Name]) => void)
     | undefined;
 };
 
-/** Members whose names have a prefix, as `prop:`. */
+/** Members whose names have a prefix, such as `prop:`. */
 export type Prefixed<Members, Prefix extends string> = {
   [Name in keyof Members as `${Prefix}${Name & string}`]: Members[Name];
 };

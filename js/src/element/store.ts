@@ -2,8 +2,9 @@ import { invalid } from "../errors.js";
 import { hasMethods, localStore } from "../leases/store.js";
 
 /**
- * Where a gate may keep one text, by a name. What the functions return may be a
- * promise. A store made for the `leases` of `loadValidator` fits.
+ * Where a gate may keep one text, by name. `get` returns the text, and anything else
+ * counts as none. Each function may return a promise. A store made for the `leases` of
+ * `loadValidator` works here, too.
  */
 export interface KeyStore {
   get(name: string): unknown;
@@ -12,18 +13,17 @@ export interface KeyStore {
 }
 
 /**
- * How a gate remembers the license key: not at all, in the page's
- * `localStorage`, where every script of the origin can read it, or by the given
- * store.
+ * How a gate remembers the license key: not at all, in the page's `localStorage`, where
+ * every script of the origin can read it, or in the given store.
  */
 export type GateStore = "none" | "local" | KeyStore;
 
 const NAME = "whop-license-key";
 
-// What the field takes; the validator decides what is a license key.
+// What the field accepts. The validator decides what is a license key.
 export const MAX_LENGTH = 1000;
 
-/** Says what a store is, or throws `invalid_argument`. */
+/** Reads the option `store`, or throws `invalid_argument`. */
 export function readStore(store: unknown): KeyStore | undefined {
   if (store === undefined || store === "none") return undefined;
   if (store === "local") return localStore;
@@ -31,12 +31,12 @@ export function readStore(store: unknown): KeyStore | undefined {
   throw invalid("store", 'must be "none", "local", or an object with get, set and remove');
 }
 
-/** A gate's dealings with its stores. */
+/** Reads and writes the license key in a gate's stores. */
 export class KeyKeeper {
   #asked: KeyStore | undefined;
   #written = Promise.resolve();
 
-  /** The key in a store; undefined if it holds none, or was asked already. */
+  /** The key in a store; undefined if it holds none, or was already asked. */
   async recall(store: KeyStore | undefined): Promise<string | undefined> {
     if (!store || store === this.#asked) return undefined;
     this.#asked = store;
@@ -67,12 +67,12 @@ async function recall(store: KeyStore): Promise<string | undefined> {
   }
 }
 
-/** Puts a key into a store, or removes it. A failure is only written to the console: the key is then not remembered. */
+/** Puts a key into a store, or removes it. If that fails, the key is not remembered, and the console says so. */
 async function remember(store: KeyStore, licenseKey: string | undefined): Promise<void> {
   try {
     await (licenseKey === undefined ? store.remove(NAME) : store.set(NAME, licenseKey));
   } catch {
-    // Not with the error, which may hold the key.
+    // Without the error, which may contain the key.
     console.warn("whop-license-gate: the store failed, so the license key is not remembered.");
   }
 }

@@ -1,10 +1,10 @@
 let shared: CSSStyleSheet | undefined;
 
 /**
- * Gives a gate's shadow tree the style sheet that all gates share. It is
- * constructed, as a Content Security Policy without `'unsafe-inline'` allows a
- * script no other way. Where there is no such thing, as in jsdom, the gate works
- * without its looks.
+ * Gives a gate's shadow tree the style sheet that all gates share. It is constructed,
+ * because a Content Security Policy without `'unsafe-inline'` allows scripts no other
+ * way. If constructed style sheets are not supported, as in jsdom, the gate works
+ * without styles.
  */
 export function adoptStyles(root: ShadowRoot): void {
   if (typeof CSSStyleSheet.prototype.replaceSync !== "function") return;
@@ -68,14 +68,14 @@ ${colors((light) => light)}
   overflow-wrap: anywhere;
 }
 
-/* A browser from before light-dark() shows what is for the light. */
+/* A browser without light-dark() shows the light colors. */
 @supports (color: light-dark(red, red)) {
 [part="panel"], [part="notice"] {
 ${colors((light, dark) => `light-dark(${light}, ${dark})`)}
 }
 }
 
-/* In the middle of the window, with room for the margins of a page around it. */
+/* In the middle of the window, with room for the page's margins. */
 [part="frame"] {
   display: grid;
   align-items: center;
@@ -171,7 +171,7 @@ input:read-only {
   outline-offset: 2px;
 }
 
-/* These take the focus so that they are read out; a ring would say that they can be used. */
+/* These are focused so that they are read out. A ring would suggest that they are interactive. */
 [part="result-title"]:focus, [part="content"]:focus {
   outline: none;
 }
@@ -241,7 +241,7 @@ button:hover, a:hover {
   justify-content: center;
 }
 
-/* A remembered key is mostly checked before anyone could read that it is. */
+/* A remembered key is usually checked before anyone could read this. */
 [data-starting] {
   animation: appear 1ms 400ms backwards;
 }

@@ -2,8 +2,8 @@ import { invalid, type LicenseErrorCode, type LicenseErrorReason } from "../erro
 import type { Verdict } from "../types.js";
 
 /**
- * The code of a verdict or of an error, or `clock`: whatever the error is, a
- * stored lease would have opened the gate if this computer's clock were right.
+ * The code of a verdict or of an error, or `clock`: an error with any code, if a
+ * stored lease would have opened the gate with the right time on this computer's clock.
  */
 export type OutcomeCode = Verdict["code"] | LicenseErrorCode | "clock";
 
@@ -15,17 +15,17 @@ export interface OutcomeTexts {
   next: readonly string[];
 }
 
-/** Every text of the gate, as one language has them. */
+/** All texts of the gate, in one language. */
 export interface GateTexts {
-  /** The language of these texts, as a BCP 47 tag such as `pt-BR`. Numbers, dates and times left are written in it. */
+  /** The language of these texts, as a BCP 47 tag such as `pt-BR`. It also formats numbers, dates and lengths of time. */
   locale: string;
   /** Above the form. */
   title: string;
-  /** As `title`, where the gate has a `product-name`. */
+  /** Replaces `title` if the gate has a `product-name`. */
   productTitle: (product: string) => string;
-  /** Above an outcome that comes without the form. */
+  /** Above an outcome that is shown without the form. */
   license: string;
-  /** As `license`, where the gate has a `product-name`. */
+  /** Replaces `license` if the gate has a `product-name`. */
   productLicense: (product: string) => string;
   label: string;
   placeholder: string;
@@ -33,14 +33,14 @@ export interface GateTexts {
   submit: string;
   /** On the button, during a check. */
   busy: string;
-  /** As `busy`, in a sentence; it is read out. */
+  /** The same as `busy`, as a sentence for screen readers. */
   checking: string;
   cancel: string;
   /** Under the field: nothing was entered. */
   keyMissing: string;
   /** Under the field: what was entered can't be a license key. */
   keyInvalid: string;
-  /** In place of the text of `unavailable` and `load_failed`, where the browser knows that there is no network. */
+  /** Replaces the text of `unavailable` and `load_failed` if the browser knows that there is no network. */
   offline: string;
   /** Above the steps of an outcome. */
   next: string;
@@ -50,34 +50,34 @@ export interface GateTexts {
   buy: string;
   /** The link of `support-url`. */
   support: string;
-  /** Read out after the text of a link. */
+  /** For screen readers, after the text of a link. */
   newTab: string;
   /** The link of `helper-url`. */
   getHelper: string;
-  /** The button that loads the page again. */
+  /** The button that reloads the page. */
   reload: string;
   retry: string;
-  /** @param time A length of time in the locale's words, such as "42 seconds". */
+  /** @param time A length of time in the language of `locale`, such as "42 seconds". */
   retryIn: (time: string, seconds: number) => string;
   retryNow: string;
-  /** The button that brings back the form, where a check without it didn't help. */
+  /** The button that brings back the form. */
   otherKey: string;
   details: string;
   /**
-   * Above the content, where a lease stands in for the server.
+   * Above the content, if a lease stands in for the server.
    *
-   * @param time The time left, in the locale's words, such as "6 days".
-   * @param end When it is over.
+   * @param time The time left, in the language of `locale`, such as "6 days".
+   * @param end The end of the lease.
    */
   lease: (time: string, end: Date) => string;
-  /** As `lease`, where the end is not known. */
+  /** Replaces `lease` if the end is not known. */
   leaseWithoutEnd: string;
   outcomes: Readonly<Record<OutcomeCode, OutcomeTexts>>;
-  /** In place of the outcome `no_machine_id`, where the browser helper lacks something: by the error's `reason`. */
+  /** Replaces the outcome `no_machine_id` if the error has a `reason`, which is about the browser helper. */
   helper: Readonly<Record<LicenseErrorReason, OutcomeTexts>>;
 }
 
-/** Texts that replace some of the defaults. Those left out, or undefined, stay as they are. */
+/** Texts that replace some of the defaults. Texts that are left out or undefined keep their default. */
 export type GateTextsInput = {
   [Name in Exclude<keyof GateTexts, "outcomes" | "helper">]?: GateTexts[Name] | undefined;
 } & {
@@ -85,7 +85,7 @@ export type GateTextsInput = {
   helper?: { [Reason in LicenseErrorReason]?: Partial<OutcomeTexts> | undefined } | undefined;
 };
 
-/** Whether this page is a desktop app's: then its customer has no browser to look after. */
+/** Whether this page is part of a desktop app, where advice about browsers makes no sense. */
 function inDesktopApp(): boolean {
   const { location, navigator } = globalThis;
   if (location && !/^(https?:|.*-extension:)$/.test(location.protocol)) return true;
@@ -230,7 +230,7 @@ export const defaultTexts: GateTexts = {
   helper: {
     no_extension: {
       title: "To use your license on this computer, install the helper",
-      text: "Your license is tied to one computer. Only the helper can tell this page which one this is. It works in Chrome, Edge, Brave, Chromium, and Firefox on a computer, not on a phone.",
+      text: "Your license is tied to one computer. Only the helper can tell this page which computer this is. It works in Chrome, Edge, Brave, Chromium, and Firefox on a computer, not on a phone.",
       next: [
         "Install the helper’s extension in this browser.",
         "Install the helper’s program on this computer, then reload this page.",
@@ -240,23 +240,23 @@ export const defaultTexts: GateTexts = {
       title: "To use your license on this computer, install the helper’s program",
       text: "The helper’s extension is in this browser. Its program is missing on this computer, or the browser can’t start it.",
       next: [
-        "Install the helper’s program on this computer, again if it is there already.",
-        "Come back here. This page notices it and continues.",
+        "Install the helper’s program on this computer. If it’s already installed, install it again.",
+        "Come back here. This page continues automatically.",
       ],
     },
     no_consent: {
-      title: "Allow this site to know this computer",
-      text: "Your license is tied to one computer. The helper tells this site which one this is only if you allow it.",
+      title: "Allow this site to identify this computer",
+      text: "Your license is tied to one computer. The helper tells this site which computer this is only if you allow it.",
       next: [
         "Select Try again, then Allow in the window that opens.",
-        "If no window opens, open the helper by its icon in the browser’s toolbar and allow this site there.",
+        "If no window opens, select the helper’s icon in the browser’s toolbar and allow this site there.",
       ],
     },
     refused: {
       title: "The helper didn’t answer this page",
-      text: `It answers a page only so often, and only in a tab of its own. ${notChecked}`,
+      text: `It limits how often a page can ask, and it answers only pages in their own tab. ${notChecked}`,
       next: [
-        "If this page is part of another one, open it in a tab of its own.",
+        "If this page is part of another page, open it in its own tab.",
         "Otherwise, wait a minute, then try again.",
         keepsHappening,
       ],
@@ -264,7 +264,7 @@ export const defaultTexts: GateTexts = {
   },
 };
 
-/** The default texts, with the given ones in their place. Throws an `invalid_argument` for a text of the wrong type. */
+/** Replaces default texts with the given ones. Throws an `invalid_argument` for a text of the wrong type. */
 export function mergeTexts(input: GateTextsInput | undefined): GateTexts {
   const texts = merge(defaultTexts, input, "texts") as GateTexts;
   try {
@@ -300,7 +300,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** A length of time in the words of a locale, in the largest unit that fits. */
+/** A length of time in the language of a locale, in the largest unit that fits. */
 export function timeLeft(ms: number, locale: string, round: (value: number) => number): string {
   const inUnit = (unit: string, value: number): string =>
     new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(value);

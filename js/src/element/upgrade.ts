@@ -1,4 +1,4 @@
-/** Sets the properties that a page has set before the element was defined: until then they hide the accessors. */
+/** Sets again the properties that a page set before the element was defined, because they hide its accessors. */
 export function upgrade(element: object, names: readonly string[]): void {
   for (const name of names) {
     if (!Object.hasOwn(element, name)) continue;

@@ -1,5 +1,5 @@
-// What the gate shows: its shadow tree, built by DOM calls alone, so that it
-// works under a policy that forbids inline styles and markup from strings.
+// What the gate shows: its shadow tree, built only with DOM calls, so that it works
+// under a policy that forbids inline styles and markup from strings.
 import { type Answer, adviceOn, blamesKey, lackOf, type Manner, mannerOf } from "./answer.js";
 import { MAX_LENGTH } from "./store.js";
 import { adoptStyles } from "./styles.js";
@@ -14,7 +14,7 @@ import type { GateTexts } from "./texts.js";
  */
 export type GateState = "idle" | "checking" | "open" | "refused" | "error";
 
-/** What the buttons ask of the gate. */
+/** What the buttons make the gate do. */
 export interface Actions {
   submit(): void;
   cancel(): void;
@@ -24,14 +24,14 @@ export interface Actions {
 
 type Phase = "form" | "starting" | "checking" | "answer" | "open";
 
-/** What a gate in a state shows, with its form or without it. */
+/** What a gate shows in a state, with or without its form. */
 export function phaseOf(state: GateState, form: boolean): Phase {
   if (state === "open") return "open";
   if (state === "checking") return form ? "checking" : "starting";
   return form ? "form" : "answer";
 }
 
-/** Everything that the view shows; it keeps no state of its own. */
+/** Everything that the view shows. The view keeps no state of its own. */
 export interface Model {
   texts: GateTexts;
   attribute: (name: (typeof SHOWN_ATTRIBUTES)[number]) => string;
@@ -43,13 +43,13 @@ export interface Model {
   /** Whether a license key has been entered, or was remembered. */
   hasKey: boolean;
   online: boolean;
-  /** What is said of the time until a retry, or "". */
+  /** The sentence about the time until a retry, or "". */
   wait: string;
-  /** Shown with the content; `urgent` where the customer should do something about it. */
+  /** Shown with the content; `urgent` if the customer should do something about it. */
   notice: { text: string; urgent: boolean };
 }
 
-/** The attributes that are shown: the product's name, and addresses. */
+/** The attributes that the view shows: the product's name, and links. */
 export const SHOWN_ATTRIBUTES = [
   "product-name",
   "reset-url",
@@ -58,7 +58,7 @@ export const SHOWN_ATTRIBUTES = [
   "helper-url",
 ] as const;
 
-/** Where Whop's customers find their memberships, and in them the license key and its reset. */
+/** Where Whop's customers find their memberships, with the license key and the button that resets it. */
 const MEMBERSHIPS = "https://whop.com/@me/settings/memberships/";
 
 const TONES: Record<Manner["tone"], string> = {
@@ -108,10 +108,10 @@ export class View {
   readonly #support = link("support");
   readonly #retry = make("button", "button retry", { type: "button", "aria-describedby": "wait" });
   readonly #otherKey = make("button", "button other-key", { type: "button" });
-  // The time is written every second, but read out only with the button and now and then.
+  // The time changes every second, but is read out only with the button and occasionally.
   readonly #wait = make("p", "wait", { "aria-hidden": "true" });
   readonly #waitSaid = make("p", "", { id: "wait", class: "hidden-text" });
-  /** In the order of what helps; the first that is shown without the form is the primary one. */
+  /** The most helpful first. Without the form, the first one that is shown is the primary one. */
   readonly #actions = [
     this.#helper,
     this.#reload,
@@ -159,7 +159,7 @@ export class View {
       actions.submit();
     });
     this.#form.addEventListener("keydown", (event) => {
-      // Enter submits from the page's own fields too, unless they are in a form of the page.
+      // Enter also submits from the page's own fields, unless they are in a form of the page.
       const { target } = event;
       const own = target instanceof HTMLInputElement && !target.form;
       if (event.key === "Enter" && own && !event.isComposing) {
@@ -178,11 +178,11 @@ export class View {
     this.#reload.addEventListener("click", () => location.reload());
     this.#otherKey.addEventListener("click", () => actions.useOtherKey());
     this.input.addEventListener("input", () => actions.edit());
-    // The content can be focused only so that the focus isn't lost.
+    // The content can be focused only to keep the focus from being lost.
     this.content.addEventListener("blur", () => this.content.removeAttribute("tabindex"));
   }
 
-  /** The title above, as it is shown. */
+  /** The title that is shown. */
   get title(): string {
     return this.#title.textContent;
   }
@@ -198,7 +198,7 @@ export class View {
     this.announce(title, text);
   }
 
-  /** Whether the page has put fields of its own into the form. */
+  /** Whether the page has added its own fields to the form. */
   get hasFields(): boolean {
     return this.#fields.assignedElements().length > 0;
   }
@@ -235,7 +235,7 @@ export class View {
     this.#form.setAttribute("aria-busy", String(busy));
     this.#progress.hidden = !starting;
     this.#progress.replaceChildren(spinner(), texts.checking);
-    // Not `disabled`, which would lose the focus.
+    // Not `disabled`, because that would lose the focus.
     this.submit.setAttribute("aria-disabled", String(busy));
     this.submit.replaceChildren(...(busy ? [spinner(), texts.busy] : [texts.submit]));
     this.cancel.hidden = !busy;
@@ -275,7 +275,7 @@ export class View {
       if (href) anchor.href = href;
       anchor.replaceChildren(text, newTab.cloneNode(true));
     }
-    // Before the customer has entered a key, there is none to try again or to replace.
+    // Before the customer has entered a key, there is no key to try again or to replace.
     const early = lackOf(answer) !== undefined && !model.hasKey;
     this.#reload.hidden = !reload;
     this.#reload.textContent = texts.reload;
@@ -288,17 +288,17 @@ export class View {
     this.renderWait(model.wait, true);
   }
 
-  /** Marks the one button that helps: that of the form, or without it the first of the outcome's. */
+  /** Marks the primary button: the form's, or without the form the first button of the outcome. */
   #renderPrimary(answered: boolean): void {
     const first = this.#actions.find((action) => !action.hidden);
     for (const action of this.#actions) {
-      // Not by `action.part`, which jsdom doesn't have.
+      // Not with `action.part`, which jsdom doesn't have.
       const parts = (action.getAttribute("part") ?? "").replace(/ primary$/, "");
       action.setAttribute("part", answered && action === first ? `${parts} primary` : parts);
     }
   }
 
-  /** Shows the time until a retry; if `said`, a screen reader hears it too. */
+  /** Shows the time until a retry. If `said`, a screen reader also reads it out. */
   renderWait(wait: string, said: boolean): void {
     this.#retry.setAttribute("aria-disabled", String(wait !== ""));
     this.#wait.hidden = wait === "" || this.#retry.hidden;
@@ -307,7 +307,7 @@ export class View {
   }
 }
 
-/** What stands above: what the form asks for, or whose license an outcome is about. */
+/** The title: what the form asks for, or which license an outcome is about. */
 function titleOf({ texts, attribute, phase }: Model): string {
   const product = attribute("product-name");
   if (phase === "answer") return product ? texts.productLicense(product) : texts.license;

@@ -7,15 +7,14 @@ import {
   type HelperRequest,
 } from "./messages.js";
 
-// The extension takes a request in the page's own thread, before a timer of the page can
-// end. Two in a row, so that the first may be late.
+// The extension acknowledges a request in the page's own thread, before a timer of the page
+// can fire. Two timers run in a row, in case the first fires late.
 const PRESENCE_MS = 500;
 
 const noExtension: HelperAnswer = {
   error: {
     reason: "no_extension",
-    message:
-      "No browser helper answers in this page. Install the extension, and load the page again.",
+    message: "No browser helper answers in this page. Install the extension, and reload the page.",
   },
 };
 
@@ -24,13 +23,13 @@ const noPage: HelperAnswer = {
   error: {
     reason: "refused",
     message:
-      "The browser helper answers only a page of its own, over https or on a loopback address, and not a frame of another page. Open this page in a tab of its own.",
+      "The browser helper answers only top-level pages, over https or on a loopback address, and no frames. Open this page in its own tab.",
   },
 };
 
 /**
- * Sends a request to the extension and resolves to its answer, or to an error of the
- * reason `no_extension` or `refused`. It never settles once `ended` is aborted.
+ * Sends a request to the extension and resolves to its answer, or to an error with the
+ * reason `no_extension` or `refused`. It never settles after `ended` is aborted.
  */
 export function exchange(
   ask: HelperRequest["ask"],
@@ -77,12 +76,12 @@ export function exchange(
   });
 }
 
-/** Whether a helper could answer this page. One of no origin has nowhere to send to. */
+/** Whether a helper could answer this page. A page without an origin can't be addressed. */
 function mayAsk(): boolean {
   return window.top === window && self.origin !== "null" && self.isSecureContext;
 }
 
-/** The answer in a message; undefined if it isn't one to this request. A frame could send one too. */
+/** The answer in a message; undefined if it doesn't answer this request. Frames can send messages, too. */
 function read(event: MessageEvent, id: string, scheme: MachineIdScheme): HelperAnswer | undefined {
   if (event.source !== window || event.origin !== self.origin) return undefined;
   const reply = event.data as HelperReply | null;

@@ -16,15 +16,17 @@ export { HELPER_PROTOCOL } from "./messages.js";
 
 export interface HelperOptions {
   /**
-   * The scheme of the id. `app-scoped`, the default, is of the generic helper, which makes
-   * an id for the page's origin alone. Another one is of a helper that the seller built.
+   * The scheme of the id. The default, `app-scoped`, is that of the generic helper, which
+   * makes an id only for the page's origin. For another scheme, the seller must have built
+   * a helper.
    */
   scheme?: MachineIdScheme | undefined;
   /**
-   * How long the call may take, in milliseconds, with the time in which the customer
-   * decides. Default 120,000.
+   * How long the call may take, in milliseconds, including the time that the customer
+   * needs to decide. Above 0, at most 2,147,483,647. Default 120,000.
    */
   timeoutMs?: number | undefined;
+  /** Aborts the call, which then rejects with `aborted`. */
   signal?: AbortSignal | undefined;
 }
 
@@ -35,27 +37,27 @@ export interface WatchHelperOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** This machine's id, as a page learns it. */
+/** This machine's id, as a page gets it. */
 export interface HelperMachineId {
-  /** 64 lowercase hexadecimal digits, the same on every call of a page of this origin on this machine. */
+  /** 64 lowercase hexadecimal digits, the same on every call from this origin on this machine. */
   id: string;
   scheme: MachineIdScheme;
-  /** Why several machines may share the id, in English; usually empty. */
+  /** English sentences that say why several machines may share the id; usually empty. */
   warnings: string[];
 }
 
 const SCHEMES: readonly unknown[] = ["app-scoped", "node-machine-id", "python-platform-node"];
 const DEFAULT_TIMEOUT_MS = 120_000;
-/** How often a watch asks. */
+/** How often a watch asks, in milliseconds. */
 const WATCH_MS = 1500;
 
 /**
- * Asks the browser helper for this machine's id. The helper asks the customer once,
- * in a window of the browser, which it opens only soon after a click or a key in the page.
+ * Asks the browser helper for this machine's id. The helper asks the customer once, in a
+ * browser window. It opens the window only soon after a click or a key press in the page.
  *
  * Rejects with a `LicenseError`: `no_machine_id`, whose `reason` says what is missing and
  * whose message says what to do; `timeout`, `aborted` or `invalid_argument`. Without a
- * `reason`, the machine itself has no id. Never replace a missing id by a fixed value.
+ * `reason`, the machine itself has no id. Never replace a missing id with a fixed value.
  */
 export async function helperMachineId(options?: HelperOptions): Promise<HelperMachineId> {
   const {
@@ -79,11 +81,12 @@ export async function helperMachineId(options?: HelperOptions): Promise<HelperMa
 }
 
 /**
- * Tells how the helper stands for this page: at first, and whenever that changes while
- * the page is visible. Returns a function that ends the watch.
+ * Calls the listener with the helper's state for this page: first with the current one, and
+ * then whenever it changes while the page is visible. Returns a function that ends the
+ * watch. Throws a `LicenseError` `invalid_argument`.
  *
- * Firefox puts an extension into pages that are open already. Chrome and its relatives do
- * not, so there the page must be loaded again after the extension was installed.
+ * Firefox adds a new extension to pages that are already open. Chrome and other Chromium
+ * browsers don't, so there the page must be reloaded after the extension is installed.
  */
 export function watchHelper(
   listener: (state: HelperState) => void,
@@ -121,7 +124,7 @@ async function watch(
   }
 }
 
-/** Waits, and as long as nobody sees the page. */
+/** Waits for the interval, and then until the page is visible. */
 function pause(ended: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const go = () => {
@@ -143,7 +146,7 @@ function stateOf(answer: HelperAnswer): HelperState {
 }
 
 function readScheme(scheme: unknown): MachineIdScheme {
-  if (!SCHEMES.includes(scheme)) throw invalid("scheme", "is not a scheme of machine ids");
+  if (!SCHEMES.includes(scheme)) throw invalid("scheme", `must be one of ${SCHEMES.join(", ")}`);
   return scheme as MachineIdScheme;
 }
 

@@ -1,37 +1,37 @@
-// What a page and the helper's content script send each other, with postMessage in the
-// page's own window.
+// The messages between a page and the helper's content script, which they send with
+// postMessage in the page's own window.
 import type { LicenseErrorReason } from "../errors.js";
 import type { MachineIdScheme } from "../sidecar/types.js";
 
-/** Marks the messages, and is the version of their form. */
+/** Marks the messages, and is the version of their format. */
 export const HELPER_PROTOCOL = "whop-license-helper/1";
 
 /** Why the helper gives no id. */
 export type HelperReason = LicenseErrorReason;
 
-/** How the helper stands for a page: `ready` will give an id at once. */
+/** The helper's state for a page. `ready` means that it will give an id at once. */
 export type HelperState = "ready" | HelperReason;
 
-/** From the page. */
+/** A request from the page. */
 export interface HelperRequest {
   protocol: typeof HELPER_PROTOCOL;
   to: "extension";
-  /** Comes back in the replies. It has at most 64 characters. */
+  /** The replies repeat it. It has at most 64 characters. */
   id: string;
   ask: "machineId" | "state";
-  /** An extension that gives ids of another scheme leaves the request alone. */
+  /** An extension that gives ids of another scheme ignores the request. */
   scheme: MachineIdScheme;
 }
 
-/** What comes back. */
+/** The answer in a reply. */
 export type HelperAnswer =
-  /** The request has arrived; the answer follows, perhaps after the customer was asked. */
+  /** The request has arrived. The answer follows, perhaps after the customer is asked. */
   | { received: true }
   | { state: HelperState }
   | { machineId: { id: string; scheme: MachineIdScheme; warnings: string[] } }
   | { error: { reason?: HelperReason; message: string } };
 
-/** From the content script. */
+/** A reply from the content script. */
 export interface HelperReply {
   protocol: typeof HELPER_PROTOCOL;
   to: "page";

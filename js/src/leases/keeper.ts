@@ -3,23 +3,23 @@ import { type LeaseStore, remember } from "./store.js";
 
 const PREFIX = "whop-license:";
 
-// A page that hangs on its own storage is worse than one request too many.
+// A page that hangs because of its storage is worse than an unnecessary request.
 const STORE_TIMEOUT_MS = 2000;
 
 /**
- * Keeps leases in a store, and decides how time is seen.
+ * Keeps leases in a store, and decides what time it is.
  *
  * Each lease is kept with its skew, which is how far this clock is behind the
  * server's, and with the latest time that has been seen. That time never goes
- * back while the lease is kept. It moves on with the clock plus the skew and,
- * as the clock may stand still, with the time for which this program has run.
- * A new lease starts afresh: the server has just vouched for it, so a clock
- * that was once set years ahead locks nobody out. Whether a lease still holds
- * at that time, the module decides.
+ * back while the lease is kept. It advances with the clock plus the skew, and
+ * also with this program's running time, because the clock may stand still. A
+ * new lease starts over: the server has just vouched for it, so a clock that was
+ * once set years ahead locks nobody out. The module decides whether a lease is
+ * still valid at that time.
  */
 export class LeaseKeeper {
   readonly #store: LeaseStore;
-  /** What this program has seen itself, and when by its own running time. */
+  /** What this program has seen itself, and when, by `performance.now()`. */
   readonly #seen = new Map<string, KeptLease & { atMs: number; ended: boolean }>();
   /** How often the server has refused each license. */
   readonly #refusals = new Map<string, number>();
@@ -31,7 +31,7 @@ export class LeaseKeeper {
   /** The lease of that name, if there is one. */
   async offer(name: string): Promise<KeptLease | undefined> {
     const kept = readRecord(await ask(() => this.#store.get(PREFIX + name)));
-    // A store that can't remove would bring it back.
+    // A store that failed to remove a lease would bring it back.
     if (!kept || this.#hasEnded(name, kept.lease)) return undefined;
     return this.#see(name, kept);
   }
@@ -52,18 +52,18 @@ export class LeaseKeeper {
     await ask(() => this.#store.set(PREFIX + name, writeRecord(kept)));
   }
 
-  /** Keeps the present time with the lease, unless that has been replaced or removed. */
+  /** Updates the time kept with the lease, unless the lease has been replaced or removed. */
   async touch(name: string, lease: string): Promise<void> {
-    // Another page may have written since.
+    // Another page may have written since then.
     const kept = readRecord(await ask(() => this.#store.get(PREFIX + name)));
-    // And so may this one, while the store was answering.
+    // So may this page, while the store was answering.
     if (kept?.lease !== lease || this.#seen.get(name)?.lease !== lease) return;
     if (this.#hasEnded(name, lease)) return;
     const latest = this.#see(name, kept);
     await ask(() => this.#store.set(PREFIX + name, writeRecord(latest)));
   }
 
-  /** Removes the lease, as the server has refused. */
+  /** Removes the lease after a refusal. */
   async forget(name: string): Promise<void> {
     remember(this.#refusals, name, this.refusals(name) + 1);
     const seen = this.#seen.get(name);
@@ -86,7 +86,7 @@ export class LeaseKeeper {
   }
 }
 
-/** What a store answers, or `undefined` where it throws, rejects, or doesn't answer in time. */
+/** What a store answers, or `undefined` if it throws, rejects, or doesn't answer in time. */
 async function ask(question: () => unknown): Promise<unknown> {
   let stopWaiting = () => {};
   const late = new Promise<undefined>((resolve) => {

@@ -3,19 +3,19 @@ import type { InvalidVerdict } from "../types.js";
 import type { Trust } from "../wasm/module.js";
 import { type LeaseStore, readStore } from "./store.js";
 
-/** The options of `loadValidator` that are about signed answers. */
+/** The options of `loadValidator` for signed answers. */
 export interface LeaseSettings {
   trust: Trust;
   /** The store that was given; `undefined` stands for one in memory. */
   store: LeaseStore | undefined;
   leasing: {
-    /** From which age of its lease an answer is refreshed; `undefined` asks the server first. */
+    /** The age of a lease from which its answer is refreshed; `undefined` asks the server first. */
     revalidateAfterMs?: number | undefined;
     onChange?: ((verdict: InvalidVerdict) => void) | undefined;
   };
   /** The option that makes no sense without a public key, if one was given. */
   needsKey: string | undefined;
-  /** Equal for equal settings; `undefined` where they can't be compared. */
+  /** Equal for equal settings; `undefined` if they can't be compared. */
   id: string | undefined;
 }
 
@@ -25,18 +25,18 @@ export const LEASE_OPTIONS = [
 ] as const;
 
 /**
- * Throws where a public key is given as `undefined`, which is what the misspelled
- * name of an environment variable or a constant gives. It must not turn signatures off.
+ * Throws if a public key is given as `undefined`, as a misspelled environment
+ * variable or constant would give. That must not turn signatures off.
  */
 export function refuseUndefinedKey(given: { publicKey?: unknown }): void {
   if (!Object.hasOwn(given, "publicKey") || given.publicKey !== undefined) return;
   throw invalid(
     "publicKey",
-    "is undefined; look at where it comes from, such as an environment variable's name, or leave the option out",
+    "is undefined; check where the value comes from, such as the name of an environment variable, or leave the option out",
   );
 }
 
-/** Reads the options. The `trust` is left for the module to judge. */
+/** Reads the options. The module validates `trust`. */
 export function readLeaseOptions(
   given: {
     [N in (typeof LEASE_OPTIONS)[number]]?: unknown;
@@ -71,7 +71,7 @@ export function readLeaseOptions(
 // One more than the module takes, so that it can report that there are too many.
 const MAX_LISTED = 11;
 
-/** A copy of a list, which its owner can't change any more. */
+/** A copy of a list, which the caller can't change anymore. */
 function listed(publicKey: unknown): unknown {
   try {
     return Array.isArray(publicKey)

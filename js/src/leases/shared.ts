@@ -2,8 +2,8 @@ import { readRecord } from "./record.js";
 import { type LeaseStore, remember } from "./store.js";
 
 /**
- * Makes a store safe to be used by several windows, each by messages. When one
- * of them has removed a lease, another that had read it before can't set it again.
+ * Makes a store safe for several windows that use it by messages. After one of them
+ * has removed a lease, another that had read it before can't set it again.
  */
 export function withoutRevival(store: LeaseStore): LeaseStore {
   const removed = new Map<string, string>();

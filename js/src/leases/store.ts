@@ -4,16 +4,16 @@ import { invalid } from "../errors.js";
 export const MAX_TEXT_LENGTH = 5000;
 
 /**
- * Keeps texts by name. Each function may answer at once or by a promise, and
- * its calls must take effect in the order in which they were made. A store that
- * throws, rejects, or takes longer than two seconds counts as empty when it is
- * read, and as one that forgets when it is written. It never breaks a check.
+ * Keeps texts by name. Each function may return its result or a promise of it.
+ * Calls must take effect in the order in which they were made. If a function
+ * throws, rejects, or takes longer than two seconds, a read counts as empty, and a
+ * write is lost. It never breaks a check.
  *
- * A text holds a lease, which is good for one license key on one machine. It has
- * at most 5,000 characters.
+ * A text holds a lease for one license key on one machine. It has at most 5,000
+ * characters.
  */
 export interface LeaseStore {
-  /** Returns the text, or `null` or `undefined` where there is none. */
+  /** Returns the text, or `null` or `undefined` if there is none. */
   get(name: string): string | null | undefined | PromiseLike<string | null | undefined>;
   set(name: string, text: string): unknown;
   remove(name: string): unknown;
@@ -43,8 +43,8 @@ export function hasMethods(value: unknown): value is LeaseStore {
 }
 
 function hasLocalStorage(): boolean {
-  // A window always has one. Where the user or an embedding app has switched it
-  // off, it is null or throws, and the store counts as one that forgets.
+  // A window always has one. If the user or an embedding app has disabled it, it is
+  // null or throws, and then nothing is kept.
   if (typeof window === "object") return true;
   try {
     return typeof localStorage === "object" && localStorage !== null;
@@ -60,17 +60,17 @@ export const localStore: LeaseStore = {
   remove: (name) => localStorage.removeItem(name),
 };
 
-/** How many leases are remembered at most. An app has one or two. */
+/** The maximum number of leases that are remembered. An app has one or two. */
 const MAX_REMEMBERED = 100;
 
-/** Sets a value in a map that forgets its oldest. */
+/** Sets a value in a map, which drops its oldest entry when it is full. */
 export function remember<Value>(map: Map<string, Value>, name: string, value: Value): void {
   map.delete(name);
   map.set(name, value);
   if (map.size > MAX_REMEMBERED) map.delete(map.keys().next().value as string);
 }
 
-/** A store that lasts as long as the program. */
+/** A store that lasts until the program ends. */
 export function memoryStore(): LeaseStore {
   const texts = new Map<string, string>();
   return {

@@ -13,7 +13,7 @@ import type { LeaseKeeper } from "./keeper.js";
 import type { LeaseSettings } from "./options.js";
 import type { KeptLease } from "./record.js";
 
-/** A validator that keeps the leases it is sent, and offers them to the module. */
+/** A validator that keeps the leases it receives, and offers them to the module. */
 export function leasingValidator(
   module: RunningModule,
   keeper: LeaseKeeper,
@@ -26,14 +26,14 @@ export function leasingValidator(
 }
 
 /**
- * Decides when a lease is kept, offered and removed, and when the server is
- * asked again. Whether one may stand in for the server, the module decides.
+ * Decides when a lease is kept, offered and removed, and when the server is asked
+ * again. The module decides whether a lease may stand in for the server.
  *
- * - A lease that came with a yes is kept, in place of the one before.
+ * - A lease that came with a yes is kept, and replaces the previous one.
  * - A kept lease is offered with every check of its license key and machine.
- * - A no removes it. Checks that were under way by then neither bring it back
- *   nor answer from it: for them the keeper counts refusals.
- * - Any other failure leaves it as it is, but for the time that has been seen.
+ * - A refusal removes it. Checks that were already running neither bring it back
+ *   nor answer from it: the keeper counts refusals for them.
+ * - Any other failure changes nothing but the latest time seen.
  */
 class Leases {
   readonly #module: RunningModule;
@@ -101,7 +101,7 @@ class Leases {
     return this.#keeper.touch(name, lease);
   }
 
-  /** Whether an answer from a lease is so old that the server has to be asked. Its age is told by the corrected clock, as the module tells whether it holds. */
+  /** Whether an answer from a lease is so old that the server must be asked. Its age is measured by the corrected clock, as in the module. */
   #isOld({ source, checkedAt }: Verdict, kept: KeptLease | undefined): boolean {
     const { revalidateAfterMs } = this.#leasing;
     if (source !== "lease" || revalidateAfterMs === undefined) return false;
@@ -121,13 +121,13 @@ class Leases {
         await this.#note(name, answer, refusals);
         if (!answer.verdict.valid) this.#tell(answer.verdict);
       })
-      .catch(() => {}) // The lease stands as it did.
+      .catch(() => {}) // The lease stays as it was.
       .finally(() => this.#refreshing.delete(name));
   }
 
   #tell(verdict: InvalidVerdict): void {
     const { onChange } = this.#leasing;
-    // What it throws is reported like any other listener's error, and breaks nothing here.
+    // In a microtask, so that what it throws is reported like any other listener's error.
     if (onChange) queueMicrotask(() => onChange(verdict));
   }
 }
@@ -135,7 +135,7 @@ class Leases {
 function refusedMeanwhile(): LicenseError {
   return new LicenseError(
     "unavailable",
-    "The license server could not be asked, and meanwhile refused this license to another call. Try again.",
+    "The license server could not be reached, and has just refused this license in another call. Try again.",
     { retryable: true },
   );
 }

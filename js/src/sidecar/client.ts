@@ -17,19 +17,19 @@ const NO_MACHINE_ID = -32001;
 
 const PLATFORMS = /^(linux|darwin|win32)-(x64|arm64)$/;
 
-// The app's archive: the last of that name, as a folder above it may be called like it.
-// A universal app for macOS may have one for each architecture.
+// The app's archive. The last match counts, because a folder above it may have the same
+// name. A universal app for macOS may have an archive for each architecture.
 const ARCHIVE = /^((?:.*[\\/])?app(?:-x64|-arm64)?\.asar)(?=[\\/])/s;
 
 /** Finds a file of an installed package, as `require.resolve` does. */
 export type Resolve = (name: string) => string;
 
-/** Makes an entry point's createSidecar from how it finds this platform's package. */
+/** Makes an entry point's createSidecar, given how it finds this platform's package. */
 export function sidecarFactory(resolve: Resolve): (options?: SidecarOptions) => Sidecar {
   return (options) => {
     const { path, timeoutMs = DEFAULT_TIMEOUT_MS } = readOptions(options, ["path", "timeoutMs"]);
     if (path !== undefined && (typeof path !== "string" || path === "")) {
-      throw invalid("path", "must be a path");
+      throw invalid("path", "must be the path of a program, as a non-empty string");
     }
     if (typeof timeoutMs !== "number" || !(timeoutMs >= 1 && timeoutMs <= MAX_TIMER_MS)) {
       throw invalid("timeoutMs", `must be a number from 1 to ${MAX_TIMER_MS}`);
@@ -48,7 +48,7 @@ function locate(path: string | undefined, resolve: Resolve): SidecarProgram {
 function packaged(resolve: Resolve): SidecarProgram {
   const platform = sidecarPlatform();
   const own =
-    "give the path of one that you built in the `path` option or in WHOP_LICENSE_SIDECAR.";
+    "build the sidecar yourself and give its path in the `path` option or in WHOP_LICENSE_SIDECAR.";
   if (!PLATFORMS.test(platform)) {
     throw loadFailed(
       `There is no sidecar for ${platform}. Use linux, darwin or win32 on x64 or arm64, or ${own}`,
@@ -67,24 +67,24 @@ function packaged(resolve: Resolve): SidecarProgram {
       throw loadFailed(
         "The sidecar can't be located here, as happens in a bundle. Keep whop-license out of the bundle " +
           '(esbuild, Rollup, Vite: external; webpack: externals; Next: serverExternalPackages: ["whop-license"]). ' +
-          "Where all is one file, as with `bun build --compile` and Node's single executable applications, ship the " +
-          `program ${file} of the package ${name} beside it, and give its path in the \`path\` option of ` +
+          "For a program in one file, as with `bun build --compile` or Node's single executable applications, ship the " +
+          `program ${file} of the package ${name} next to it, and give its path in the \`path\` option of ` +
           "createSidecar or in WHOP_LICENSE_SIDECAR.",
         { cause },
       );
     }
     throw loadFailed(
-      `The package ${name} is not installed. It comes with whop-license as an optional dependency: install it ` +
-        "again without leaving those out (--omit=optional, --no-optional), on this platform or for it (npm's --os " +
-        "and --cpu, supportedArchitectures of pnpm and Yarn), and not by copying node_modules from another. If the " +
-        "lock file doesn't list it, as npm may write on another platform, delete the lock file and node_modules, " +
+      `The package ${name} is not installed. It is an optional dependency of whop-license: install again without ` +
+        "--omit=optional or --no-optional, on this platform or for it (npm's --os and --cpu, supportedArchitectures " +
+        "of pnpm and Yarn). Don't copy node_modules from another platform. If the lock file doesn't list the " +
+        "package, which can happen when npm wrote it on another platform, delete the lock file and node_modules, " +
         `and install again. Or ${own}`,
       { cause },
     );
   }
 }
 
-/** Whether the code runs elsewhere than in its package. */
+/** Whether the code runs outside of its package. */
 function isBundled(resolve: Resolve): boolean {
   try {
     resolve("whop-license/package.json");
@@ -113,7 +113,7 @@ class Client implements Sidecar {
     if (abort?.aborted) throw aborted(abort);
     if (this.#closed) throw closed();
 
-    // Keeps the process alive while somebody waits.
+    // Keeps this process alive while a caller waits.
     const awake = setInterval(() => {}, MAX_TIMER_MS);
     try {
       return await untilAborted(this.#ask(this.#start(), params), abort);
@@ -145,13 +145,13 @@ class Client implements Sidecar {
   }
 }
 
-/** Waits for a promise, and stops a sidecar that takes too long, even if nobody waits anymore. */
+/** Waits for a promise, and stops a sidecar that takes too long, even if no caller waits anymore. */
 async function stopAfter<T>(ms: number, sidecar: SidecarProcess, promise: Promise<T>): Promise<T> {
   let settled = false;
   const onTimeout = () => {
     if (!settled) sidecar.stop(timedOut(ms));
   };
-  // An answer that is in the pipe already, because this process was busy, still counts.
+  // If this process was busy, the answer may already be in the pipe, and still counts.
   const timer = setTimeout(() => setImmediate(onTimeout), ms);
   timer.unref();
   try {
@@ -204,7 +204,9 @@ function readMachineId(result: unknown, asked: Params, sidecar: SidecarProcess):
 function readText(argument: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== "string") throw invalid(argument, "must be a string");
-  if (value.length > MAX_TEXT_LENGTH) throw invalid(argument, "is too long");
+  if (value.length > MAX_TEXT_LENGTH) {
+    throw invalid(argument, `is longer than ${MAX_TEXT_LENGTH} characters`);
+  }
   if (/\p{Surrogate}/u.test(value)) throw invalid(argument, "is not well-formed Unicode");
   return value;
 }

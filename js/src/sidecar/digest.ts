@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 
 /**
- * SHA-256 of a program without what a code signature adds to it, and without
- * what `strip` changes in it, in lowercase hexadecimal digits. A seller who signs
- * an app signs its programs too, and `rpmbuild` strips them; they must still be
+ * Returns the SHA-256 of a program in lowercase hexadecimal digits. It leaves out
+ * what a code signature adds and what `strip` changes: a seller who signs an app
+ * signs its programs too, and `rpmbuild` strips them, but they must still be
  * recognized.
  *
- * - ELF (Linux, 64 bits, little-endian): what is loaded, without the table of
- *   sections, which stands behind it, and without where that is. The last segment
- *   ends with its last byte that is not zero (*System V ABI*, chapters 4 and 5).
+ * - ELF (Linux, 64 bits, little-endian): what is loaded, without the section
+ *   header table, which follows it, and without the header's fields about that
+ *   table. The last segment ends at its last byte that is not zero (*System V
+ *   ABI*, chapters 4 and 5).
  * - PE (Windows): as Authenticode does it, without the checksum, the entry of
  *   the certificate table, and the table itself, padded with zeros to 8 bytes
  *   (*Windows Authenticode Portable Executable Signature Format*, Microsoft).
@@ -17,7 +18,7 @@ import { createHash } from "node:crypto";
  *   which stands at the end (`mach-o/loader.h`, Apple).
  * - Anything else: the whole file.
  *
- * A file that only looks like one of these is hashed as a whole.
+ * A malformed file of one of these formats is hashed as a whole.
  */
 export function programDigest(bytes: Uint8Array): string {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -32,7 +33,7 @@ function countedParts(file: Buffer): Buffer[] | undefined {
     if (file.readUInt32LE(0) === MACH_O_64) return machOParts(file);
     if (file.readUInt32LE(0) === ELF) return elfParts(file);
   } catch {
-    // It ends before its headers do.
+    // The file is shorter than its headers say.
   }
   return undefined;
 }
@@ -76,7 +77,7 @@ function machOParts(file: Buffer): Buffer[] | undefined {
     if (command === CODE_SIGNATURE) {
       end = file.readUInt32LE(at + 8);
       if (end < limit || end + file.readUInt32LE(at + 12) !== file.length) return undefined;
-      // A signature's command takes the place of zeros.
+      // Signing replaces zeros with the signature's command.
       unsigned.fill(0, at, at + size);
     } else if (command === SEGMENT_64 && isLast(file.subarray(at, at + size))) {
       unsigned.fill(0, at + 32, at + 40); // vmsize
@@ -84,8 +85,8 @@ function machOParts(file: Buffer): Buffer[] | undefined {
     }
     at += size;
   }
-  unsigned.fill(0, 16, 24); // how many commands there are, and their size
-  while (end > limit && unsigned[end - 1] === 0) end--; // what a signature is aligned by
+  unsigned.fill(0, 16, 24); // the number of commands, and their size
+  while (end > limit && unsigned[end - 1] === 0) end--; // the padding before a signature
   return [unsigned.subarray(0, end)];
 }
 
@@ -94,17 +95,17 @@ function isLast(segment: Buffer): boolean {
 }
 
 const ELF = 0x464c457f;
-const LITTLE_64 = 0x0102; // the class and the order of bytes
+const LITTLE_64 = 0x0102; // the class and the byte order
 const SECTION_TABLE = 0x28; // e_shoff, which needs eight bytes
 const SECTION_SIZES = 0x3a; // e_shentsize, e_shnum, e_shstrndx, of two bytes each
 const LOAD = 1;
 const EXECUTABLE = 1;
 
 /**
- * The program as if it ended with what is loaded. The system fills the rest of the
- * last segment with zeros, so where that ends in the file makes no difference.
- * All that stands in front is counted, also between the segments, as whole pages
- * are loaded. A program that is not laid out so is hashed as a whole.
+ * The program, cut off after what is loaded. The system fills the rest of the last
+ * segment with zeros, so it makes no difference where the segment ends in the file.
+ * Everything before that counts, even between the segments, because whole pages are
+ * loaded. A program with another layout is hashed as a whole.
  */
 function elfParts(file: Buffer): Buffer[] | undefined {
   if (file.readUInt16LE(4) !== LITTLE_64) return undefined;
@@ -124,9 +125,9 @@ function elfParts(file: Buffer): Buffer[] | undefined {
 interface ElfSegment {
   start: number;
   end: number;
-  /** Where the file says how much of it is in the file. */
+  /** The offset of the field with the segment's size in the file. */
   sizeAt: number;
-  /** Whether it is data that the system fills up with zeros, to the end of the page. */
+  /** Whether it is data that the system pads with zeros, to the end of the page. */
   isFilledUp: boolean;
 }
 

@@ -1,7 +1,7 @@
-/** The greatest length of a frame from the sidecar, in bytes. */
+/** The maximum length of a frame from the sidecar, in bytes. */
 const MAX_FRAME = 1024 * 1024;
 
-/** A message as a frame: a 32-bit little-endian length and that many bytes of UTF-8 JSON. */
+/** Encodes a message as a frame: a 32-bit little-endian length and that many bytes of UTF-8 JSON. */
 export function encodeFrame(message: object): Buffer {
   const payload = Buffer.from(JSON.stringify(message), "utf8");
   const frame = Buffer.alloc(4 + payload.length);
@@ -11,9 +11,9 @@ export function encodeFrame(message: object): Buffer {
 }
 
 /**
- * Returns a function that takes chunks of a pipe, cut anywhere, and returns the
- * messages that are complete. It throws on a frame that is too long or isn't
- * UTF-8 JSON; nothing can be read after that.
+ * Returns a function that takes the chunks of a pipe, which may be split anywhere,
+ * and returns the messages that are complete. It throws if a frame is too long or
+ * isn't UTF-8 JSON; nothing can be read after that.
  */
 export function frameReader(): (chunk: Buffer) => unknown[] {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

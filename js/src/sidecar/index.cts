@@ -6,12 +6,12 @@ import type { Sidecar, SidecarOptions } from "./types.js";
 export { LicenseError, type LicenseErrorCode } from "../errors.js";
 export type * from "./types.js";
 
-/** Makes a sidecar of your own. It is started by its first call. */
+/** Makes a sidecar of your own. Its first call starts the program. Throws a {@link LicenseError} `invalid_argument` for a wrong option. */
 export const createSidecar: (options?: SidecarOptions) => Sidecar = sidecarFactory((name) =>
   createRequire(__filename).resolve(name),
 );
 
 const shared = createSidecar();
 
-/** Reads this machine's id through one sidecar for the whole process; see {@link Sidecar.machineId}. */
+/** Reads this machine's id with one sidecar that the whole process shares; see {@link Sidecar.machineId}. */
 export const machineId: Sidecar["machineId"] = (options) => shared.machineId(options);

@@ -10,9 +10,9 @@ import { mayStartLater, notStarted, type SidecarProgram } from "./program.js";
 const NAME = "whop-license-sidecar";
 const PROTOCOL = 1;
 
-const MAX_PROGRAM_SIZE = 64 * 1024 * 1024; // the program and any signature are a few
+const MAX_PROGRAM_SIZE = 64 * 1024 * 1024; // a signed program has a few MB
 
-/** An error that the sidecar answered with. */
+/** An error in an answer of the sidecar. */
 export class RpcError extends Error {
   constructor(
     readonly code: number,
@@ -29,7 +29,7 @@ interface Waiting {
 
 /**
  * One running sidecar and the requests that it has not answered. It never keeps
- * this process alive: whoever waits for an answer does so with a timer.
+ * this process alive; a caller that waits for an answer does that with a timer.
  */
 export class SidecarProcess {
   /** Resolves once the sidecar has shown that it is the right program and version. */
@@ -42,14 +42,14 @@ export class SidecarProcess {
   #lastId = 0;
   #ended: LicenseError | undefined;
 
-  /** Starts the program. `onEnd` is called once, when it can't answer any more. */
+  /** Starts the program. `onEnd` is called once, when it can't answer anymore. */
   constructor(program: SidecarProgram, onEnd: () => void) {
     const { path, digest } = program;
     this.#path = path;
     this.#onEnd = onEnd;
     let file: number | undefined;
     try {
-      // Opened before it runs, as it could put another file in its place.
+      // Opened before the program runs, as it could replace its own file.
       if (digest !== undefined) file = openSync(path, "r");
       this.#child = spawn(path, [], { stdio: ["pipe", "pipe", "inherit"], windowsHide: true });
     } catch (cause) {
@@ -59,9 +59,9 @@ export class SidecarProcess {
     const { stdin, stdout } = this.#child;
     this.#child.unref();
     for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
-    // Compared while the program starts, which takes as long. Nothing that it says counts until then.
+    // Compared while the program starts, as both take equally long. No answer counts until then.
     const compared = file === undefined ? Promise.resolve() : compare(file, program);
-    // That it is the wrong program says more than how it failed.
+    // If it is the wrong program, that says more than how it failed.
     const failed = (reason: LicenseError) => {
       compared.then(
         () => this.stop(reason),
@@ -73,7 +73,7 @@ export class SidecarProcess {
       const how = `ended before it answered (${signal ?? `exit code ${code}`})`;
       failed(this.#broken(how, undefined, mayStartLater(signal)));
     });
-    // A pipe that breaks is followed by "close", which says more.
+    // After a broken pipe comes "close", which says more.
     stdin?.on("error", () => {});
     const read = frameReader();
     stdout?.on("data", (chunk: Buffer) => {
@@ -81,7 +81,7 @@ export class SidecarProcess {
         for (const message of read(chunk)) this.#receive(message);
       } catch (cause) {
         stdout.destroy();
-        failed(this.#broken(`sent garbage: ${textOf(cause)}`, cause));
+        failed(this.#broken(`sent invalid data: ${textOf(cause)}`, cause));
       }
     });
     this.ready = Promise.all([this.#handshake(), compared]).then(() => {});
@@ -105,13 +105,13 @@ export class SidecarProcess {
     this.#onEnd();
     this.#child.stdin?.destroy();
     this.#child.stdout?.destroy();
-    // A program that could not be started has no id. kill() would then signal this process's own group.
+    // A program that could not be started has no pid. kill() would then signal this process's own group.
     if (this.#child.pid !== undefined) this.#child.kill("SIGKILL");
     for (const { reject } of this.#waiting.values()) reject(reason);
     this.#waiting.clear();
   }
 
-  /** A program that has not greeted is no sidecar, unless it was interrupted; one that has may work when it is started again. */
+  /** A program that fails before its handshake is not a sidecar, unless it was interrupted. One that fails later may work when it is started again. */
   #broken(how: string, cause?: unknown, wasInterrupted = false): LicenseError {
     const message = `The sidecar ${this.#path} ${how}.`;
     if (!this.#greeted) return loadFailed(message, { cause, retryable: wasInterrupted });
@@ -162,7 +162,7 @@ async function compare(file: number, program: SidecarProgram): Promise<void> {
   const { path, digest } = program;
   let found: string | undefined;
   try {
-    // Read synchronously: in pieces, on Node's thread pool, it takes longer than the program's start.
+    // Read synchronously, as reading on Node's thread pool takes longer than the program's start.
     const stat = fstatSync(file);
     if (stat.isFile() && stat.size <= MAX_PROGRAM_SIZE) found = programDigest(readFileSync(file));
   } catch (cause) {
@@ -173,6 +173,6 @@ async function compare(file: number, program: SidecarProgram): Promise<void> {
   if (found === digest) return;
   throw loadFailed(
     `The sidecar ${path} is not the program that this package was published with. Install the package again; ` +
-      "a program of your own goes into the `path` option or into WHOP_LICENSE_SIDECAR.",
+      "to use a program of your own, give its path in the `path` option or in WHOP_LICENSE_SIDECAR.",
   );
 }

@@ -12,7 +12,7 @@ export interface SidecarProgram {
   digest?: string;
 }
 
-/** How a process is ended from outside. */
+/** The signals that end a process from outside. */
 const INTERRUPTS = /^SIG(KILL|TERM|INT|HUP)$/;
 
 /** The platform of the program to start, in Node's names. A 32-bit app on Windows starts the 64-bit program. */
@@ -34,7 +34,7 @@ export function notStarted(program: SidecarProgram, cause: unknown): LicenseErro
   const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "";
   if (process.platform === "win32" && resolve(path).length > MAX_WINDOWS_PATH) {
     return loadFailed(
-      `${what} can't be started, as Windows starts no program whose path is longer than ` +
+      `${what} can't be started, because Windows starts no program whose path is longer than ` +
         `${MAX_WINDOWS_PATH} characters. Install the app in a folder with a shorter path.`,
       { cause },
     );
@@ -50,8 +50,8 @@ export function notStarted(program: SidecarProgram, cause: unknown): LicenseErro
 }
 
 /**
- * Why a program could not even be looked for: the system opens no file at all just now,
- * and Node's resolver (from 24 on) then says that there is none. Undefined if it opens files.
+ * Why a program could not even be looked for: the system can't open any more files, and
+ * Node's resolver (from 24 on) then says that there is none. Undefined if it can.
  */
 export function notLookedFor(): LicenseError | undefined {
   try {
@@ -64,7 +64,7 @@ export function notLookedFor(): LicenseError | undefined {
 }
 
 function notNow(what: string, code: string, cause: unknown): LicenseError {
-  return loadFailed(`${what} can't be started just now (${code}). Try again.`, {
+  return loadFailed(`${what} can't be started at the moment (${code}). Try again.`, {
     cause,
     retryable: true,
   });
@@ -76,9 +76,9 @@ const UNPACK = "in an Electron app, unpack `@whop-license/sidecar-*` (asarUnpack
 function absent({ path, digest }: SidecarProgram): string {
   const there = `There is no sidecar for ${sidecarPlatform()} at ${path}.`;
   if (digest === undefined) return `${there} ${OWN_PATH}; ${UNPACK}`;
-  // Its package is there, or else it would not have been found.
+  // Its package is installed, or else the package would not have been found.
   return (
-    `${there} It was installed, so antivirus software may have removed it: restore it from there, allow it, and ` +
+    `${there} It was installed, so antivirus software may have removed it: restore and allow it there, and ` +
     `install the app again (in development: delete node_modules/@whop-license, and install). Or it was not packed: ${UNPACK}`
   );
 }
@@ -92,7 +92,7 @@ function howToAllow(path: string): string {
     const stat = statSync(path);
     if (stat.isFile()) mode = stat.mode;
   } catch {
-    // A folder above it may not be searched.
+    // A folder above it can't be read.
   }
   if ((mode & 0o111) === 0) return "Make it executable.";
   return (

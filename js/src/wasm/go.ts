@@ -5,7 +5,7 @@ import { instantiate } from "./source.js";
 
 const CONSOLE_HINT = "The console may say why.";
 
-/** What the program uses in place of the global object's. */
+/** What the program uses in place of members of the global object. */
 export interface StandIns {
   crypto?: object | undefined;
   fetch?: object | undefined;
@@ -13,7 +13,7 @@ export interface StandIns {
   TextEncoder?: object | undefined;
 }
 
-/** A Go program, which may stop at any time. Whoever waits for it then hears of that. */
+/** A Go program, which may stop at any time. Calls that wait for it then reject. */
 export class GoProgram {
   readonly #scope: GoScope;
   readonly #go: Go;
@@ -35,7 +35,7 @@ export class GoProgram {
     this.#catchResume();
   }
 
-  /** Go's own version throws into whatever event comes after the end, such as the answer of a fetch, where nobody could catch it. */
+  /** After the program has ended, Go's own `_resume` throws inside the next event, such as the answer of a fetch, where nobody could catch it. */
   #catchResume(): void {
     const go = this.#go;
     const resume = go._resume;
@@ -49,7 +49,7 @@ export class GoProgram {
     };
   }
 
-  /** Starts the program, and resolves with the function that it has set on its global object. */
+  /** Starts the program, and resolves with the function that it sets on its global object. */
   async start(compiled: WebAssembly.Module, name: string): Promise<object> {
     const instance = await instantiate(compiled, this.#go.importObject);
     this.#ran = this.#go.run(instance).then(
@@ -58,16 +58,16 @@ export class GoProgram {
     );
     const set = this.#scope[name];
     if (typeof set === "function" && !this.#stopped) return set;
-    // A start that failed is known one turn later.
+    // A failed start is known only after one turn of the event loop.
     await Promise.race([this.#ran, Promise.resolve()]);
     throw loadFailed(
-      "The WebAssembly module is not whop-license's, or ended as soon as it was started. " +
+      "The WebAssembly module is not that of whop-license, or it ended right after it was started. " +
         `Check the \`wasm\` option. ${CONSOLE_HINT}`,
       this.#stopped,
     );
   }
 
-  /** Calls a function of the program that answers at once. */
+  /** Calls a synchronous function of the program. */
   call(f: object, args: unknown[]): unknown {
     if (this.#stopped) throw hasStopped(this.#stopped);
     const result: unknown = Reflect.apply(f as () => unknown, undefined, args);
@@ -75,7 +75,7 @@ export class GoProgram {
     return result;
   }
 
-  /** Waits for a function of the program that answers by a promise. */
+  /** Calls a function of the program that returns a promise, and waits for it. */
   async ask(f: object, args: unknown[]): Promise<unknown> {
     if (this.#stopped) throw hasStopped(this.#stopped);
     let reject: (reason: unknown) => void = () => {};
@@ -115,16 +115,16 @@ function hasStopped(details: { cause?: unknown }): LicenseError {
   );
 }
 
-// What the module and Go's support code look up by name. They are read from the
-// real global object whenever they are asked for, so that a fetch which is
-// replaced later counts, and from there, as a browser's refuse another `this`.
+// The globals that the module and Go's support code look up by name. Each access
+// reads the real global object, so that a replaced fetch counts. The functions are
+// called on it, because a browser's refuse another `this`.
 const LOOKED_UP = [
   ...["Object", "Array", "String", "Reflect", "Promise", "Error", "Uint8Array", "JSON", "Date"],
   ...["Math", "AbortController", "setTimeout", "clearTimeout", "window", "document"],
   ...["WorkerGlobalScope", "URL", "crypto", "performance", "TextEncoder", "TextDecoder"],
 ];
 
-/** An object that stands in for the global one, so that nothing the Go program sets is seen outside. */
+/** An object in place of the global one, so that what the Go program sets doesn't leak into the page. */
 function shadowGlobal(standIns: StandIns): object {
   for (const name of ["crypto", "TextDecoder", "TextEncoder"] as const) {
     if (standIns[name] ?? globalThis[name]) continue;
@@ -146,7 +146,7 @@ function shadowGlobal(standIns: StandIns): object {
   return scope;
 }
 
-/** Shows what the Go runtime writes when it panics on the console, and not in the output of the app. */
+/** Writes the output of a panic in the Go runtime to the console, and not to the app's output. */
 function toConsole(Decoder: typeof TextDecoder): (fd: number, bytes: Uint8Array) => number {
   const decoder = new Decoder();
   let text = "";

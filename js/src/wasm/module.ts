@@ -4,43 +4,43 @@ import { VERSION } from "../version.js";
 import { GoProgram, type StandIns } from "./go.js";
 import { Unreachable } from "./reach.js";
 
-/** Whose signature counts. The values may be anything; the module refuses what it can't take. */
+/** Whose signature counts. The values may be anything; the module validates them. */
 export interface Trust {
   publicKey?: unknown;
   issuer?: unknown;
   audience?: unknown;
 }
 
-/** What was kept of a lease, for a check. It stands where the caller's options name no other. */
+/** A kept lease, for a check. It applies if the caller's options name no other lease. */
 export interface OfferedLease {
   lease: string;
   clock: { lastSeen: number; skew: number };
   preferLease: boolean;
 }
 
-/** What comes of a {@link PreparedCheck}. */
+/** The result of a {@link PreparedCheck}. */
 export interface CheckResult {
   verdict: Verdict;
-  /** The server's time minus this clock's, where a lease came just now: it is kept with the lease. */
+  /** The server's time minus this clock's, if a lease has just arrived. It is kept with the lease. */
   skew?: number;
 }
 
-/** A check whose arguments have been read, and are read no more. */
+/** A check whose arguments have been read. They are not read again. */
 export interface PreparedCheck {
-  /** What its lease is called in a store; undefined where the license key can't be one. */
+  /** The name of its lease in a store; undefined if the license key is malformed. */
   readonly leaseName: string | undefined;
   /** The caller's own signal and timeout. */
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number | undefined;
-  /** Checks, with a lease to stand in and the time that is left of the caller's. */
+  /** Checks, with a lease that may stand in, and with what is left of the caller's timeout. */
   run(offered?: OfferedLease, timeoutMs?: number): Promise<CheckResult>;
-  /** Asks the server alone: once, without a lease, and beyond the caller's signal. */
+  /** Asks only the server: once, without a lease, and regardless of the caller's signal. */
   refresh(): Promise<CheckResult>;
-  /** Lets go of the arguments. What runs goes on. */
+  /** Releases the arguments. A check that is running continues. */
   release(): void;
 }
 
-/** What the module has for this package alone; wasm/prepare.go says more. */
+/** What the module exports for this package only; see wasm/prepare.go. */
 interface PackageInterface {
   verifySettings: (settings: Trust) => unknown;
   prepare: (...args: unknown[]) => unknown;
@@ -56,7 +56,7 @@ interface Prepared {
   timeoutMs?: number;
 }
 
-/** The module of whop-license while it runs. The arguments of a check may be anything: the module refuses what it can't take. */
+/** The running module of whop-license. The arguments of a check may be anything: the module validates them. */
 export class RunningModule {
   readonly #program: GoProgram;
   readonly #validate: object;
@@ -71,7 +71,7 @@ export class RunningModule {
     this.hasPublicKey = Reflect.get(validate, "hasPublicKey") === true;
   }
 
-  /** Starts a compiled module. `onStop` is called once, when it can't answer any more. */
+  /** Starts a compiled module. `onStop` is called once, when the module can't answer anymore. */
   static async start(
     compiled: WebAssembly.Module,
     endpoint: string,
@@ -90,17 +90,17 @@ export class RunningModule {
     return new RunningModule(program, validate);
   }
 
-  /** Checks without any lease but the caller's own. */
+  /** Checks with no lease other than the caller's own. */
   validate(licenseKey: unknown, hwid: unknown, options: unknown): Promise<Verdict> {
     return this.#ask(this.#validate, [licenseKey, hwid, options]);
   }
 
-  /** Throws the `invalid_argument` of settings that no check could be made with. */
+  /** Throws `invalid_argument` if no check could work with the settings. */
   verifySettings(settings: Trust): void {
     this.#call(this.#package.verifySettings, [settings]);
   }
 
-  /** Reads the arguments of a check, and throws the `invalid_argument` of those that can't be read. */
+  /** Reads the arguments of a check. Throws `invalid_argument` if they can't be read. */
   prepare(licenseKey: unknown, hwid: unknown, options: unknown, settings: Trust): PreparedCheck {
     const own = this.#package;
     const read = this.#call(own.prepare, [licenseKey, hwid, options, settings]);
@@ -117,7 +117,7 @@ export class RunningModule {
     };
   }
 
-  /** An answer by a promise, with the module's own errors as instances of this package's class. */
+  /** An asynchronous answer, with the module's errors as instances of this package's class. */
   async #ask<Result>(f: object, args: unknown[]): Promise<Result> {
     try {
       return (await this.#program.ask(f, args)) as Result;
@@ -126,7 +126,7 @@ export class RunningModule {
     }
   }
 
-  /** An answer at once. A Go function can't throw, so it returns its error. */
+  /** A synchronous answer. A Go function can't throw, so it returns its error. */
   #call(f: object, args: unknown[]): unknown {
     const result = this.#program.call(f, args);
     if (result instanceof Error) throw typed(result);

@@ -1,13 +1,13 @@
-// What can be found out about a request that failed. A page's fetch tells only that
-// it did, and Node's tells more in the cause of its cause.
+// Finds out why a request failed. A page's fetch says only that it failed. Node's says
+// more, in the cause of its cause.
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** A failure of fetch, in words of ours. Its cause is what fetch has thrown. */
+/** A failure of fetch, in our own words. Its cause is what fetch has thrown. */
 export class Unreachable extends Error {}
 
-/** How long a page waits to hear whether anything is there, in milliseconds. */
+/** How long a page waits to see whether anything answers, in milliseconds. */
 const PROBE_MS = 2000;
-/** How long that is taken for true, so that the attempts of one check ask once. */
+/** How long the result is reused, so that the attempts of one check probe once. */
 const PROBE_HOLDS_MS = 10_000;
 
 /** Explains failed requests. */
@@ -80,14 +80,14 @@ async function inPage(
   ask: () => Promise<boolean | undefined>,
 ): Promise<string> {
   if (globalThis.navigator?.onLine === false) return "This device is offline.";
-  // The event of a violation comes after the failure.
+  // The event of a violation comes only after the failure.
   await new Promise((resolve) => setTimeout(resolve, 0));
   const { origin } = new URL(base);
   if (violated()) {
     return `The page's Content Security Policy forbids the request: add ${origin} to its connect-src.`;
   }
   const from = page === "null" ? "a page without an origin" : `a page of ${page}`;
-  const check = "check the endpoint, and that the gateway runs";
+  const check = "check the endpoint, and that the gateway is running";
   const allow =
     page === "null"
       ? "serve the page from a web server or a scheme of its own, and name that in the gateway's --allowed-origin"
@@ -96,35 +96,35 @@ async function inPage(
   if (answers === undefined) {
     return `${base} gave ${from} no answer: ${check}; or ${allow}.`;
   }
-  if (!answers) return `Nothing answers at ${base}, as ${from} sees it: ${check}.`;
+  if (!answers) return `Nothing answers at ${base} when asked by ${from}: ${check}.`;
   return (
-    `${base} answers, but lets no ${from.slice(2)} read it: ${allow}. ` +
-    "If that is done, something in front of the gateway answers in its place."
+    `${base} answers, but doesn't let ${from} read it: ${allow}. ` +
+    "If it is allowed already, something in front of the gateway answers in its place."
   );
 }
 
 function inProgram(base: string, code: string | undefined): string {
-  if (code === undefined) return `This was ${base}.`;
-  return `This was ${base}, and the system says ${code}: ${adviceOn(code)}.`;
+  if (code === undefined) return `The endpoint is ${base}.`;
+  return `The endpoint is ${base}, and the system says ${code}: ${adviceOn(code)}.`;
 }
 
 function adviceOn(code: string): string {
   if (/REFUSED/i.test(code)) return "nothing listens there";
   if (/NOTFOUND|EAI_AGAIN|NAME_NOT_RESOLVED/.test(code)) return "its name can't be resolved";
   if (/CERT|SIGNED|TLS|SSL|UNABLE_TO/.test(code)) {
-    return "its certificate isn't trusted here, which can be that of a proxy in between";
+    return "its certificate isn't trusted here; it may be that of a proxy";
   }
   return "the connection failed";
 }
 
-/** The system's name for a failure, which is in it or in one of its causes. */
+/** The system's code of a failure, from the error or one of its causes. */
 export function codeOf(thrown: unknown): string | undefined {
   try {
     let cause = thrown;
     for (let depth = 0; depth < 5 && cause instanceof Object; depth++) {
       const { code, message, cause: next } = cause as Error & { code?: unknown };
       if (typeof code === "string" && /^[A-Za-z]\w{2,60}$/.test(code)) return code;
-      // Chromium's, as Electron's net.fetch has them.
+      // Electron's net.fetch has Chromium's codes in its message.
       const inText = /\bnet::(ERR_\w{1,60})/.exec(String(message))?.[1];
       if (inText) return inText;
       cause = next;
@@ -135,14 +135,14 @@ export function codeOf(thrown: unknown): string | undefined {
   return undefined;
 }
 
-/** The origin of the page that this is, or whose worker; undefined outside of pages. */
+/** The origin of this page or worker; undefined outside of pages. */
 function pageOrigin(): string | undefined {
   const { document, WorkerGlobalScope, origin } = globalThis as Record<string, unknown>;
   if (document === undefined && WorkerGlobalScope === undefined) return undefined;
   return typeof origin === "string" ? origin : undefined;
 }
 
-/** Hears whether the page's policy forbids a request to an address. */
+/** Listens for the event that the page's policy forbids a request to an address. */
 function watchPolicy(url: string): { violated: () => boolean; stop: () => void } {
   let violated = false;
   const listen = (event: Event): void => {

@@ -1,7 +1,7 @@
 import { invalid, type LicenseError, loadFailed, passes, textOf } from "../errors.js";
 import { codeOf } from "./reach.js";
 
-/** Reads a file: URL; given where there is a file system. */
+/** Reads a `file:` URL. It exists only where there is a file system. */
 export type ReadFile = (url: URL) => Promise<Uint8Array>;
 
 /** What a `wasm` option is. Loads with the same `key` share one module. */
@@ -12,7 +12,7 @@ export type Source = { key: string | object } & (
   | { kind: "address"; address: string }
 );
 
-/** Tells what a `wasm` option is, or throws an `invalid_argument`. */
+/** Finds out what a `wasm` option is, or throws an `invalid_argument`. */
 export function readSource(wasm: unknown): Source {
   try {
     if (typeof wasm === "string" && wasm !== "") {
@@ -84,7 +84,7 @@ async function compileFile(url: URL, readFile: ReadFile): Promise<WebAssembly.Mo
       `The WebAssembly module can't be read: ${textOf(cause)}. ` +
         (passes(cause)
           ? "Try again in a moment."
-          : "A bundler may have left whop-license.wasm behind: give its URL in the `wasm` option."),
+          : "A bundler may not have copied whop-license.wasm: give its URL in the `wasm` option."),
       { cause, retryable: passes(cause) },
     );
   }
@@ -116,7 +116,7 @@ async function compileResponse(
       { status, retryable: status >= 500 || status === 429 || status === 408 },
     );
   }
-  // compileStreaming refuses every other type, and this one with a parameter.
+  // compileStreaming refuses every other type, and even this one if it has a parameter.
   const type = response.headers.get("content-type") ?? "";
   try {
     if (type.toLowerCase() === "application/wasm" && WebAssembly.compileStreaming) {
@@ -139,7 +139,7 @@ async function compileResponse(
 
 function cutOff(cause: unknown, name: string): LicenseError {
   return loadFailed(
-    `The WebAssembly module could not be fetched to its end (${name}): ${textOf(cause)}. Try again.`,
+    `The WebAssembly module could not be fetched completely (${name}): ${textOf(cause)}. Try again.`,
     { cause, retryable: true },
   );
 }
@@ -170,7 +170,7 @@ async function compileBytes(
   }
 }
 
-// Each browser has its own words for a policy that forbids compiling.
+// Each browser has its own message for a policy that forbids compiling.
 const POLICY = /content.security.policy|\bCSP\b|unsafe-eval|disallowed by embedder/i;
 
 function forbiddenByPolicy(cause: unknown): LicenseError | undefined {
@@ -209,7 +209,7 @@ export async function instantiate(
   }
 }
 
-/** The text of a failed fetch, with the system's name for it. */
+/** The message of a failed fetch, with the system's code. */
 function failureOf(cause: unknown): string {
   const text = textOf(cause).replace(ADDRESS, shown);
   const code = codeOf(cause);
@@ -218,7 +218,7 @@ function failureOf(cause: unknown): string {
 
 const ADDRESS = /[\w.+-]+:\/\/\S+/g;
 
-/** An address without the parts that may be secret, and cut off where it is long. */
+/** An address without the parts that may be secret, truncated if it is long. */
 function shown(address: string): string {
   const plain = address.replace(/[?#].*$/s, "").replace(/^([\w.+-]+:\/\/)[^/]*@/, "$1");
   return plain.length > 200 ? `${plain.slice(0, 200)}…` : plain;

@@ -1,4 +1,4 @@
-// A license server whose leases jose (npm) signs, and what misbehaves like one.
+// A license server whose leases jose (npm) signs, and servers that misbehave.
 import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import {
@@ -14,7 +14,7 @@ import { serve } from "./support.js";
 
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
-/** What was asked, as the server has read it. */
+/** A request, as the server has read it. */
 export interface Asked {
   licenseKey: string;
   metadata: Record<string, string>;
@@ -32,9 +32,9 @@ export interface LeaseServer {
   publicKey: string;
   answer: Answer;
   asked: Asked[];
-  /** The lease that answers what was asked. */
+  /** The lease that answers the request. */
   sign(asked: Asked, claims?: JWTPayload, key?: SigningKey): Promise<string>;
-  /** The proof that what was asked is refused. */
+  /** The proof that the request is refused. */
   prove(asked: Asked, code: string, claims?: JWTPayload, key?: SigningKey): Promise<string>;
 }
 
@@ -50,7 +50,7 @@ export async function newKey(): Promise<SigningKey> {
   return { privateKey, kid: await calculateJwkThumbprint(jwk), x: jwk.x as string };
 }
 
-// The server's clock is right, whatever a test does to the one of the program.
+// The server's clock is right, whatever a test does to the program's clock.
 const rightTime = Date.now;
 
 export const seconds = () => Math.floor(rightTime() / 1000);
@@ -99,7 +99,7 @@ function sign(typ: string, claims: JWTPayload, { privateKey, kid }: SigningKey):
   return new SignJWT(claims).setProtectedHeader({ alg: "EdDSA", kid, typ }).sign(privateKey);
 }
 
-/** Says valid, with a lease of which some claims and the key may differ. */
+/** Answers valid, with a lease in which a test may change some claims and the key. */
 export function yes(claims?: JWTPayload, key?: SigningKey): Answer {
   return async (response, asked, server) => {
     const lease = await server.sign(asked, claims, key);
@@ -109,7 +109,7 @@ export function yes(claims?: JWTPayload, key?: SigningKey): Answer {
 
 const STATUS = { metadata_mismatch: 400, license_inactive: 403, not_found: 404 };
 
-/** Says no, with a proof of which some claims and the key may differ. */
+/** Refuses, with a proof in which a test may change some claims and the key. */
 export function no(code: keyof typeof STATUS, claims?: JWTPayload, key?: SigningKey): Answer {
   return async (response, asked, server) => {
     const proof = await server.prove(asked, code, claims, key);
@@ -132,7 +132,7 @@ function send(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
 }
 
-/** A store that shows what is in it, and answers by promises if told to. */
+/** A store that shows its content, and returns promises if told to. */
 export class TestStore implements LeaseStore {
   readonly texts = new Map<string, string>();
   later = false;

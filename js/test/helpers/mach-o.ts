@@ -32,10 +32,10 @@ function segment(program: Buffer, name: string): number {
   return found.at;
 }
 
-/** Where the command of the last segment is, which holds the signature. */
+/** The offset of the command of the last segment, which contains the signature. */
 export const linkEdit = (program: Buffer): number => segment(program, "__LINKEDIT");
 
-/** The command of a program's signature. */
+/** The offset of the command of a program's signature. */
 export const signatureOf = (program: Buffer): Command | undefined =>
   commands(program).find(({ kind }) => kind === CODE_SIGNATURE);
 

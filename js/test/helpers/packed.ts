@@ -1,4 +1,4 @@
-// What `make pack` made, and empty projects to install it into.
+// The tarballs from `make pack`, and empty projects to install them into.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -69,7 +69,7 @@ export function emptyProject(files: Record<string, string> = {}): string {
   return folder;
 }
 
-/** Runs a program to its end, which must be a good one, and returns what it wrote. */
+/** Runs a program, which must succeed, and returns its output. */
 export function run(command: string, args: string[], cwd: string): string {
   const env = { ...process.env, npm_config_update_notifier: "false" };
   const result = spawnSync(command, args, { cwd, env, encoding: "utf8", timeout: 300_000 });
@@ -77,7 +77,7 @@ export function run(command: string, args: string[], cwd: string): string {
   return result.stdout;
 }
 
-/** As {@link run}, while servers of this process go on answering. */
+/** The same as {@link run}, while servers in this process continue to answer. */
 export async function runBeside(
   command: string,
   args: string[],
@@ -110,7 +110,7 @@ export function installed(): string {
   return project;
 }
 
-// It has a server of its own, and no other process to ask.
+// It has its own server, and needs no other process.
 const CONSUMER = `
   const server = require("node:http").createServer((request, response) => {
     response.writeHead(201).end('{"valid":true,"id":"mem_1"}');

@@ -7,7 +7,7 @@ import { serve } from "./support.js";
 /** A package registry on a loopback address. */
 export interface Registry {
   url: string;
-  /** What was asked for and is not there. */
+  /** The paths that were requested but don't exist. */
   readonly unknown: string[];
 }
 

@@ -24,7 +24,7 @@ export async function serve(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<string> {
   const server: Server = createServer(handler);
-  // A connection that closes for idleness may do so just as fetch takes it again.
+  // An idle connection may be closed just when fetch reuses it.
   server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   after(() => {
@@ -69,7 +69,7 @@ export async function rejects(
 
 export const KEY = "A1B2C3-D4E5F6-G7H8I9";
 
-/** An object that throws at whatever is done with it. */
+/** An object that throws whatever is done with it. */
 export function revokedProxy(): object {
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();

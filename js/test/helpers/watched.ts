@@ -57,7 +57,7 @@ export function script(code: string, file = join(folder, `program-${++files}`)):
   return file;
 }
 
-/** A program for Windows, which knows no scripts: it reads what to do. */
+/** A program for Windows, which can't run scripts: it reads what to do. */
 function standIn(
   file: string,
   settings: { command: string[]; log: string; stops: string },
@@ -79,7 +79,7 @@ function builtStandIn(): string {
   return program;
 }
 
-/** Stops a process, and waits until each of its threads stands still: the signal alone may come after the next answer. */
+/** Stops a process, and waits until all its threads have stopped: the signal alone may take effect after the next answer. */
 export async function stop(pid: number): Promise<void> {
   if (windows) {
     writeFileSync(join(stops, `${pid}`), "");
@@ -91,7 +91,7 @@ export async function stop(pid: number): Promise<void> {
   }
 }
 
-/** Lets it go on. */
+/** Lets a stopped process continue. */
 export function resume(pid: number): void {
   if (windows) rmSync(join(stops, `${pid}`));
   else process.kill(pid, "SIGCONT");
@@ -108,7 +108,7 @@ function states(pid: number): string[] {
   });
 }
 
-/** Waits until a process is gone; the test's own time is the limit. */
+/** Waits until a process has exited; the test's timeout is the limit. */
 export async function ended(pid: number): Promise<void> {
   for (;;) {
     try {
@@ -116,7 +116,7 @@ export async function ended(pid: number): Promise<void> {
     } catch {
       return;
     }
-    // A zombie whose parent, this process, has still to hear of it, or the system.
+    // A zombie, which this process or the system has not reaped yet.
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -1,6 +1,6 @@
-// What one would write in an afternoon: Node's own http module, keep-alive
-// toward Whop, no cache, no limits, no locks. For every validation it looks the
-// license up, binds it on first use, and answers in v2's shape.
+// What you would write in an afternoon: Node's own http module, keep-alive toward
+// Whop, no cache, no limits, no locks. For every check it looks up the license, binds
+// it on first use, and answers in v2's format.
 //
 // node proxy.cjs UPSTREAM API_KEY CALLS
 //

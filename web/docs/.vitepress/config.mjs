@@ -6,8 +6,8 @@ import { slug } from "./slug.mjs";
 const repository = "https://github.com/whop-license/whop-license";
 const icon = readFileSync(join(import.meta.dirname, "../../launcher/favicon.svg"), "utf8");
 
-// Shows lines that are marked as added or removed. The transformer that VitePress
-// brings leaves marks in JSX and in Svelte's markup behind.
+// Shows lines that are marked as added or removed. VitePress's own transformer doesn't
+// remove the marks in JSX and in Svelte's markup.
 const MARK = /\s*(?:\/\/|#|<!--|\{?\/\*)\s*\[!code (\+\+|--)\]\s*(?:-->|\*\/\}?)?\s*$/;
 const diffMarks = {
   name: "diff-marks",

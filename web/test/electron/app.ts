@@ -1,5 +1,5 @@
-// An Electron app as the tests run it: in a real Electron where there is one,
-// else on a stand-in that keeps its boundaries. There, the main process is a Node
+// An Electron app as the tests run it: in a real Electron if there is one,
+// and otherwise in a stand-in with the same boundaries. There, the main process is a Node
 // process with a module `electron` of ours, and a window a page in Chromium.
 // What differs: an app's own scheme is served over http on a host of its own
 // below localhost, and fuses and asar archives have no effect.
@@ -20,10 +20,10 @@ export interface Site {
   server: LocalServer;
   /** What the browser sends as Origin for a page of the app's scheme. */
   originOf(origin: string): string;
-  /** Translates an address of the app's into the browser's, and back. */
+  /** Translates an address of the app into the browser's, and back. */
   toBrowser(url: string): string;
   toApp(url: string): string;
-  /** The browser of all stand-ins here, which differ in their profile alone. */
+  /** The browser that all stand-ins share. They differ only in their profiles. */
   browser(fileModules?: boolean): Promise<Browser>;
   close(): Promise<void>;
 }
@@ -68,14 +68,14 @@ export interface AppOptions {
   folder: string;
   userData: string;
   env?: Record<string, string>;
-  /** Lets pages under `file://` load modules, as Electron does where it is not told otherwise by a fuse. */
+  /** Lets pages under `file://` load modules, as Electron does unless a fuse forbids it. */
   fileModules?: boolean;
 }
 
 export interface RunningApp {
   /** The process id of the main process. */
   pid: number;
-  /** The nth window that was opened, once it is there. */
+  /** The nth window, as soon as it is open. */
   window(index?: number): Promise<Page>;
   /** What the main process wrote. */
   output(): string;
@@ -97,7 +97,7 @@ function findElectron(): string | undefined {
 
 export const electronPath = findElectron();
 
-/** Which of the two the tests run in, for their names. */
+/** Which of the two the tests run in, for the tests' names. */
 export const runsIn = electronPath
   ? `in Electron (${electronPath})`
   : "on the stand-in for Electron, as no Electron is installed";
@@ -106,7 +106,7 @@ export function launch(options: AppOptions): Promise<RunningApp> {
   return electronPath ? launchElectron(electronPath, options) : StandInApp.launch(options);
 }
 
-/** Collects what a process writes. */
+/** Collects the output of a process. */
 class Output {
   text = "";
   readonly #process: ChildProcess;
@@ -235,7 +235,7 @@ class StandInApp implements RunningApp {
     return this.#output.said(pattern);
   }
 
-  /** Lets what is under way fail when the app ends, and only then. */
+  /** Makes pending calls fail when the app ends, and only then. */
   #unlessEnding(work: Promise<unknown>): void {
     work.catch((error) => {
       if (!this.#ending) throw error;
@@ -298,7 +298,7 @@ class StandInApp implements RunningApp {
     const opener = await page.opener();
     const number = opener ? this.#numberOf(opener) : undefined;
     if (number === undefined) return;
-    // The browser knows who opened it; the page itself may not. It may be moving just now.
+    // The browser knows who opened it, but the page itself may not. It may be navigating.
     const isHidden = (): Promise<boolean> => page.evaluate(() => window.opener === null);
     const answer = await this.#ask({
       type: "opened",

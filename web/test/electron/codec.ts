@@ -1,10 +1,10 @@
-// Carries across a channel of text what Electron's IPC carries: values that the
-// structured clone algorithm takes. Each function stands by itself, as its text
+// Sends over a text channel what Electron's IPC can send: values that the
+// structured clone algorithm accepts. Each function is self-contained, because its text
 // is also run in pages.
 
 type Node = [kind: string, ...content: unknown[]];
 
-/** Writes a value as text. Throws where a structured clone would, on functions and symbols. */
+/** Writes a value as text. Throws on functions and symbols, as a structured clone would. */
 export function encode(value: unknown): string {
   const nodes: Node[] = [];
   const known = new Map<unknown, number>();

@@ -36,7 +36,7 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** Installs an app, by default the fixture, with a copy of the package, as files that a test may change. */
+/** Installs an app, by default the fixture, with a copy of the package, whose files a test may change. */
 export function install(source = join(import.meta.dirname, "fixture")): {
   folder: string;
   package: string;
@@ -57,7 +57,7 @@ export function install(source = join(import.meta.dirname, "fixture")): {
 export interface Behind {
   endpoint: string;
   publicKey: string;
-  /** Where the fixture is served; two for two apps at once. */
+  /** Where the fixture is served. There are two, for two apps at once. */
   sites: [Site, Site];
   /** Adds a membership, and returns its license key. */
   addMembership(fields?: object): Promise<string>;
@@ -151,7 +151,7 @@ export function call<Name extends keyof InPage>(
   ) as never;
 }
 
-/** What the main process answers to a preload that asks whatever it likes. */
+/** What the main process answers to a preload that may send anything. */
 export function raw(
   page: Page | import("playwright-core").Frame,
   channel: string,

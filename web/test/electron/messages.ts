@@ -1,8 +1,8 @@
-// What the harness, which has the browser, and the app's main process say to
-// each other, by Node's IPC with structured clones.
+// The messages between the harness, which has the browser, and the app's main
+// process. They use Node's IPC with structured clones.
 import type { WebPreferences } from "electron";
 
-/** A frame as it is at the moment of a message. */
+/** A frame's state at the time of a message. */
 export interface FrameData {
   id: number;
   parent: number | undefined;
@@ -20,7 +20,7 @@ export type FromMain =
   | { type: "response"; call: number; status: number; headers: Headers; body: Uint8Array }
   | { type: "answer"; call: number; allowed: boolean; window?: number };
 
-/** A message with a `call` is answered. */
+/** A message with a `call` gets an answer. */
 export type ToMain =
   | { type: "ready" }
   | { type: "loaded"; window: number; frame: FrameData; error?: string }

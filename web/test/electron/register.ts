@@ -1,5 +1,5 @@
 // Preloaded into the Node process that stands in for Electron's main process:
-// gives it the module `electron`, to import as well as to require.
+// provides the module `electron`, for import and for require.
 import Module, { register } from "node:module";
 import * as electron from "./stand-in.js";
 

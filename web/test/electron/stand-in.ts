@@ -1,5 +1,5 @@
-// The module `electron` where the main process is a plain Node process: what an
-// app with a license host uses of it, with frames and origins as the browser
+// The module `electron` if the main process is a plain Node process: the parts that
+// an app with a license host uses, with frames and origins as the browser
 // reports them.
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
 import { EventEmitter, once } from "node:events";
@@ -14,7 +14,7 @@ const post = (message: FromMain): void => void process.send?.(message);
 const userData = process.env.STAND_IN_USER_DATA ?? "";
 const appPath = process.env.STAND_IN_APP_PATH ?? "";
 
-// What is packed lies in an archive, or here in a folder that is named like one.
+// A packed app is in an archive, or here in a folder with an archive's name.
 const isPackaged = basename(appPath) === "app.asar";
 if (isPackaged) Object.assign(process, { resourcesPath: dirname(appPath) });
 
@@ -112,7 +112,7 @@ class WebContents extends EventEmitter {
     this.mainFrame.send(channel, ...args);
   }
 
-  /** The frame that data tells of, which stays the same object. */
+  /** The frame that data describes. It stays the same object. */
   frame({ id, parent, url, origin }: FrameData): Frame {
     const frame = this.#frames.get(id) ?? new Frame(this.id, id);
     this.#frames.set(id, frame);
@@ -201,7 +201,7 @@ const types: Record<string, string> = {
   ".css": "text/css",
 };
 
-/** A request that Chromium makes, which Electron ends at a redirect that is not followed. */
+/** A request by Chromium, which Electron ends at a redirect that must not be followed. */
 async function fetchAsElectron(url: string, init?: RequestInit): Promise<Response> {
   const response = await fetch(url, init);
   const { status } = response;
@@ -218,14 +218,14 @@ export const net = {
   },
 };
 
-/** Where addresses went that were given to the system's browser. */
+/** The addresses that were opened in the system's browser. */
 export const shell = {
   async openExternal(url: string): Promise<void> {
     console.log(`openExternal ${url}`);
   },
 };
 
-// As a system's key store does, it gives the same key at every start.
+// Like a system's keychain, it gives the same key at every start.
 const key = createHash("sha256").update(userData).digest();
 
 export const safeStorage = {

@@ -12,13 +12,13 @@ interface Context {
   origin: string;
 }
 
-/** What a window needs of the harness. */
+/** What a window needs from the harness. */
 export interface Surroundings {
   /** Answers a call of a preload, or rejects. */
   invoke(frame: FrameData, channel: string, args: unknown[]): Promise<unknown>;
-  /** Whether the main frame may move to an address by itself. */
+  /** Whether the main frame may navigate to an address. */
   mayNavigate(url: string): Promise<boolean>;
-  /** Translates an address that the browser has into the app's. */
+  /** Translates the browser's address into the app's. */
   translate(url: string): string;
 }
 
@@ -45,7 +45,7 @@ export class StandInWindow {
     this.#around = around;
   }
 
-  /** Makes a window of a page, whose present document gets the preload too. */
+  /** Makes a window from a page. Its current document gets the preload, too. */
   static async of(
     page: Page,
     settings: Pick<StandInWindow, "preferences" | "preloads">,
@@ -57,7 +57,7 @@ export class StandInWindow {
     return window;
   }
 
-  /** Shows a page, as the main process wants it. Resolves with what went wrong, if something did. */
+  /** Shows a page for the main process. Resolves to an error message, or undefined. */
   async show(url: string): Promise<string | undefined> {
     this.#moving = true;
     try {
@@ -119,10 +119,10 @@ export class StandInWindow {
       const decided = may
         ? cdp.send("Fetch.continueRequest", { requestId })
         : cdp.send("Fetch.failRequest", { requestId, errorReason: "Aborted" });
-      // The page may have given it up meanwhile.
+      // The page may have canceled it in the meantime.
       await decided.catch(() => {});
     });
-    // Documents alone: a request that is held up here would lose its preflight.
+    // Documents only: a request that is intercepted here would lose its preflight.
     const documents = { urlPattern: "http*", resourceType: "Document" } as const;
     await cdp.send("Fetch.enable", { patterns: [documents] });
     await cdp.send("Page.enable");
@@ -185,7 +185,7 @@ export class StandInWindow {
   async #deliver(contextId: number, message: object): Promise<void> {
     const expression = `${BINDING}Deliver(${JSON.stringify(encode(message))})`;
     await this.#cdp.send("Runtime.evaluate", { contextId, expression }).catch((error: Error) => {
-      // The page may have gone before its answer.
+      // The page may be gone before the answer.
       if (!/context|closed/i.test(error.message)) throw error;
     });
   }

@@ -1,13 +1,13 @@
-// What runs in the two worlds of a stand-in window's pages: the page's own, and
-// the isolated one that the preload has, as Electron's contextIsolation makes
-// them. The functions stand by themselves, as their text is run in the page.
+// Code for the two worlds of a stand-in window's pages: the page's own, and
+// the isolated one for the preload, as with Electron's contextIsolation.
+// The functions are self-contained, because their text runs in the page.
 import { decode, encode } from "./codec.js";
 
 /** The name of the isolated world, and of the function in it that reaches the harness. */
 export const PRELOAD_WORLD = "Electron Isolated Context";
 export const BINDING = "electronStandIn";
 
-/** What the preload's `process` says. */
+/** The preload's `process`. */
 export interface PreloadProcess {
   contextIsolated: boolean;
   sandboxed: boolean;
@@ -15,13 +15,13 @@ export interface PreloadProcess {
 
 type Detail = Record<string, unknown>;
 
-/** What is exposed to a page: an object with members, a value, or else a function. */
+/** What is exposed to a page: an object with members, a value, or a function. */
 interface Exposed {
   members?: Record<string, Exposed>;
   value?: { is: unknown };
 }
 
-/** The page's side of contextBridge: makes what is exposed to it. Values cross as events, whose details are cloned. */
+/** The page's side of contextBridge: creates what is exposed. Values cross in events, whose details are cloned. */
 function pageWorld(): void {
   let last = 0;
   const calls = new Map<number, { resolve(value: unknown): void; reject(reason: unknown): void }>();
@@ -97,7 +97,7 @@ function preloadWorld(
     const step = (at: unknown, name: string): unknown => Reflect.get(at as object, name);
     const api: unknown = exposed.get(key as string);
     const member = (path as string[]).reduce(step, api) as (...args: unknown[]) => unknown;
-    // A function of the preload is called at once, as in Electron.
+    // A function of the preload is called synchronously, as in Electron.
     new Promise((resolve) => resolve(member(...(args as unknown[]).map(crossed)))).then(
       (value) => send("result", { call, value }),
       (reason) => send("result", { call, error: String(reason?.message ?? reason) }),
@@ -150,7 +150,7 @@ function preloadWorld(
       },
     },
   };
-  // What bundlers' development code uses of it.
+  // The part that bundlers' development code uses.
   class Emitter {
     static readonly EventEmitter = Emitter;
     readonly #listeners: [string, (...args: unknown[]) => void][] = [];

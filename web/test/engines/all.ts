@@ -1,4 +1,4 @@
-// What make test-firefox and make test-webkit run, in one process and one browser.
+// The tests of make test-firefox and make test-webkit, in one process and one browser.
 import "./engines.test.js";
 import "./helper.test.js";
 import "../launcher.test.js";

@@ -1,6 +1,6 @@
 type Answer = Record<string, unknown>;
 
-/** A connection that takes commands of WebDriver BiDi. It needs the WebSocket that Node has from 22 on. */
+/** A connection for WebDriver BiDi commands. It needs Node's WebSocket, which exists from version 22 on. */
 export class Bidi {
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, (message: Answer) => void>();

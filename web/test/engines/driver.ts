@@ -1,11 +1,11 @@
-// What a browser's driver does for a page; page.ts makes of it what tests use.
+// What a browser's driver does for a page. page.ts builds on it what tests use.
 
 export interface Driver {
   navigate(url: string): Promise<void>;
   reload(): Promise<void>;
-  /** Evaluates an expression that comes to a promise of a text. */
+  /** Evaluates an expression that returns a promise of a text. */
   evaluate(expression: string): Promise<string>;
-  /** Does what WebDriver calls actions, and lets go of all keys and buttons. */
+  /** Performs WebDriver actions, and releases all keys and buttons. */
   perform(sources: InputSource[]): Promise<void>;
   /** Runs before the scripts of each page, if the driver can; else it returns false. */
   addInitScript(script: string): Promise<boolean>;
@@ -20,10 +20,10 @@ export interface InputSource {
   actions: object[];
 }
 
-/** What the page complains of by itself, where a driver is told. */
+/** The errors that a page reports, for drivers that are told. */
 export type Complaint = { kind: "console" | "pageerror"; type: string; text: string };
 
-/** Leaves nothing of a page to the next one in its tab. */
+/** Clears everything that a page would leave to the next one in its tab. */
 export const leave = `(async () => {
   try { localStorage.clear(); sessionStorage.clear(); } catch {}
   const workers = await navigator.serviceWorker?.getRegistrations().catch(() => []);
@@ -43,7 +43,7 @@ export function literal(value: unknown): string {
   return JSON.stringify(value) ?? "undefined";
 }
 
-/** An expression of a script, and hands back what came of it as JSON. */
+/** Makes an expression from a script. It returns the result as JSON. */
 export function source(expression: string): string {
   return (
     `Promise.resolve().then(() => (${expression}\n)).then(` +
@@ -51,7 +51,7 @@ export function source(expression: string): string {
   );
 }
 
-/** Reads what {@link source} handed back. */
+/** Reads the result of {@link source}. */
 export function result<Result>(text: string): Result {
   const { value, error } = JSON.parse(text) as { value: Result; error?: string };
   if (error !== undefined) throw new Error(`in the page: ${error}`);

@@ -1,10 +1,10 @@
-// What the web tests need of a browser, as Playwright has it, so that a test is
+// The part of Playwright's API that the web tests need, so that a test is
 // written once for Chromium, Firefox and WebKit.
 
 export interface Browser {
-  /** Opens storage of its own. */
+  /** Opens a context with its own storage. */
   newContext(options?: ContextOptions): Promise<Context>;
-  /** Opens a page in a context of its own. */
+  /** Opens a page in its own context. */
   newPage(options?: ContextOptions): Promise<Page>;
   close(): Promise<void>;
 }
@@ -24,7 +24,7 @@ export interface Context {
 
 type Pattern = string | RegExp;
 
-/** Where elements are looked for: through shadow trees too. */
+/** Finds elements, also in shadow trees. */
 interface Scope {
   locator(css: string, options?: { hasText?: Pattern }): Locator;
   getByRole(role: Role, options?: RoleOptions): Locator;
@@ -43,7 +43,7 @@ export interface Page extends Scope {
   reload(): Promise<unknown>;
   url(): string;
   title(): Promise<string>;
-  /** Runs a function in the page, which takes and returns plain data only and sees nothing of the test's. */
+  /** Runs a function in the page. It takes and returns only plain data, and can't access the test's variables. */
   evaluate<Result>(run: (() => Result | Promise<Result>) | string): Promise<Result>;
   evaluate<Argument, Result>(
     run: (argument: Argument) => Result | Promise<Result>,
@@ -72,9 +72,9 @@ export interface ConsoleMessage {
 export interface Keyboard {
   /** Such as `a`, `Enter` or `Shift+Tab`. */
   press(key: string): Promise<void>;
-  /** Types one character after another, to whatever has the focus. */
+  /** Types one character after another into the focused element. */
   type(text: string): Promise<void>;
-  /** Enters a text at once, as a paste does. */
+  /** Enters a whole text, like a paste. */
   insertText(text: string): Promise<void>;
 }
 
@@ -88,7 +88,7 @@ export interface Clock {
 
 type InPage<Argument, Result> = (element: HTMLElement, argument: Argument) => Result;
 
-/** The element that is found when something is done with it; one must be there within a while. */
+/** An element that is looked up when it is used. It must appear within a time limit. */
 export interface Locator extends Scope {
   first(): Locator;
   last(): Locator;
@@ -99,7 +99,7 @@ export interface Locator extends Scope {
   press(key: string): Promise<void>;
   focus(): Promise<void>;
   waitFor(options?: { timeout?: number }): Promise<void>;
-  /** Whether it can be seen now. */
+  /** Whether it is visible now. */
   isVisible(): Promise<boolean>;
   innerText(): Promise<string>;
   textContent(): Promise<string | null>;

@@ -57,7 +57,7 @@ suite(`in ${engineName}`, () => {
     endpoint?: string;
   }
 
-  /** Asks for each key at once, as an app does that keeps its leases, and tells the codes. */
+  /** Checks all keys at once, like an app that keeps its leases, and returns the codes. */
   async function check(page: Page, { keys, hwid = "m1", endpoint }: Question) {
     const answers = await page.evaluate(
       async ({ endpoint, publicKey, keys, hwid }): Promise<Answer[]> => {
@@ -156,13 +156,13 @@ suite(`in ${engineName}`, () => {
     assert.deepEqual(await ask(), ["valid from lease"]);
     assert.deepEqual(await ask("m2"), ["unavailable"]);
 
-    // The page is loaded again, as after a new start.
+    // The page is reloaded, as after a restart.
     await page.goto(pages.origin + blankPage);
     assert.deepEqual(await ask(), ["valid from lease"]);
     const kept = await page.evaluate(() => ({ ...localStorage }) as Record<string, string>);
     assert.equal(Object.keys(kept).length, 1);
     for (const [name, text] of Object.entries(kept)) {
-      // Of each part of the lease, one character is another.
+      // One character of each part of the lease is changed.
       for (const part of [0, 1, 2]) {
         await page.evaluate(
           ({ name, text, part }) => {

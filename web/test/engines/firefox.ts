@@ -1,4 +1,4 @@
-// Firefox, over WebDriver BiDi, for which it needs no driver.
+// Firefox, over WebDriver BiDi, which needs no separate driver.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { bundleInside, DriverPage } from "./page.js";
 
 type Preferences = Record<string, number | boolean>;
 
-/** Firefox has looks for all of its pages at once. */
+/** Firefox applies appearance settings to all its pages. */
 function preferences({ colorScheme, forcedColors, reducedMotion }: ContextOptions): Preferences {
   return {
     "ui.systemUsesDarkTheme": colorScheme === "dark" ? 1 : 0,
@@ -25,7 +25,7 @@ function preferences({ colorScheme, forcedColors, reducedMotion }: ContextOption
   };
 }
 
-/** Starts one for each look that a test asks for. Contexts of one look take turns in a tab, as a new one takes longer than most tests. */
+/** Starts one Firefox for each appearance that a test requests. Contexts with the same appearance share a tab in turns, because a new one takes longer than most tests. */
 export async function firefox(): Promise<Browser> {
   const inside = await bundleInside();
   const running = new Map<string, { started: Promise<Running>; idle: Tab[] }>();
@@ -47,7 +47,7 @@ export async function firefox(): Promise<Browser> {
   };
 }
 
-/** A tab, with storage of its own or of another tab. */
+/** A tab, with its own storage or that of another tab. */
 interface Tab {
   bidi: Bidi;
   context: string;
@@ -61,7 +61,7 @@ async function newTab(bidi: Bidi, storage?: string): Promise<Tab> {
   return { bidi, context: String(context), userContext };
 }
 
-/** A Firefox that was started, with its throw-away profile. */
+/** A running Firefox, with its throwaway profile. */
 export interface Running {
   bidi: Bidi;
   end(): Promise<void>;
@@ -93,7 +93,7 @@ export async function start(wanted: Preferences, env = process.env): Promise<Run
   };
 }
 
-/** The address that Firefox says it listens on. */
+/** The address that Firefox prints. */
 async function address(child: ChildProcess): Promise<string> {
   let log = "";
   if (!child.stderr) throw new Error("no stderr");

@@ -68,7 +68,7 @@ suite("the browser helper in Firefox", { skip }, () => {
   const contexts = async () =>
     (await firefox.bidi.send("browsingContext.getTree", {})).contexts as unknown as Context[];
 
-  /** Waits until something is so. Firefox tells of none of it. */
+  /** Waits until a condition holds. Firefox has no events for these. */
   async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
     for (;;) {
       const found = await look();
@@ -77,7 +77,7 @@ suite("the browser helper in Firefox", { skip }, () => {
     }
   }
 
-  /** Clicks a button of the window that asks, once it takes clicks. */
+  /** Clicks a button of the window that asks, as soon as it accepts clicks. */
   async function decide(button: "allow" | "deny"): Promise<void> {
     const window = await until(async () =>
       (await contexts()).find(({ url }) => /^moz-extension:.*\/consent\.html$/.test(url)),
@@ -137,7 +137,7 @@ suite("the browser helper in Firefox", { skip }, () => {
     assert.equal((await ask(false)).id, await pageId(pages.origin), "without a question");
   });
 
-  test("another origin is asked for by itself, and a no is kept", async () => {
+  test("the customer is asked separately for another origin, and a no is stored", async () => {
     await goto(other.origin);
     const asking = ask();
     await decide("deny");
@@ -232,7 +232,7 @@ suite("the browser helper in Firefox", { skip }, () => {
     assert.equal((await ask()).id, await pageId(pages.origin));
 
     await installAddOn();
-    // Firefox puts the new one into the page, and the consent is kept.
+    // Firefox adds the new version to the page, and the consent is kept.
     const { id } = await until(async () => {
       const answer = await ask();
       return answer.id === undefined ? undefined : answer;

@@ -21,7 +21,7 @@ const up = (key: string): object => ({ type: "keyUp", value: code(key) });
 
 const keyboard = (actions: object[]): InputSource[] => [{ type: "key", id: "keyboard", actions }];
 
-/** Presses a key, with those before it held: `Shift+Tab`. */
+/** Presses a key while holding those before it: `Shift+Tab`. */
 export function press(keys: string): InputSource[] {
   const names = keys.split("+");
   return keyboard([...names.map(down), ...names.reverse().map(up)]);

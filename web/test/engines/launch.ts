@@ -4,11 +4,11 @@ import type { Browser } from "./engine.js";
 import { firefox } from "./firefox.js";
 import { webkit } from "./webkit.js";
 
-/** ENGINE says which: chromium (the default), firefox or webkit. */
+/** ENGINE chooses the engine: chromium (the default), firefox or webkit. */
 export const engineName = process.env.ENGINE ?? "chromium";
 
 const engines: Record<string, () => Promise<Browser>> = {
-  // Playwright's own is all of the interface, and more.
+  // Playwright's browser implements the whole interface, and more.
   chromium: async () => (await launchBrowser()) as unknown as Browser,
   firefox,
   webkit,
@@ -17,7 +17,7 @@ const engines: Record<string, () => Promise<Browser>> = {
 let shared: Promise<Browser> | undefined;
 after(async () => (await shared)?.close());
 
-/** Starts a browser. Of the others, a process starts one: what is in it is apart by context. */
+/** Starts a browser. For Firefox and WebKit, each process starts one, and contexts separate its pages. */
 export async function launchEngine(): Promise<Browser> {
   const launch = engines[engineName];
   if (!launch) throw new Error(`ENGINE is none of ${Object.keys(engines).join(", ")}`);
@@ -26,12 +26,12 @@ export async function launchEngine(): Promise<Browser> {
   return { ...(await shared), close: async () => {} };
 }
 
-/** Why a test is skipped in an engine that can't be driven so: `{ skip: notIn("webkit", "…") }`. */
+/** Why a test is skipped in an engine that can't do this: `{ skip: notIn("webkit", "…") }`. */
 export function notIn(engine: "firefox" | "webkit", reason: string): string | false {
   return engineName === engine && reason;
 }
 
 export const noOffline = notIn("webkit", "its driver can't cut it off from the network");
 
-/** What is the same in each engine is tested in Chromium: `{ skip: once }`. */
+/** Skips a test that doesn't depend on the engine, except in Chromium: `{ skip: once }`. */
 export const once = engineName !== "chromium" && "it doesn't depend on the engine";

@@ -1,4 +1,4 @@
-// A page as tests use it, over a driver.
+// A page as tests use it, on top of a driver.
 import { EventEmitter } from "node:events";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -7,12 +7,12 @@ import { type Complaint, type Driver, literal, result, source } from "./driver.j
 import type { Clock, Context, Keyboard, Locator, Page, Role, RoleOptions } from "./engine.js";
 import { click, press, type } from "./keys.js";
 
-/** How long something may take to be there. */
+/** How long an element may take to appear. */
 const PATIENCE_MS = 30_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Asks again until there is an answer; less and less often, as each question takes the processor. */
+/** Asks again until there is an answer, with growing pauses, because each question costs CPU time. */
 async function until<Result>(
   ask: () => Promise<Result | undefined>,
   what: string,
@@ -30,7 +30,7 @@ async function until<Result>(
 export async function bundleInside(): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(import.meta.dirname, "../pages/inside.js")],
-    // Node's own, which its parts ask for in Node only.
+    // Node's own modules, which the script needs only in Node.
     external: ["timers", "util"],
     ...{ bundle: true, write: false, minify: true, logLevel: "error" },
     ...{ format: "iife", globalName: "inside" },
@@ -38,7 +38,7 @@ export async function bundleInside(): Promise<string> {
   return `(() => { ${outputFiles[0]?.text}; return inside; })()`;
 }
 
-/** What the page itself tells of what is wrong, for a driver that isn't told. */
+/** Collects a page's errors in the page, for a driver that isn't told. */
 const listen = `(() => {
   if (globalThis[Symbol.for("complaints")]) return;
   const list = (globalThis[Symbol.for("complaints")] = []);
@@ -48,7 +48,7 @@ const listen = `(() => {
   const { error } = console;
   console.error = (...words) => { put("console", words.join(" ")); error(...words); };
   addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
-    // The browser asks for that one by itself.
+    // The browser requests this one automatically.
     if (!blockedURI.endsWith("/favicon.ico"))
       put("console", violatedDirective + " forbids " + blockedURI);
   });
@@ -58,7 +58,7 @@ export class DriverPage extends EventEmitter implements Page {
   readonly #driver: Driver;
   readonly #context: Context;
   readonly #inside: string;
-  /** Those that the driver can't run before a page's own. */
+  /** The scripts that the driver can't run before a page's own. */
   readonly #lateScripts: string[] = [];
   #url = "about:blank";
   #closed = false;
@@ -100,7 +100,7 @@ export class DriverPage extends EventEmitter implements Page {
     for (const script of this.#lateScripts) await this.evaluate(`void ${script}`);
   }
 
-  /** Takes what the page has complained of, before it is left. */
+  /** Collects the page's errors before the page is left. */
   async #collect(): Promise<void> {
     const taken = `globalThis[Symbol.for("complaints")]?.splice(0) ?? []`;
     for (const { kind, type, text } of await this.evaluate<Complaint[]>(taken)) {
@@ -192,7 +192,7 @@ export class DriverPage extends EventEmitter implements Page {
   }
 }
 
-/** Elements of a page, which are looked for when something is done with them. */
+/** Elements of a page, which are looked up when they are used. */
 export class DriverLocator implements Locator {
   readonly #page: DriverPage;
   readonly #steps: Step[];
@@ -224,14 +224,14 @@ export class DriverLocator implements Locator {
     return this.#then({ nth });
   }
 
-  /** Runs an expression on those that are found now, as `found`. */
+  /** Runs an expression on the elements that are found now, as `found`. */
   #now<R>(expression: string): Promise<R> {
     return this.#page.inside(
       `((found) => (${expression}))(inside.locate(${literal(this.#steps)}))`,
     );
   }
 
-  /** Runs an expression on the one element, as `element`, once it is there and the answer isn't undefined. */
+  /** Runs an expression on the one element, as `element`, as soon as the element exists and the answer isn't undefined. */
   async #one<R>(expression: string): Promise<R> {
     const what = `one element by ${literal(this.#steps)}`;
     const ask = async (): Promise<{ value: R } | undefined> => {

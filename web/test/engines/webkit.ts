@@ -1,4 +1,4 @@
-// WebKit, as WebKitGTK's small browser, over WebDriver. It needs a display.
+// WebKit, in WebKitGTK's MiniBrowser, over WebDriver. It needs a display.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -11,10 +11,10 @@ import { type Driver, leave } from "./driver.js";
 import type { Browser, Context, ContextOptions } from "./engine.js";
 import { bundleInside, DriverPage } from "./page.js";
 
-/** One start in twenty hangs; it is ended after this long, and made again. */
+/** One start in twenty hangs. It is ended after this many milliseconds, and repeated. */
 const START_MS = 30_000;
 
-/** Contexts of one look take turns in a browser, as a start takes longer than most tests. */
+/** Contexts with the same appearance share a browser in turns, because a start takes longer than most tests. */
 export async function webkit(): Promise<Browser> {
   const inside = await bundleInside();
   const idle: Session[] = [];
@@ -60,7 +60,7 @@ export async function webkit(): Promise<Browser> {
   };
 }
 
-/** Settings of GTK, which are those of a whole browser. */
+/** GTK settings, which apply to a whole browser. */
 interface Look {
   theme: string;
   animations: 0 | 1;
@@ -102,7 +102,7 @@ function drive(session: Session, handle: string): Driver {
     async resize(width, height) {
       await call("/window/rect", { width, height });
     },
-    /** Leaves nothing to the next page of this browser. */
+    /** Clears everything before the next page of this browser. */
     async close() {
       const script = `${leave}.then(arguments[0])`;
       await call("/execute/async", { script, args: [] });
@@ -119,7 +119,7 @@ class Session {
   readonly end: () => Promise<void>;
   readonly #url: string;
   #current: string;
-  /** A command goes to the window that was chosen before it, so they come one after another. */
+  /** A command goes to the window that was selected before it, so commands run one at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(look: Look, url: string, first: string, end: () => Promise<void>) {
@@ -147,7 +147,7 @@ class Session {
       try {
         if (child.pid) process.kill(-child.pid, "SIGKILL");
       } catch {
-        // It has ended.
+        // The driver has exited.
       }
     };
     process.once("exit", kill);
@@ -161,7 +161,7 @@ class Session {
     try {
       const driver = `http://127.0.0.1:${port}/session`;
       await listens(port);
-      // The browser would use the page's own timers for its limit, which a test may replace.
+      // The browser would use the page's own timers for its timeout, which a test may replace.
       const capabilities = { alwaysMatch: { timeouts: { script: null } } };
       const { sessionId } = await post(driver, { capabilities }, START_MS);
       const url = `${driver}/${sessionId}`;
@@ -174,7 +174,7 @@ class Session {
     }
   }
 
-  /** Sends a command to a window, in its turn. */
+  /** Sends a command to a window, after the previous one. */
   call(path: string, body: object, handle = this.first): Promise<unknown> {
     const call = this.#turn.then(async () => {
       if (this.#current !== handle) {

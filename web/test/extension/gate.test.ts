@@ -20,7 +20,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 
 const titles = {
   program: "To use your license on this computer, install the helper’s program",
-  consent: "Allow this site to know this computer",
+  consent: "Allow this site to identify this computer",
 };
 
 suite("the launcher with the browser helper", () => {
@@ -104,25 +104,25 @@ suite("the launcher with the browser helper", () => {
     await valid();
     assert.deepEqual(await bound(), [await pageId(launcher.origin)], "bound once");
 
-    // Another site's launcher gets another id, for which the license is on another machine.
+    // Another site's launcher gets another id, so the license is in use on another machine.
     await open(other.origin);
     await browser.decide("Allow", check);
     assert.equal((await outcome(page)).code, "metadata_mismatch");
   });
 
-  test("an id in the address wins, and nobody is asked", async () => {
+  test("an id in the address takes precedence, and nobody is asked", async () => {
     await open(`${launcher.origin}/#machine-id=from-the-app`);
     await check();
     await valid();
     assert.deepEqual(await bound(), ["from-the-app"]);
   });
 
-  test("a no is said with what to do, and the launcher goes on once it is taken back", async () => {
+  test("after a no, the launcher says what to do, and continues once the customer allows it", async () => {
     await browser.decide("Don’t allow", check);
     await heading(titles.consent).waitFor();
     const { code, text, focused } = await outcome(page);
     assert.equal(code, "no_machine_id");
-    assert.match(text, /only if you allow it.*Try again.*by its icon/s);
+    assert.match(text, /only if you allow it.*Try again.*helper’s icon/s);
     assert.ok(focused);
     await audit("denied");
     await options.getByRole("button", { name: `Allow: ${launcher.origin}` }).click();
@@ -131,7 +131,7 @@ suite("the launcher with the browser helper", () => {
     assert.deepEqual(await bound(), [await pageId(launcher.origin)]);
   });
 
-  test("a consent that is taken back is asked for again", async () => {
+  test("a withdrawn consent is asked for again", async () => {
     await browser.decide("Allow", check);
     await valid();
     await options.getByRole("button", { name: `Forget: ${launcher.origin}` }).click();
@@ -145,14 +145,14 @@ suite("the launcher with the browser helper", () => {
     await valid();
   });
 
-  test("a missing program is said at once, and noticed when it comes", async () => {
+  test("a missing program is reported at once, and its installation is noticed", async () => {
     await browser.user.uninstall();
-    // A question looks for the program. Only a state may be that of a moment ago.
+    // A question looks for the program. Only a state may come from the cache.
     const [asked] = await sendRaw(page, [request("1", { ask: "machineId" })]);
     assert.match(JSON.stringify(asked), /no_program/);
     await page.reload();
     await heading(titles.program).waitFor();
-    assert.match((await outcome(page)).text, /Its program is missing.*This page notices it/s);
+    assert.match((await outcome(page)).text, /Its program is missing.*This page continues automatically/s);
     await audit("no program");
     await browser.user.install("chromium");
     await heading(titles.program).waitFor({ state: "hidden" });
@@ -160,7 +160,7 @@ suite("the launcher with the browser helper", () => {
     await valid();
   });
 
-  test("a program that is removed later is said by the next check, which goes on when it is back", async () => {
+  test("the next check reports a removed program, and continues when it is back", async () => {
     await browser.decide("Allow", check);
     await valid();
     await browser.user.uninstall();

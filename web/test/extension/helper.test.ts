@@ -1,5 +1,5 @@
 // The browser helper in Chromium: page → content script → background → the real sidecar,
-// as install-helper installs it, and what a page does that means no good.
+// as install-helper installs it, and attacks by a page.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
@@ -69,7 +69,7 @@ suite("the browser helper", () => {
   const allow = (asking: Page): Promise<Asked> => decide("Allow", () => askHelper(asking));
   const lacks = ({ code, reason }: Asked) => `${code} ${reason}`;
 
-  test("asks once, and then gives each origin an id of its own", async () => {
+  test("asks once, and then gives each origin its own id", async () => {
     const first = await allow(page);
     assert.equal(first.id, await pageId(pages.origin));
     assert.equal(first.scheme, "app-scoped");
@@ -85,7 +85,7 @@ suite("the browser helper", () => {
     await Promise.all([another.close(), secure.close()]);
   });
 
-  test("two tabs of an origin ask one question", async () => {
+  test("two tabs of an origin cause one question", async () => {
     const twin = await open(pages.origin);
     const answers = await decide("Allow", () => Promise.all([page, twin].map((p) => askHelper(p))));
     const id = await pageId(pages.origin);
@@ -96,14 +96,14 @@ suite("the browser helper", () => {
     await twin.close();
   });
 
-  test("a no is kept, can be taken back, and so can a yes", async () => {
+  test("a no is stored, and a no and a yes can be undone", async () => {
     const denied = await decide("Don’t allow", () => askHelper(page));
     assert.equal(lacks(denied), "no_machine_id no_consent");
     assert.match(denied.message ?? "", /You did not allow it/);
     assert.equal(lacks(await askHelper(page)), "no_machine_id no_consent");
 
     await options.getByRole("button", { name: `Allow: ${pages.origin}` }).click();
-    await options.getByText("knows its id").waitFor();
+    await options.getByText("is allowed to know its id").waitFor();
     assert.equal((await askHelper(page)).id, await pageId(pages.origin));
 
     await options.getByRole("button", { name: `Forget: ${pages.origin}` }).click();
@@ -111,7 +111,7 @@ suite("the browser helper", () => {
     assert.equal((await allow(page)).id, await pageId(pages.origin), "asks again");
   });
 
-  test("a question that is closed is no answer", async () => {
+  test("closing the question is not an answer", async () => {
     const [window, done] = await browser.question(() => askHelper(page));
     await window.close();
     assert.match((await done).message ?? "", /closed without an answer/);
@@ -129,11 +129,11 @@ suite("the browser helper", () => {
     assert.match((await askHelper(page)).message ?? "", /You did not allow it/);
     assert.ok(context.pages().every((p) => p.url() !== `${extension}/consent.html`));
     await options.getByRole("button", { name: `Allow: ${pages.origin}` }).click();
-    await options.getByText("knows its id").waitFor();
+    await options.getByText("is allowed to know its id").waitFor();
     assert.equal((await askHelper(page)).id, await pageId(pages.origin));
   });
 
-  test("while one site's question is open, another one's asker is told", async () => {
+  test("while one site's question is open, another site gets an error", async () => {
     const another = await open(other.origin);
     const [window, done] = await browser.question(() => askHelper(page));
     const asks = `chrome.windows.getAll().then((all) => all.find(({ type }) => type === "popup"))`;
@@ -155,7 +155,7 @@ suite("the browser helper", () => {
     await another.close();
   });
 
-  test("a consent that is taken back while the program is asked gives no id", async () => {
+  test("a consent withdrawn while the program is asked gives no id", async () => {
     await consents(pages.origin);
     const [asked, go] = [`${user.home}/asked`, `${user.home}/go`];
     const waits = `answer(id, { result: { protocol: 1 } });
@@ -174,7 +174,7 @@ suite("the browser helper", () => {
     });
   });
 
-  test("what goes wrong in the extension is answered too", async () => {
+  test("a failure in the extension is answered, too", async () => {
     const [worker] = context.serviceWorkers();
     await worker?.evaluate("chrome.windows.create = () => Promise.reject(new Error('no window'))");
     const failed = await askHelper(page);
@@ -184,7 +184,7 @@ suite("the browser helper", () => {
     assert.equal((await allow(page)).id, await pageId(pages.origin));
   });
 
-  test("nobody clicks what has just appeared, and no script does", async () => {
+  test("neither a customer nor a script can click what has just appeared", async () => {
     const [window, done] = await browser.question(() => askHelper(page));
     const disabled = await window.evaluate(() => {
       const allow = document.querySelector<HTMLButtonElement>("#allow");
@@ -236,7 +236,7 @@ suite("the browser helper", () => {
     page = await open(pages.origin);
   });
 
-  test("no question without a click or a key", async () => {
+  test("no question without a click or a key press", async () => {
     const auto = await listen();
     auto.handle((_, response) => {
       response.setHeader("Content-Type", "text/html");
@@ -280,7 +280,7 @@ suite("the browser helper", () => {
           ),
         `${packagePath}/helper/index.js`,
       );
-    assert.match(String(framed), /^refused: .* in a tab of its own/);
+    assert.match(String(framed), /^refused: .* in its own tab/);
     await plain.close();
   });
 
@@ -299,7 +299,7 @@ suite("the browser helper", () => {
       request("1"),
     );
 
-  test("an id of another scheme than was asked for is none", async () => {
+  test("an id of another scheme than requested is refused", async () => {
     await page.evaluate(() => {
       addEventListener("message", ({ data }) => {
         if (data.to !== "extension") return;
@@ -360,7 +360,7 @@ suite("the browser helper", () => {
     const send = (message: object) =>
       run(`chrome.runtime.sendMessage(${JSON.stringify(message)}).then(JSON.stringify)`);
     const asking = { ask: "machineId", active: false };
-    // Whose page it is, the browser says.
+    // The browser says whose page it is.
     assert.match(String(await send(asking)), /"no_consent"/);
     for (const strange of [
       { ...asking, origin: other.origin },
@@ -389,7 +389,7 @@ suite("the browser helper", () => {
 
   test("a message counts only from the top frame of a page that may ask", async () => {
     const [worker] = context.serviceWorkers();
-    // As the browser would tell of a message, whatever a content script does.
+    // As the browser would report a message, whatever a content script does.
     const send = (sender: object, times = 1): Promise<unknown> | undefined =>
       worker?.evaluate(`Promise.all(Array.from({ length: ${times} }, () => new Promise((respond) => {
         const sender = ${JSON.stringify(sender)};
@@ -426,7 +426,7 @@ suite("the browser helper", () => {
     assert.equal(flood.split("too often").length - 1, 16);
   });
 
-  test("what is no request gets no answer, and a flood gets refusals", async () => {
+  test("a malformed request gets no answer, and a flood gets refusals", async () => {
     const strange = [
       ...[null, 7, "hello", [], {}, request("a", { protocol: "whop-license-helper/2" })],
       ...[
@@ -452,18 +452,18 @@ suite("the browser helper", () => {
     const refused = answers.filter(({ answer }) => JSON.stringify(answer).includes("too often"));
     assert.ok(refused.length >= 1900, `${refused.length} of ${answers.length}`);
 
-    // Another page is not disturbed, and this one may ask again after a while.
+    // Another page is not affected, and this one may ask again later.
     const calm = await open(other.origin);
     assert.equal((await allow(calm)).id, await pageId(other.origin));
     await calm.close();
-    // By its state, as a question would be left open.
+    // It asks for its state, because a question would stay open.
     let again: Asked;
     do again = await askState();
     while (again.reason === "refused");
     assert.equal(again.reason, "no_consent");
   });
 
-  /** How the helper stands for the page. */
+  /** The helper's state for the page. */
   const askState = () =>
     page.evaluate(
       (path) =>
@@ -479,8 +479,8 @@ suite("the browser helper", () => {
       `${packagePath}/helper/index.js`,
     );
 
-  test("a program that is missing, and one that comes while the page watches", async () => {
-    // What is known of the program is told again for a moment, but nobody is asked on its account.
+  test("a missing program, and one that is installed while the page watches", async () => {
+    // The program's state is cached for a moment, but the customer is not asked because of it.
     assert.equal((await askState()).reason, "no_consent");
     await user.uninstall();
     const missing = await askHelper(page);
@@ -500,14 +500,14 @@ suite("the browser helper", () => {
     await page.waitForFunction(() => document.title.endsWith(" no_consent ready"));
   });
 
-  test("a program of another protocol, one that is killed, one that talks nonsense", async () => {
+  test("a program with another protocol, one that is killed, one that sends nonsense", async () => {
     await consents(pages.origin);
     const initialized = "answer(id, { result: { protocol: 1 } });";
     const unsupported = `answer(id, { error: { code: -32602, message: "no", data: { code: "unsupported_protocol", supported: 2 } } });`;
     await withProgram(installed.program, speaks(unsupported), async () => {
       const other = await askHelper(page);
       assert.equal(lacks(other), "no_machine_id no_program");
-      assert.match(other.message ?? "", /another version/);
+      assert.match(other.message ?? "", /different version/);
     });
     const marker = `${user.home}/pid`;
     const hangs = `${initialized} else require("fs").writeFileSync(${JSON.stringify(marker)}, String(process.pid));`;
@@ -528,19 +528,19 @@ suite("the browser helper", () => {
         async () => {
           const answer = await askHelper(page);
           assert.equal(lacks(answer), "no_machine_id no_program");
-          assert.match(answer.message ?? "", /can't be understood/);
+          assert.match(answer.message ?? "", /can't be read/);
         },
       );
     }
     assert.equal((await askHelper(page)).id, await pageId(pages.origin));
   });
 
-  // Last, as it ends the extension's pages.
+  // This test is last, because it ends the extension's pages.
   test("the extension is updated while a page is open", async () => {
     await consents(pages.origin);
     await loadUnpacked(context, extensionFolder("chromium"));
     const updated = await askHelper(page);
-    assert.match(updated.message ?? "", /Load the page again/);
+    assert.match(updated.message ?? "", /Reload the page/);
     await page.reload();
     const answer = await until(
       () => askHelper(page),

@@ -1,4 +1,4 @@
-// A helper that a seller built: whom it answers, and with which id. And that the same
+// A helper that a seller built: whom it answers, and with which id. Also, the same
 // source makes the same archives.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -24,7 +24,7 @@ const build = (folder: string, settings: string[] = [], options: object = {}) =>
     ...options,
   });
 
-suite("a helper of a seller's own", () => {
+suite("a seller's own helper", () => {
   let folder: string;
   let browser: HelperBrowser;
   let pages: LocalServer;
@@ -44,11 +44,11 @@ suite("a helper of a seller's own", () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  test("gives its own origin the id that the seller's app has", async () => {
+  test("gives its own origin the same id as the seller's app", async () => {
     const page = await browser.open(pages.origin + blankPage);
     const scheme = { scheme: "node-machine-id" };
     const [window, done] = await browser.question(() => askHelper(page, scheme));
-    await window.getByText("the seller’s app for this computer uses").waitFor();
+    await window.getByText("the seller’s app on this computer uses").waitFor();
     await window.getByRole("button", { name: "Allow", exact: true }).click();
     assert.equal((await done).id, await machineIdOf());
     const generic = await askHelper(page);
@@ -64,7 +64,7 @@ suite("a helper of a seller's own", () => {
     await page.close();
   });
 
-  test("the id of the extension is told, of a key as a store shows it", async () => {
+  test("the build prints the extension's id, for a key as a store shows it", async () => {
     const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
     const key = join(folder, "key.txt");
     await writeFile(key, publicKey.export({ format: "pem", type: "spki" }));
@@ -82,17 +82,17 @@ suite("a helper of a seller's own", () => {
     await writeFile(key, "no key");
     await assert.rejects(
       build(made, settings, { cwd: folder }),
-      /KEY: key\.txt holds no public key/,
+      /KEY: key\.txt doesn't contain a public key/,
     );
   });
 
-  test("settings that would betray customers are refused", async () => {
+  test("settings that would expose customers are refused", async () => {
     for (const [settings, why] of [
       [["SCHEME=node-machine-id"], /every site would get the same id/],
-      [["ORIGINS=https://*.example.com"], /is no origin/],
-      [["ORIGINS=http://launcher.example.com"], /is no origin/],
-      [["ORIGINS=https://launcher.example.com/path"], /is no origin/],
-      [["ORIGINS=https://launcher.example.com", "SCHEME=best"], /SCHEME is none of/],
+      [["ORIGINS=https://*.example.com"], /is not an origin/],
+      [["ORIGINS=http://launcher.example.com"], /is not an origin/],
+      [["ORIGINS=https://launcher.example.com/path"], /is not an origin/],
+      [["ORIGINS=https://launcher.example.com", "SCHEME=best"], /SCHEME must be one of/],
     ] as const) {
       await assert.rejects(build(join(folder, "none"), [...settings]), why);
     }

@@ -1,4 +1,4 @@
-// What of the package ends up in a bundle.
+// Which parts of the package end up in a bundle.
 import assert from "node:assert/strict";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,12 +10,12 @@ suite("what is bundled", () => {
 
   before(async () => {
     project = await makeProject("bundlers", ["esbuild", "@rollup/plugin-node-resolve"]);
-    // One entry that isn't looked at.
+    // One entry that is never read.
     await writeFile(join(project.folder, "src/worker.js"), "postMessage(0);\n");
   });
   after(() => project?.remove());
 
-  /** All code that a bundler makes of an entry, and the names of its other files. */
+  /** All code that a bundler makes from an entry, and the names of its other files. */
   async function bundle(bundler: string, entry: string): Promise<string> {
     const dist = join(project.folder, "dist");
     await rm(dist, { recursive: true, force: true });
@@ -49,7 +49,7 @@ suite("what is bundled", () => {
       );
       assert.match(errorsOnly, /LicenseError/);
       assert.doesNotMatch(errorsOnly, /_scheduledTimeouts|whop-license-gate|WebAssembly/);
-      // The others put the file there all the same, and no page loads it.
+      // The others still emit the file, but no page loads it.
       if (bundler === "webpack") assert.doesNotMatch(errorsOnly, /\.wasm/);
     });
   }

@@ -16,7 +16,7 @@ import { makeProject, type Project } from "../helpers/project.js";
 const endpointOf = /(?<=name="whop-license-endpoint" content=")[^"]+/;
 const gatewayArgs = ["--client-limit=0", "--license-limit=0"];
 
-/** Nothing that a bundler might need beyond it is allowed. */
+/** The policy allows nothing else that a bundler might need. */
 const policy = (endpoint: string): string =>
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; " +
   `connect-src 'self' ${endpoint}; base-uri 'none'; form-action 'none'`;
@@ -45,7 +45,7 @@ suite("bundlers", () => {
   async function use(origin: string): Promise<void> {
     const page = await browser.newPage();
     const said = complaints(page);
-    // One browser, to which the license is bound, uses them all.
+    // The license is bound to this browser, so all builds use the same one.
     await page.addInitScript(() => localStorage.setItem("browserId", "a browser"));
     await page.goto(origin);
     const key = page.getByRole("textbox", { name: "License key" });
@@ -65,7 +65,7 @@ suite("bundlers", () => {
     test(bundler, async () => {
       await rm(join(project.folder, "dist"), { recursive: true, force: true });
       const output = await project.run("npm", "run", "--silent", bundler);
-      // One of our own files is named so, and webpack lists it.
+      // One of our own files has this name, and webpack lists it.
       assert.doesNotMatch(output.replaceAll("dist/errors.js", ""), /warn|error/i);
       const dist = join(project.folder, "dist");
       const names = await readdir(dist, { recursive: true });
@@ -105,7 +105,7 @@ suite("bundlers", () => {
         await project.set("index.html", endpointOf, own.endpoint);
         await use(origin);
       } finally {
-        // The group, as npm doesn't end what it runs.
+        // Ends the process group, because npm doesn't end what it runs.
         if (vite.pid) process.kill(-vite.pid);
         await ended;
         await own?.stop();

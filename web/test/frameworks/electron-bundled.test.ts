@@ -22,7 +22,7 @@ interface Wanted {
   format: "cjs" | "es";
 }
 
-/** Each bundles a main process, and leaves Electron alone out of the bundle. */
+/** Each bundles a main process, and leaves only Electron out of the bundle. */
 const bundlers: Record<string, (wanted: Wanted) => Promise<unknown>> = {
   esbuild: ({ entry, outfile, format }) =>
     esbuild({
@@ -113,7 +113,7 @@ describe("an Electron app whose main process is bundled", () => {
         assert.deepEqual(await told(folder, outfile), works);
         assert.deepEqual(await told(folder, outfile, "packaged"), works);
 
-        // Where the app runs, there is no node_modules, or the folder that it was built in is a stranger's.
+        // On the customer's machine, there is no node_modules, or the build folder's path belongs to someone else.
         const elsewhere = temporaryFolder();
         for (const copied of [file, "ask.mjs"]) {
           mkdirSync(dirname(join(elsewhere, copied)), { recursive: true });

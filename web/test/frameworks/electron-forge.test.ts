@@ -17,7 +17,7 @@ import { readBlocks } from "./recipe.js";
 
 const content = "Welcome to your Electron application.";
 
-/** Forge's generator, without its downloads: a template's own steps, in a folder that has its packages. */
+/** Forge's generator without its downloads: a template's own steps, in a folder that already has its packages. */
 const generator = `
   const [name] = process.argv.slice(1);
   const template = require("@electron-forge/template-" + name).default;
@@ -62,7 +62,7 @@ for (const [template, heading] of [
       blocks.push(...(await readBlocks(page, heading)));
       report(t, template, await project.follow(blocks, valuesOf(behind)));
       await project.run("npx", "tsc", "--noEmit");
-      // Where the packer finds Electron is no part of the recipe.
+      // The recipe doesn't say where the packager finds Electron.
       const config = join(project.folder, "forge.config.ts");
       const text = await readFile(config, "utf8");
       const electronZipDir = JSON.stringify(await electronArchive(project));
@@ -75,7 +75,7 @@ for (const [template, heading] of [
       await project.run("npm", "run", "package");
     });
 
-    test("works as packed", async () => {
+    test("works after packing", async () => {
       const out = join(project.folder, "out");
       const [packed = ""] = await readdir(out);
       const archive = join(out, packed, "resources/app.asar");

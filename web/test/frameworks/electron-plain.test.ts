@@ -28,10 +28,10 @@ suite("a plain Electron app", () => {
     await useGate({ behind, folder: project.folder, content });
   });
 
-  test("works as electron-builder packs it", async (t) => {
+  test("works after electron-builder has packed it", async (t) => {
     report(t, "electron-builder", await project.follow(await readBlocks(page, "electron-builder")));
     const dist = await electronFolder(project);
-    // Without electron-builder's own search for programs, as the recipe's line must do alone.
+    // Without electron-builder's own search for programs, because the recipe's line must be enough.
     const settings = [`--config.electronDist=${dist}`, "--config.asar.smartUnpack=false"];
     await project.run("npm", "run", "pack", "--", ...settings);
     const archive = join(project.folder, "dist/linux-unpacked/resources/app.asar");

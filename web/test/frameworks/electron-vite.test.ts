@@ -39,12 +39,12 @@ for (const [template, heading] of [
       const blocks = [...everywhere, ...(await readBlocks(page, heading))];
       report(t, template, await project.follow(blocks, valuesOf(behind)));
       const dist = await electronFolder(project);
-      // Without electron-builder's own search for programs, as the recipe's line must do alone.
+      // Without electron-builder's own search for programs, because the recipe's line must be enough.
       const settings = [`--config.electronDist=${dist}`, "--config.asar.smartUnpack=false"];
       await project.run("npm", "run", "build:unpack", "--", ...settings);
     });
 
-    test("works as packed", async () => {
+    test("works after packing", async () => {
       const archive = join(project.folder, "dist/linux-unpacked/resources/app.asar");
       await useGate({ behind, folder: await unarchive(project, archive), content });
     });

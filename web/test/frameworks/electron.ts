@@ -15,14 +15,14 @@ import { complaints } from "../helpers/page.js";
 import type { Project } from "./project.js";
 import type { Effort } from "./recipe.js";
 
-/** What a reader of the docs replaces by their own. */
+/** The values that a reader of the docs replaces. */
 export const valuesOf = (behind: Behind): Record<string, string> => ({
   "https://license.example.com": behind.endpoint,
   "YOUR-PUBLIC-KEY": behind.publicKey,
   prod_XXXXXXXXXXXXX: sampleProduct,
 });
 
-// Where Electron's program has its fuses: a fixed text, a version, how many, and each.
+// The fuses in Electron's program: a fixed text, a version, the number of fuses, and each fuse.
 const fuses = Buffer.from(`dL7pKGdnNz796PbbjQWNKmHXBZaB9tsX\u0001\u0009${"0".repeat(9)}`);
 const program = Buffer.concat([
   Buffer.from('#!/bin/sh\necho "started in $PWD for $ELECTRON_RENDERER_URL;"\nexec sleep 600\n'),
@@ -30,7 +30,7 @@ const program = Buffer.concat([
   fuses,
 ]);
 
-/** The files of Electron that packers look for, in place of a download. The program says that it was started. */
+/** The files of Electron that packagers look for, in place of a download. The program prints that it was started. */
 async function electronFiles(project: Project): Promise<Record<string, Buffer>> {
   const manifest = join(project.folder, "node_modules/electron/package.json");
   const { version } = JSON.parse(await readFile(manifest, "utf8"));
@@ -47,7 +47,7 @@ export async function electronFolder(project: Project): Promise<string> {
   return folder;
 }
 
-/** Puts them into an archive, named as a downloaded one, in a folder of its own. */
+/** Puts them into an archive with the name of a downloaded one, in its own folder. */
 export async function electronArchive(project: Project): Promise<string> {
   const { electron, ...files } = await electronFiles(project);
   const executable = { os: 3, attrs: (0o100755 << 16) >>> 0 } as const;
@@ -58,7 +58,7 @@ export async function electronArchive(project: Project): Promise<string> {
   return folder;
 }
 
-/** Moves what a generator made in a folder of its own up into the project's. */
+/** Moves what a generator made in a subfolder up into the project's folder. */
 export async function moveUp(project: Project, name: string): Promise<void> {
   const from = join(project.folder, name);
   for (const entry of await readdir(from)) {
@@ -68,7 +68,7 @@ export async function moveUp(project: Project, name: string): Promise<void> {
 }
 
 /**
- * Makes a folder of an archive, as Node reads none, with what was unpacked beside
+ * Makes a folder from an archive, because Node can't read archives, with what was unpacked beside
  * it. The program that Electron can't start from an archive is not in it.
  */
 export async function unarchive(project: Project, archive: string): Promise<string> {
@@ -88,7 +88,7 @@ export interface GatedApp {
   behind: Behind;
   /** The folder of its package.json. */
   folder: string;
-  /** What the customer sees once the gate is open. */
+  /** What the customer sees when the gate is open. */
   content: string;
   env?: Record<string, string>;
 }
@@ -153,13 +153,13 @@ export async function inDevelopment(
     });
     await use(output);
   } finally {
-    // The group, as npm doesn't end what it runs.
+    // Ends the process group, because npm doesn't end what it runs.
     if (child.pid) process.kill(-child.pid);
     await ended;
   }
 }
 
-/** Writes down what following a recipe took. */
+/** Prints the effort of following a recipe. */
 export function report(t: TestContext, name: string, { edits, added, removed }: Effort): void {
   t.diagnostic(`${name}: ${edits} edits, ${added} lines added and ${removed} removed`);
 }

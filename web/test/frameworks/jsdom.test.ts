@@ -1,4 +1,4 @@
-// The package in tests of its users: in jsdom, whose objects come from another
+// The package in its users' tests: in jsdom, whose objects come from another
 // realm than Node's, under Vitest and Jest.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import {
 } from "../../servers.js";
 import { newProject, packages } from "./project.js";
 
-/** The same for both, but for how it is loaded. */
+/** The same test for both, except for how it is loaded. */
 const body = `
 const endpoint = process.env.ENDPOINT;
 const publicKey = process.env.PUBLIC_KEY;

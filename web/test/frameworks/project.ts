@@ -26,7 +26,7 @@ export interface Project {
    */
   install(lock: string): Promise<void>;
   /**
-   * Writes, patches and runs what blocks of the docs say, in their order. What
+   * Writes, patches and runs what blocks of the docs say, in order. What
    * `values` names is replaced in them: what readers replace by their own.
    */
   follow(blocks: Block[], values?: Record<string, string>): Promise<Effort>;
@@ -80,7 +80,7 @@ async function generator(program: string): Promise<string> {
   return join(cwd, "node_modules/.bin", program);
 }
 
-/** Under UPDATE_LOCKS=1 the lock file is made anew, from what the registry has. */
+/** With UPDATE_LOCKS=1, the lock file is recreated from the registry. */
 async function installLocked(folder: string, lock: string, run: Run): Promise<void> {
   const [pinned, own] = [join(locks, lock, "package-lock.json"), join(folder, "package-lock.json")];
   const manifest = join(locks, lock, "package.json");

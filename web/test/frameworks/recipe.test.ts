@@ -1,4 +1,4 @@
-// The reader of recipes, with pages and projects of its own.
+// The recipe reader, with its own pages and projects.
 import assert from "node:assert/strict";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -74,13 +74,13 @@ suite("recipes", () => {
     assert.equal(await read("src/new/a.ts"), "one\ntwo\n");
   });
 
-  test("a patch adds and removes lines beside their context", async () => {
+  test("a patch adds and removes lines next to their context", async () => {
     const text = "a\nb\nc\nd\nb\nc\ne\n";
     const lines = ["b", "x // [!code ++]", "c", "// …", "c // [!code --]", "y // [!code ++]", "e"];
     assert.equal(await patched("a.ts", text, ...lines), "a\nb\nx\nc\nd\nb\ny\ne\n");
   });
 
-  test("places and lines are counted", async () => {
+  test("edits and lines are counted", async () => {
     await writeFile(join(project.folder, "count.ts"), "a\nb\nc\n");
     const lines = ["a // [!code --]", "b", "1 // [!code ++]", "2 // [!code ++]", "c"];
     assert.deepEqual(await applyBlock(project.folder, block("count.ts", ...lines)), {
@@ -114,7 +114,7 @@ suite("recipes", () => {
     }
   });
 
-  test("the file's own line ends and blanks stay", async () => {
+  test("the file's own line endings and trailing spaces stay", async () => {
     const lines = ["a", "x // [!code ++]", "b"];
     assert.equal(await patched("crlf.ts", "a \r\nb\r\n", ...lines), "a \r\nx\r\nb\r\n");
   });
@@ -160,7 +160,7 @@ suite("recipes", () => {
     });
   });
 
-  test("a command that fails, and a block that is neither, are errors", async () => {
+  test("a command that fails, and a block that is neither a file nor a command, are errors", async () => {
     await assert.rejects(project.follow([block(undefined, "false", "true")]), /Command failed/);
     await assert.rejects(project.follow([{ ...block(undefined, "a"), language: "js" }]), {
       message: "page.md:7: is neither a file nor commands",

@@ -20,7 +20,7 @@ export interface Block {
   text: string;
 }
 
-/** What following a recipe took: places edited or files made, and lines written and removed. */
+/** The effort of following a recipe: edits or new files, and lines added and removed. */
 export interface Effort {
   edits: number;
   added: number;
@@ -99,7 +99,7 @@ function readLine(line: string): Line {
 }
 
 function patch(before: string, lines: Line[], block: Block): string {
-  // As in the file: with the line ends that it has.
+  // Keep the file's line endings.
   const end = before.includes("\r\n") ? "\r\n" : "\n";
   const old = before.split(end);
   const result: string[] = [];
@@ -110,7 +110,7 @@ function patch(before: string, lines: Line[], block: Block): string {
     const found = wanted.length > 0 ? find(old, wanted, at) : edgeOf(old, i, hunks.length);
     if (found === undefined) throw notFound(block, wanted);
     result.push(...old.slice(at, found));
-    // Context stays as the file has it, with its blanks at the ends of lines.
+    // Context stays as it is in the file, with its trailing spaces.
     let next = found;
     for (const { mark, text } of hunk) {
       if (mark === "+") result.push(text);
@@ -122,7 +122,7 @@ function patch(before: string, lines: Line[], block: Block): string {
   return [...result, ...old.slice(at)].join(end);
 }
 
-/** The lines between those that stand for skipped ones; what is left of none is empty. */
+/** Splits the lines at those that stand for skipped lines. A part without lines is empty. */
 function hunksOf(lines: Line[]): Line[][] {
   const hunks: Line[][] = [[]];
   for (const line of lines) {
@@ -143,7 +143,7 @@ function find(old: string[], wanted: string[], from: number): number | undefined
 /** Where lines without context go: the file's beginning before the first "…", its end after the last one. */
 function edgeOf(old: string[], hunk: number, hunks: number): number | undefined {
   if (hunk === 0 && hunks > 1) return 0;
-  // The text ends in a line end, after which there is an empty line.
+  // The text ends with a line ending, after which there is an empty line.
   if (hunk > 0 && hunk === hunks - 1) return old.at(-1) === "" ? old.length - 1 : old.length;
   return undefined;
 }

@@ -9,7 +9,7 @@ import { openSite, passTo, type Site, startServer } from "./site.js";
 
 const page = "frameworks.md";
 
-/** The blocks that every example begins with, with the file where this framework has it. */
+/** The blocks with which every example begins, with the file in this framework's place. */
 async function beginning(file: string): Promise<Block[]> {
   const blocks = (await readBlocks(page)).filter(({ headings }) => headings.length === 1);
   return blocks.map((block) => ({ ...block, file: block.file && file }));
@@ -44,7 +44,7 @@ suite("templates with a server", () => {
   test("Next", async (t) => {
     const project = await newProject();
     t.after(() => project.remove());
-    // The template with content has fonts of Google's, which every build downloads.
+    // The template with content uses Google's fonts, which every build downloads.
     const flags = ["--ts", "--app", "--empty", "--no-tailwind", "--no-eslint", "--no-src-dir"];
     const more = ["--import-alias=@/*", "--no-react-compiler", "--no-agents-md", "--disable-git"];
     await project.generate("create-next-app", "new", ...flags, ...more, "--skip-install");

@@ -1,5 +1,5 @@
-// Programs in one file, made by the words of the documentation, and run without
-// the project that they were made in.
+// Programs in one file, built as the documentation says, and run without
+// the project in which they were built.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { type Behind, startBehind } from "../electron/fixture.js";
 import { newProject } from "./project.js";
 import { readBlocks } from "./recipe.js";
 
-// The packages of tools that a reader has.
+// The packages of the tools that a reader has installed.
 const manifest = {
   name: "single-file",
   version: "1.0.0",

@@ -12,7 +12,7 @@ import type { Project } from "./project.js";
 
 export interface Site extends LocalServer {
   endpoint: string;
-  /** What the docs' examples say in place of these. */
+  /** The values in the docs' examples that these replace. */
   values: Record<string, string>;
   browser: Browser;
   /**
@@ -22,7 +22,7 @@ export interface Site extends LocalServer {
   use(content: string): Promise<void>;
 }
 
-/** Starts a gateway that knows the origin that the app will be served at. */
+/** Starts a gateway that allows the origin at which the app will be served. */
 export async function openSite(): Promise<Site> {
   const server = await listen();
   const signing = await makeSigningKey();
@@ -50,7 +50,7 @@ export async function openSite(): Promise<Site> {
 async function use(browser: Browser, origin: string, content: string): Promise<void> {
   const page = await browser.newPage();
   const said = complaints(page);
-  // One browser, to which the license is bound, uses them all.
+  // The license is bound to this browser, so all apps use the same one.
   await page.addInitScript(() => localStorage.setItem("browserId", "a browser"));
   await page.goto(origin);
   const key = page.getByRole("textbox", { name: "License key" });
@@ -85,7 +85,7 @@ export async function startServer(project: Project, ...command: string[]): Promi
   });
   const ended = once(child, "close");
   const stop = async (): Promise<void> => {
-    // The group, as npm doesn't end what it runs.
+    // Ends the process group, because npm doesn't end what it runs.
     if (child.exitCode === null && child.pid) process.kill(-child.pid);
     await ended;
   };
@@ -111,7 +111,7 @@ function urlOf(child: ChildProcess, ended: Promise<unknown>): Promise<string> {
   });
 }
 
-/** Passes everything on to a server whose address was not known before it started. */
+/** Forwards everything to a server whose address is known only after its start. */
 export function passTo(url: string): Handler {
   return (incoming, response) => {
     const { method, headers } = incoming;

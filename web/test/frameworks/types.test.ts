@@ -1,5 +1,5 @@
-// The types, in the oldest TypeScript that is supported and in newer ones, by
-// each way to find them, with each framework's own types.
+// The types, in the oldest supported TypeScript and in newer ones, with
+// each module resolution and each framework's own types.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
@@ -114,7 +114,7 @@ interface Case {
   file: string;
   text: string;
   options: string[];
-  /** The compilers that still, or already, have the options; default: all. */
+  /** The compilers that support the options. Default: all. */
   compilers?: RegExp;
 }
 
@@ -156,7 +156,7 @@ for (const lock of ["types", "types-older"] as const) {
       for (const { file, text, options, compilers: these = /./ } of cases[lock]) {
         await writeFile(join(project.folder, file), text);
         for (const compiler of compilers.filter((name) => these.test(name))) {
-          await t.test(`${file} by ${compiler}`, async () => {
+          await t.test(`${file} with ${compiler}`, async () => {
             const tsc = join("node_modules", compiler, "bin/tsc");
             const strict = ["--noEmit", "--strict", "--target", "es2022", "--skipLibCheck"];
             const lib = ["--lib", "es2022,dom,dom.iterable", "--types", "node"];

@@ -1,5 +1,5 @@
-// What can stand between an app and the gateway, and what comes of it. The table
-// is between.json; its outcomes are contract 1's, in the words of `told` below.
+// What can be between an app and the gateway, and how a check then ends. The table
+// is between.json. Its outcomes are written as `told` below returns them.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
@@ -21,7 +21,7 @@ import { packagePath } from "./page.js";
 type Between = typeof import("../pages/between.js");
 type Package = typeof import("whop-license");
 
-/** What a check ends in: with a lease kept and with none, and without a public key. */
+/** The outcomes of a check: with a stored lease, without one, and without a public key. */
 export interface Expected {
   kept: string;
   none: string;
@@ -30,15 +30,15 @@ export interface Expected {
 
 export interface AnswerRow extends Expected {
   name: string;
-  /** In Firefox and WebKit, which let a page read an answer that Chromium and Node keep to themselves. */
+  /** In Firefox and WebKit, which let a page read an answer that Chromium and Node hide. */
   readable?: Expected;
   answer: {
     status: number;
     headers: Record<string, string>;
     body: string;
-    /** In a browser, a service worker answers this as the network is gone. */
+    /** In a browser, a service worker gives this answer, because there is no network. */
     serviceWorker?: true;
-    /** The code that `error.proof` is signed for; a forged one is of another key. */
+    /** The code for which `error.proof` is signed. A forged proof is signed with another key. */
     proof?: { code: string; forged?: true };
   };
 }
@@ -59,11 +59,11 @@ interface Reason {
   status?: number | undefined;
 }
 
-/** The code and the status, where a client can see it: a page can't see a redirect's. */
+/** The code, and the status if a client can see it: a page can't see a redirect's. */
 const reason = ({ code, status }: Reason): string =>
   status && (status < 300 || status > 399) ? `${code} ${status}` : code;
 
-/** An outcome in the words of the table. */
+/** An outcome in the table's format. */
 export function told({ verdict, error }: Answer): string {
   if (error) return reason(error) + (error.retryable ? ", retryable" : "");
   if (!verdict?.valid) return verdict ? reason(verdict) : "nothing";
@@ -71,7 +71,7 @@ export function told({ verdict, error }: Answer): string {
   return `valid by ${verdict.source}${unheard ? ` (${reason(unheard)})` : ""}`;
 }
 
-/** The outcomes of a row, to be compared with the table's. */
+/** The outcomes of a row, for comparison with the table. */
 export function toldOf({ kept, none, plain }: Outcomes, leaseKept: boolean): Expected {
   return {
     kept: `${told(kept)}; ${leaseKept ? "lease kept" : "no lease"}`,
@@ -99,7 +99,7 @@ export function memoryStore() {
   };
 }
 
-/** Asks in a page that keeps its leases in localStorage, and names those that are there then. */
+/** Checks in a page that keeps its leases in localStorage, and returns the leases that are then there. */
 export function outcomesInPage(
   page: Page,
   given: { endpoint: string; publicKey: string },
@@ -120,14 +120,14 @@ export function outcomesInPage(
   );
 }
 
-/** What every row comes to where a page may not read the answer. */
+/** The outcome of every row if a page may not read the answer. */
 export const unheard: Expected = {
   kept: "valid by lease (unavailable); lease kept",
   none: "unavailable, retryable",
   plain: "unavailable, retryable",
 };
 
-/** Asked of {@link serveBetween}: how, and the row's number. */
+/** A request to {@link serveBetween}: the way to ask, and the row's number. */
 export const keysOf = (row: number): Expected => ({
   kept: `KEPT-${row}`,
   none: `NONE-${row}`,
@@ -154,7 +154,7 @@ export interface BetweenServer extends LocalServer {
 }
 
 export interface BetweenOptions {
-  /** Whether a page may read the answers of what stands between. */
+  /** Whether a page may read the answers of what is in between. */
   readable?: boolean;
   /** Whether the client has the service worker that its rows are about. */
   serviceWorker?: boolean;

@@ -31,7 +31,7 @@ export class HelperBrowser {
     readonly extension: string,
   ) {}
 
-  /** Starts it for a user whose home is a throw-away folder; the program isn't installed yet. */
+  /** Starts it for a user whose home is a throwaway folder; the program isn't installed yet. */
   static async start({ folder, visible }: StartOptions = {}): Promise<HelperBrowser> {
     const executablePath = findBrowser(browsers);
     const user = await HelperUser.create();
@@ -43,7 +43,7 @@ export class HelperBrowser {
         chromiumSandbox: process.getuid?.() !== 0,
         env: user.env,
         headless: !visible,
-        // Whoever shows a window ends it, and removes what was made.
+        // The caller that shows a window ends it, and removes what was made.
         ...{ handleSIGINT: !visible, handleSIGTERM: !visible, handleSIGHUP: !visible },
         viewport: visible ? null : { width: 1280, height: 720 },
         ignoreDefaultArgs: ["--disable-extensions"],
@@ -87,7 +87,7 @@ export class HelperBrowser {
     return this.open(`${this.extension}/options.html`);
   }
 
-  /** Does what opens the window that asks, and returns it. */
+  /** Triggers the window that asks, and returns it. */
   async question<T>(act: () => Promise<T>): Promise<[window: Page, done: Promise<T>]> {
     const opening = this.context.waitForEvent("page");
     const done = act();
@@ -102,7 +102,7 @@ export class HelperBrowser {
     return [opened, done];
   }
 
-  /** Does what opens the window that asks, and answers there. */
+  /** Triggers the window that asks, and answers there. */
   async decide<T>(button: "Allow" | "Don’t allow", act: () => Promise<T>): Promise<T> {
     const [window, done] = await this.question(act);
     // The window closes itself, perhaps before the click is reported.

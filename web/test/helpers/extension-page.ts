@@ -4,7 +4,7 @@ import { packagePath } from "./page.js";
 
 type Helper = typeof import("whop-license/helper");
 
-/** What became of a call: an id, or why there is none. */
+/** The outcome of a call: an id, or why there is none. */
 export interface Asked {
   id?: string;
   scheme?: string;

@@ -1,4 +1,4 @@
-// What a browser may find in the sidecar's place.
+// Programs that a browser may find in place of the sidecar.
 import { readFile, rm, writeFile } from "node:fs/promises";
 
 /** Puts a script for Node in a program's place while `act` runs. */

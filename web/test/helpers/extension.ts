@@ -1,4 +1,4 @@
-// The browser helper as a customer has it: the extension in a browser with a throw-away
+// The browser helper as a customer has it: the extension in a browser with a throwaway
 // profile, and the program that install-helper installed for that profile's user.
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -19,7 +19,7 @@ export interface InstalledHelper {
   program: string;
 }
 
-/** A user whose home is a throw-away folder. */
+/** A user whose home is a throwaway folder. */
 export class HelperUser {
   private constructor(readonly home: string) {}
 

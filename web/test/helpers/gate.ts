@@ -1,4 +1,4 @@
-// Pages with gates whose validator answers what a test says.
+// Pages with gates whose validator gives the answers that a test chooses.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -54,7 +54,7 @@ export interface OpenOptions extends ContextOptions {
 /** A page of one test. */
 export class GatePage {
   readonly page: Page;
-  /** What the page complained of, which must be nothing. */
+  /** The page's errors and warnings. There must be none. */
   readonly said: string[];
 
   private constructor(page: Page) {
@@ -188,7 +188,7 @@ export class GatePage {
     });
   }
 
-  /** Takes all gates away. */
+  /** Removes all gates. */
   clear(): Promise<void> {
     return this.page.evaluate(() => document.querySelector("#place")?.replaceChildren());
   }

@@ -21,7 +21,7 @@ export async function servePages(policy?: string): Promise<LocalServer> {
 export const blankPage = "/test/pages/blank.html";
 export const packagePath = "/launcher/whop-license";
 
-/** Everything that a page must not say: violations of its policy, errors, exceptions. */
+/** Everything that a page must not report: policy violations, errors, exceptions. */
 export function complaints(page: Page): string[] {
   const list: string[] = [];
   page.on("pageerror", (error) => list.push(`exception: ${error.message}`));

@@ -1,4 +1,4 @@
-// An example, copied into a folder of its own and installed there as users do.
+// An example, copied into its own folder and installed there as users do.
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ export interface Project {
   env: NodeJS.ProcessEnv;
   /** Runs a command in the project, and returns what it wrote; fails as it fails. */
   run(command: string, ...args: string[]): Promise<string>;
-  /** Replaces what a file says at one place, as a developer does. */
+  /** Replaces a text in a file, as a developer would. */
   set(file: string, place: RegExp, value: string): Promise<void>;
   remove(): Promise<void>;
 }

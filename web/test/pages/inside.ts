@@ -34,7 +34,7 @@ const textOf = (element: Element): string =>
     ? ""
     : spaced(element.textContent ?? "");
 
-/** Whether a screen reader is told of it. */
+/** Whether screen readers see it. */
 const isTold = (element: Element): boolean =>
   element.checkVisibility({ visibilityProperty: true }) && !element.closest("[aria-hidden=true]");
 

@@ -1,4 +1,4 @@
-// The README's part for web launchers, followed word by word.
+// The steps to try the generic helper from a checkout, followed word for word.
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,16 +14,16 @@ import { HelperBrowser } from "../helpers/extension-browser.js";
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../../../..");
 
-/** What make runs for a target, without what it depends on. */
+/** The commands of a make target, without its dependencies. */
 async function recipe(target: string): Promise<string> {
   const makefile = await readFile(join(root, "Makefile"), "utf8");
   const [, lines] = new RegExp(`^${target}:.*\\n((?:\\t.*\\n)+)`, "m").exec(makefile) ?? [];
   return lines ?? assert.fail(`there is no make ${target}`);
 }
 
-test("the README's steps for a web launcher end in a valid license", async (t) => {
-  const readme = await readFile(join(root, "README.md"), "utf8");
-  const [, part = ""] = /^### In a web launcher\n(.*?)^### /ms.exec(readme) ?? [];
+test("the steps to try the generic helper end in a valid license", async (t) => {
+  const helper = await readFile(join(root, "web/docs/helper.md"), "utf8");
+  const [, part = ""] = /^### Try the generic helper\n(.*?)^### /ms.exec(helper) ?? [];
   const commands = [...part.matchAll(/Run `([^`]+)`/g)].map(([, command]) => command);
   assert.deepEqual(commands, [
     "make extension",
@@ -31,8 +31,8 @@ test("the README's steps for a web launcher end in a valid license", async (t) =
     "make launcher",
   ]);
 
-  // Elsewhere, so that what is in the checkout stays as it is.
-  const folder = await mkdtemp(join(tmpdir(), "whop-license-readme-"));
+  // In another folder, so that the checkout doesn't change.
+  const folder = await mkdtemp(join(tmpdir(), "whop-license-steps-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
   assert.match(await recipe("extension"), /^\t@node web\/extension\/build\.mjs extension /m);
   await run(process.execPath, [join(root, "web/extension/build.mjs"), join(folder, "extension")]);
@@ -60,7 +60,7 @@ test("the README's steps for a web launcher end in a valid license", async (t) =
   const [key = ""] = said.at(-1)?.trim().split(" ") ?? [];
   assert.match(
     part,
-    /open its address without what follows `#`\. Enter the first key, and allow it/,
+    /without the `#` and what follows it\. Enter the first key, and press \*Allow\* in the window/,
   );
   const page = await browser.open(address.replace(/#.*/, ""));
   await browser.decide("Allow", () => enter(page, key));
