@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 func TestHeadersThatNothingReadsAreDropped(t *testing.T) {
@@ -36,4 +38,12 @@ func TestWhatIsKeptOfARequestIsBounded(t *testing.T) {
 		change(r)
 		assert.False(t, shedHeaders(r))
 	}
+}
+
+func TestTooMuchIsRefusedBeforeTheBodyIsRead(t *testing.T) {
+	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v2/memberships/"+strings.Repeat("a", maxHeader)+"/validate_license", nil))
+	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, w.Code)
+	assert.NotEqual(t, "application/json", w.Header().Get("Content-Type"), "nothing is said of a license")
 }
