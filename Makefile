@@ -6,16 +6,16 @@
 SHELL := /bin/sh
 export CGO_ENABLED ?= 0
 
-# A program's name ends with it: .exe on Windows, elsewhere nothing.
+# The suffix of a program's name: .exe on Windows, empty elsewhere.
 EXE := $(shell go env GOEXE)
 
-# The same source gives the same bytes, wherever it lies.
+# The same source gives the same bytes, in whatever folder it is.
 GO_BUILD := go build -trimpath -buildvcs=false
 LDFLAGS  := -s -w
 GO_FILES  = $(shell git ls-files -co --exclude-standard '*.go' go.mod go.sum | grep -v '_test\.go$$')
 
 # The race detector needs a C compiler, which is not assumed. The programs that
-# tests build are built without one all the same, as those that ship are.
+# tests build are built without one in any case, as the shipped ones are.
 ifneq ($(shell command -v gcc),)
 RACE := CGO_ENABLED=1 go test -race -timeout=20m -exec 'env CGO_ENABLED=0'
 else
@@ -112,7 +112,7 @@ release: pack ## Build what a release publishes into release/: npm packages, pro
 	rm -rf release && mkdir release && cp js/pack/*.tgz release/
 	cd .ci/downloads && go run . ../../release
 
-# VitePress stops at a link to a page that isn't there.
+# VitePress fails if a link leads to a page that doesn't exist.
 .PHONY: docs
 docs: web/docs/.vitepress/dist/index.html ## Build the documentation into a website in web/docs/.vitepress/dist/
 
@@ -130,10 +130,10 @@ launcher: build ## Serve the launcher page with sample keys until interrupted
 	cd web && npm run --silent launcher
 
 .PHONY: launcher-helper
-launcher-helper: build browser ## Open the launcher in a browser that has the helper, in a throw-away profile
+launcher-helper: build browser ## Open the launcher in a browser that has the helper, in a temporary profile
 	@cd web && npm run --silent launcher:helper
 
-# What is pasted into a page names the port, so it stays the same.
+# The snippet for your page contains the port, so it stays the same.
 ORIGIN ?=
 PORT   ?= 8787
 
@@ -151,18 +151,18 @@ screenshots: build browser ## Take the documentation's pictures of the gate agai
 # Elsewhere it names everything that is missing and stops.
 .PHONY: test
 test: $(if $(CAN_INSTALL),setup,system) build pack bin/wasmbrowsertest ## Run every test: the parts below, side by side
-	@echo "$(TEST_PARTS): $(TEST_JOBS) at a time, and each shows its output when it has ended."
+	@echo "$(TEST_PARTS): $(TEST_JOBS) at a time; each part's output appears when it has ended."
 	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --keep-going $(OUTPUT_SYNC) $(TEST_PARTS)
 
-# The longest come first. Three at a time keep two cores busy, as the tests of
-# the gateway mostly wait.
+# The longest come first. Three at a time keep two cores busy, because the
+# gateway's tests mostly wait.
 TEST_PARTS := test-web test-go test-js test-fuzz test-wasm
 TEST_JOBS  ?= 3
 
-# Each part's output comes in one piece, where make can do that.
+# Each part's output is printed in one piece, if make supports that.
 OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-# What the race detector watches: the packages in which goroutines share something.
+# The packages to run with the race detector: those whose goroutines share state.
 RACED := ./native/... ./shared/license
 
 # Narrow a part of the Go tests: make test-go PACKAGES=./native/gateway RUN=TestName
@@ -198,7 +198,7 @@ fuzz: ## Fuzz at length: every target, or FUZZ=name in PACKAGES=folder, FUZZ_COU
 	@.ci/fuzz -fuzz=. "$(FUZZ_COUNT)" "$(FUZZ)" $(PACKAGES)
 
 .PHONY: test-fuzz
-test-fuzz: ## Fuzz each target shortly
+test-fuzz: ## Fuzz each target briefly
 	@.ci/fuzz "-gcflags=$$(go list -m)/...=-d=libfuzzer" 1000x
 
 .PHONY: test-js
@@ -217,8 +217,8 @@ test-monitoring: bin/promtool ## Test the gateway's alerts with Prometheus's own
 	sed -n '/^```yaml$$/,/^```$$/{/^```/d;p;}' web/docs/operating.md > "$$dir/prometheus.yml" && \
 	bin/promtool check config "$$dir/prometheus.yml" # as the documentation shows it
 
-# Where it is missing, it is taken out of Debian's package, which would start a
-# server if it was installed.
+# If it is missing, it is extracted from Debian's package, which would start a
+# server if it were installed.
 bin/promtool:
 	@mkdir -p bin
 	@if path=$$(command -v promtool); then ln -sf "$$path" $@; exit; fi; \
@@ -230,12 +230,12 @@ bin/promtool:
 
 # The templates that people start from, changed by what the docs show.
 .PHONY: test-frameworks
-test-frameworks: build pack browser ## Follow the docs' recipes in frameworks' own templates, and use what comes of it
+test-frameworks: build pack browser ## Follow the docs' recipes in frameworks' own templates, and test the results
 	cd web && npm run --silent test:frameworks
 
-# A CA for tests takes a minute of a processor's time to build.
+# A test CA takes a minute of processor time to build.
 .PHONY: test-acme
-test-acme: build pebble browser ## Test certificates from a CA, and the deploy page's first hour, against Let's Encrypt's CA for tests
+test-acme: build pebble browser ## Test certificates from a CA, and the deploy page's first hour, against Pebble, Let's Encrypt's test CA
 	go test -tags pebble -timeout=10m ./native/gateway/internal/acme
 	go test -tags pebble -timeout=10m -run Pebble ./native/gateway
 	cd web && npm run --silent test:acme
@@ -254,7 +254,7 @@ test-desktop: build pack ## Test what depends on the system: the sidecar, the pa
 	cd js && npm test
 	cd web && node --test --test-timeout=300000 dist/test/electron*.test.js
 
-# Where customers run, as far as this machine has it: .ci/platforms/README.md.
+# The platforms of customers, as far as this machine has them: .ci/platforms/README.md.
 .PHONY: test-platforms
 test-platforms: build pack js-tests ## Test on Windows (Wine), Firefox, WebKit, newer Nodes, Bun, Deno, arm64 and musl
 	@.ci/platforms/run
@@ -295,11 +295,11 @@ check: bin/staticcheck bin/actionlint bin/misspell pack web/dist/.built web/docs
 	cd js && npm run lint && npm run types && npm run --silent entries
 	cd web && npm run lint && npm run types && npm run links
 
-# Three platforms stand for all, and this machine's must be one of them: what is
-# built for another takes a minute each, the first time.
+# Three platforms stand for all, and this machine's must be one of them. Building
+# for each other platform takes a minute the first time.
 DOWNLOADS_TESTED := linux-x64 linux-arm64 win32-x64
 
-# What changes a machine runs on a throw-away copy of this one, which takes root.
+# What changes a machine runs in a disposable copy of this one, which requires root.
 .PHONY: test-downloads
 test-downloads: programs bin/staticcheck proxies downloads-system ## Test the downloads and the hosting recipes, as root on Debian
 	cd .ci/downloads && rm -rf built && mkdir built && go run . built $(DOWNLOADS_TESTED)
@@ -323,7 +323,7 @@ check-extension: web/dist/.built .ci/extension/node_modules/.package-lock.json #
 clean: ## Remove everything that was built
 	rm -rf bin extension release .ci/downloads/built js/dist js/build js/pack js/node_modules web/dist web/docs/.vitepress/dist web/docs/.vitepress/cache web/node_modules
 
-# Built for this machine, to look at the code of others with.
+# Built for this machine, also when the code is built for another.
 bin/staticcheck: go.mod go.sum
 	go build -o $@ honnef.co/go/tools/cmd/staticcheck
 
@@ -360,7 +360,7 @@ REDIS    := need redis-server "The gateway's tests need redis-server: install Re
 # Debian has these two in a folder that is not on every user's PATH.
 NGINX    := need nginx "The tests of what stands between need nginx: install it and put it on PATH." nginx /usr/sbin/nginx
 HAPROXY  := need haproxy "The tests of what stands between need HAProxy: install it and put it on PATH." haproxy /usr/sbin/haproxy
-# Only one test needs these two, which says so where they are missing.
+# Only one test needs these two, and it says so if they are missing.
 SIGNER   := need osslsigncode "One test signs a Windows program with osslsigncode and is skipped without it." osslsigncode
 OPENSSL  := need openssl "Tests of signed programs and of TLS need openssl." openssl
 
@@ -390,7 +390,7 @@ SYSTEMD  := need systemd "The tests of downloads need systemd-analyze, of system
 .PHONY: downloads-system
 downloads-system: redis
 	@$(NEED) status=0; $(CADDY) || status=1; $(LINTIAN) || status=1; $(IPROUTE) || status=1; $(SYSTEMD) || status=1; $(OPENSSL) || status=1; \
-	[ "$$(id -u)" = 0 ] || { echo "The tests of downloads make a throw-away copy of this machine: run them as root, on Linux." >&2; status=1; }; exit $$status
+	[ "$$(id -u)" = 0 ] || { echo "The tests of downloads make a disposable copy of this machine: run them as root, on Linux." >&2; status=1; }; exit $$status
 
 .PHONY: signer
 signer:

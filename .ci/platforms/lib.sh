@@ -5,7 +5,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 runtimes=$here/node_modules
 
-# Ends a script whose platform this machine can't have: cannot REASON.
+# Ends a script whose platform this machine can't run: cannot REASON.
 cannot() {
 	echo "$1"
 	exit 77
@@ -22,7 +22,7 @@ temporary_folder() {
 	trap 'finish' EXIT
 }
 
-# What is to be ended or removed at the end; a script may have more.
+# What to stop or remove at the end; a script may add more.
 finish() {
 	rm -rf "$folder"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The native programs where there is no glibc, as on Alpine: a folder with
-# busybox alone is their whole system. They are static, so they must start there.
+# The native programs without glibc, as on Alpine: their whole system is a folder
+# with only busybox. They are static, so they must start there.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

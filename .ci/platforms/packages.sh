@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The package for Node as it comes out of an RPM and a .deb, whose makers strip
-# programs: the sidecar must still be recognized.
+# The package for Node after it was packed into an RPM and a .deb, whose build tools
+# strip programs: the sidecar must still be recognized.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -20,11 +20,11 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
-// noCA is where no CA is.
+// noCA is a URL at which there is no CA.
 const noCA = "https://127.0.0.1:9/dir"
 
-// A CA that is down keeps a gateway from being ready, and says why, and not from
-// starting, nor from ending.
+// While the CA is down, a gateway starts and stops as usual, but is not ready
+// and says why.
 func TestCAThatIsDownDoesNotKeepAGatewayFromStarting(t *testing.T) {
 	metricsAddr := gatewaytest.FreeAddress(t)
 	folder := filepath.Join(t.TempDir(), "state", "acme")
@@ -78,7 +78,7 @@ func TestACMESettings(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--acme-domain", "License.example.com"}, `--acme-domain: "License.example.com" is not a name`},
+		{[]string{"--acme-domain", "License.example.com"}, `--acme-domain: "License.example.com" is not a domain name`},
 		{[]string{"--acme-domain", "*.example.com"}, "--acme-domain"},
 		{[]string{"--acme-domain", "license.example.com:443"}, "--acme-domain"},
 		{[]string{"--acme-domain", "192.0.2.1"}, "--acme-domain"},
@@ -88,7 +88,7 @@ func TestACMESettings(t *testing.T) {
 		{[]string{"--acme-domain", "lizenz-münchen.de"}, "write it as xn--lizenz-mnchen-3ob.de"},
 		{append(good, "--acme-domain", "license.example.org"), `"license.example.org" is given twice`},
 		{[]string{"--acme-domain", "../../etc.com"}, "--acme-domain"},
-		{[]string{"--acme-dir", "/tmp"}, "need --acme-domain"},
+		{[]string{"--acme-dir", "/tmp"}, "require --acme-domain"},
 		{append(good, "--tls-cert", "a", "--tls-key", "b"), "--acme-domain and --tls-cert: give only one"},
 		{append(good, "--acme-ca", "http://ca.example.com/dir"), "--acme-ca"},
 		{append(good, "--acme-email", "Me <me@example.com>"), "--acme-email"},
@@ -124,8 +124,8 @@ func TestFolderOfCertificates(t *testing.T) {
 	assert.ErrorContains(t, err, "--acme-dir: give the folder")
 }
 
-// A port that is taken is named with its setting.
-func TestPortOfChallengesThatIsTaken(t *testing.T) {
+// The error for a port that is in use names its setting.
+func TestChallengePortInUse(t *testing.T) {
 	sim := startSim(t, nil)
 	_, port, _ := strings.Cut(strings.TrimPrefix(sim.url, "http://"), ":")
 	code, _, errOut := operate(t, sim, nil, "--listen", "127.0.0.1:0", "--acme-domain", "license.example.com", "--acme-dir", t.TempDir(), "--acme-http-port", port)
@@ -134,8 +134,8 @@ func TestPortOfChallengesThatIsTaken(t *testing.T) {
 	assert.Contains(t, errOut, "address already in use")
 }
 
-// systemd hands over what only root can read, under the names that the drop-in of
-// the documentation gives it.
+// systemd passes files that only root can read, under the names in the
+// documentation's drop-in file.
 func TestCertbotsFilesAsCredentials(t *testing.T) {
 	page, err := os.ReadFile("../../web/docs/deploying.md")
 	require.NoError(t, err)
@@ -152,8 +152,9 @@ func TestCertbotsFilesAsCredentials(t *testing.T) {
 	for _, line := range regexp.MustCompile(`(?m)^Environment=(\w+)=(.*)$`).FindAllStringSubmatch(dropIn, -1) {
 		t.Setenv(line[1], strings.ReplaceAll(line[2], "%d", credentials))
 	}
-	// The page's first hour has written settings for a CA, of which some must go.
-	taken := regexp.MustCompile("Take the lines that begin with `(\\w+)` out of `settings`").FindStringSubmatch(string(page))
+	// The page's first hour has written settings for a CA, some of which must be
+	// removed.
+	taken := regexp.MustCompile("Remove the lines that begin with `(\\w+)` from `settings`").FindStringSubmatch(string(page))
 	require.NotNil(t, taken)
 	c := initCommand{Product: testProduct, Domain: "license.example.com", Email: "you@example.com"}
 	for _, line := range regexp.MustCompile(`(?m)^(\w+)=(.*)$`).FindAllStringSubmatch(c.settings(), -1) {
@@ -164,10 +165,11 @@ func TestCertbotsFilesAsCredentials(t *testing.T) {
 	g, process := startGatewayProcess(t, startSim(t, nil))
 	require.Equal(t, "license.example.com", certificateName(t, g.url))
 
-	// What is renewed elsewhere is not seen, whatever the gateway reads again.
+	// A renewal of the original files is not visible to the gateway, even if it
+	// reloads.
 	writeCertificate(t, source, "renewed")
 	require.NoError(t, process.Signal(syscall.SIGHUP))
-	eventually(t, "it is read", func() bool { return g.logged("the certificate's files were read again") })
+	eventually(t, "it is read", func() bool { return g.logged("reloaded the certificate files") })
 	assert.Equal(t, "license.example.com", certificateName(t, g.url))
 
 	dir := filepath.Join(t.TempDir(), "whop-license-gateway.service.d")

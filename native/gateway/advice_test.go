@@ -38,7 +38,7 @@ func TestEveryShapeIsAGoodLicense(t *testing.T) {
 	}
 }
 
-func TestAnUnknownVersionIsTheSellersToMend(t *testing.T) {
+func TestAnUnknownVersionIsTheSellersFault(t *testing.T) {
 	whop := startFake(t)
 	whop.answer(400, `{"error":{"type":"invalid_request","message":"Unknown Api-Version-Date. Supported: 2025-01-01, 2026-08-05-1"}}`)
 	g := startGateway(t, whop.simulator, "--api-version-date", "2031-01-01")
@@ -48,7 +48,7 @@ func TestAnUnknownVersionIsTheSellersToMend(t *testing.T) {
 	assert.Equal(t, 1, g.count(`"level":"ERROR"`, "--api-version-date", `"version":"2031-01-01"`, `"versions":["2025-01-01","2026-08-05-1"]`))
 }
 
-// What can't be trusted decides nothing, and nothing is written because of it.
+// An answer that can't be trusted leads to no verdict and no write.
 func TestAnswersThatCantBeTrusted(t *testing.T) {
 	for says, body := range map[string]string{
 		"metadata is absent":        ourLicense("metadata", ``),
@@ -59,7 +59,7 @@ func TestAnswersThatCantBeTrusted(t *testing.T) {
 		"id is number":              ourLicense("id", `1`),
 		"metadata is given twice":   strings.TrimSuffix(ourLicense(), "}") + `,"metadata":{}}`,
 		"another membership":        ourLicense("license_key", `"OTHER"`),
-		"not an object in JSON":     gatewaytest.BlockPage,
+		"not a JSON object":         gatewaytest.BlockPage,
 		"undocumented status":       ourLicense("status", `"grace_period"`),
 		"an undocumented status":    ourLicense("status", `"ACTIVE"`),
 		"a body that is not Whop's": "403",
@@ -78,7 +78,7 @@ func TestAnswersThatCantBeTrusted(t *testing.T) {
 	}
 }
 
-func TestMembersThatDecorateAreWarnedOfOnce(t *testing.T) {
+func TestUnreadableDisplayedMembersAreLoggedOnce(t *testing.T) {
 	g := startGateway(t, startFakeWith(t, ourLicense("manage_url", `{}`, "quantity", `"1"`, "metadata", `{"HWID":"`+machine(1)+`"}`)).simulator, "--cache-ttl", "0")
 	for n := range 3 {
 		a := g.validate(testKey(fmt.Sprint("odd", n)), machine(1))
@@ -89,8 +89,8 @@ func TestMembersThatDecorateAreWarnedOfOnce(t *testing.T) {
 	assert.Equal(t, 1, g.count(`"level":"WARN"`, `"member":"quantity"`, `"is":"string"`))
 }
 
-// A lease ends with a period that is not surely renewed, and soon where that end
-// can't be read.
+// A lease ends with the period if a renewal is not certain, and soon if the
+// period's end can't be read.
 func TestLeasesOfMembershipsInDoubt(t *testing.T) {
 	file, public := newKeyFile(t)
 	end := time.Now().Add(48 * time.Hour)
@@ -110,7 +110,7 @@ func TestLeasesOfMembershipsInDoubt(t *testing.T) {
 	}
 }
 
-func TestSettingsThatReadAsARefusalAreTold(t *testing.T) {
+func TestRefusalsCausedBySettingsAreLogged(t *testing.T) {
 	g := startGateway(t, startFakeWith(t, ourLicense("product", `"prod_other"`)).simulator)
 	for range 2 {
 		assertRefused(t, g.validate(testKey("other"), machine(1)), 404, "not_found")
@@ -132,7 +132,7 @@ func TestSettingsThatReadAsARefusalAreTold(t *testing.T) {
 	assert.False(t, g.logged(strings.Repeat("y", logtext.MaxName)))
 }
 
-func TestNamesThatDifferAreTold(t *testing.T) {
+func TestNamesThatDifferAreLogged(t *testing.T) {
 	many := []string{`"HWID":"` + machine(1) + `"`}
 	for i := range 30 {
 		many = append(many, fmt.Sprintf(`"n%02d\n\u202e%s":1`, i, strings.Repeat("z", 80)))
@@ -168,8 +168,8 @@ func TestEmptyPlacesAreBound(t *testing.T) {
 	}
 }
 
-// Where Whop changes what is written, the machine that bound itself is not told
-// that it is another.
+// If Whop alters what is written, the machine that was bound is not refused as
+// another machine.
 func TestBindingsThatComeBackAltered(t *testing.T) {
 	long := strings.Repeat("0123456789", 3)
 	for name, c := range map[string]struct {
@@ -200,7 +200,7 @@ func TestBindingsThatComeBackAltered(t *testing.T) {
 	}
 }
 
-// What another machine wrote over it is no alteration.
+// A binding that another machine overwrote is not an alteration.
 func TestABindingThatAnotherReplacedIsAMismatch(t *testing.T) {
 	whop := startFake(t)
 	whop.stores(func(json.RawMessage) string { return `{"HWID":"` + machine(2) + `"}` })
@@ -217,7 +217,7 @@ func TestWritesThatTakeNoEffect(t *testing.T) {
 		code         int
 	}{
 		"ignored":            {200, `{}`, "does not store it", 503},
-		"not found":          {404, `{"error":{"message":"No such Membership found"}}`, "404 to the write", 503},
+		"not found":          {404, `{"error":{"message":"No such Membership found"}}`, "404 to a write", 503},
 		"not found, a route": {404, `{"error":{"message":"No such route"}}`, "not about the membership", 503},
 		"a portal's page":    {200, gatewaytest.BlockPage, "a body that is not Whop's", 503},
 		"forbidden":          {403, `{"error":{"message":"missing member:manage for ` + personalMark + `@example.com"}}`, `"whop_says":"missing member:manage for [address]"`, 502},
@@ -232,8 +232,8 @@ func TestWritesThatTakeNoEffect(t *testing.T) {
 	}
 }
 
-// A refusal of one license is told from one of every call, in Whop's own words.
-func TestRefusalsByWhopAreToldInItsWords(t *testing.T) {
+// The log distinguishes a refusal of one license from one of every call, and quotes Whop.
+func TestRefusalsByWhopAreLoggedWithItsReason(t *testing.T) {
 	whop := startFake(t)
 	good := ourLicense("metadata", `{}`)
 	whop.lookUp = func(id string) (int, string) {

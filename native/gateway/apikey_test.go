@@ -20,8 +20,8 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
-// keyring stands in front of a simulator of Whop, which knows one API key, and
-// takes several.
+// keyring is a proxy in front of the simulator, which knows only one API key.
+// It accepts several.
 type keyring struct {
 	mu    sync.Mutex
 	valid map[string]bool

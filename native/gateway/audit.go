@@ -16,7 +16,7 @@ import (
 // It opens the file for each line, so that the file can be moved away at any time.
 type auditLog struct {
 	file string
-	log  *slog.Logger // for what can't be written
+	log  *slog.Logger // gets the lines that can't be written to the file
 }
 
 func newAudit(file string, log *slog.Logger) check.Audit {

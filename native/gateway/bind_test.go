@@ -11,8 +11,8 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// race lets each of 50 machines use a license for the first time, at once, on
-// all gateways, 300 times together. It returns the answers of each machine.
+// race makes 50 machines use a license for the first time at once, on all
+// gateways, with 300 requests in total. It returns the answers of each machine.
 func race(t *testing.T, key string, gateways ...*gw) map[string][]answer {
 	t.Helper()
 	const machines, requests = 50, 300
@@ -35,9 +35,9 @@ func race(t *testing.T, key string, gateways ...*gw) map[string][]answer {
 	return answers
 }
 
-// insist asks as a client does on a machine so busy that its own connection is
-// closed before it has said anything on it, or that its turn does not come in
-// time: once more. A refusal that comes sooner is an answer.
+// insist asks once more if this machine is so busy that a connection was closed
+// before it was used, or that the turn did not come in time. A refusal that
+// comes sooner is an answer.
 func insist(g *gw, key, hwid string) (a answer) {
 	for range 5 {
 		began := time.Now()
@@ -51,8 +51,8 @@ func insist(g *gw, key, hwid string) (a answer) {
 	return a
 }
 
-// assertOneWinner asserts that one machine was let in and is the one stored, and
-// that all others were refused; where the test allows, some had no answer.
+// assertOneWinner asserts that one machine was let in and is the one stored,
+// and that all others were refused; if the test allows it, some had no answer.
 func assertOneWinner(t *testing.T, sim *simulator, key string, answers map[string][]answer, allowed ...int) (winner string) {
 	t.Helper()
 	for hwid, all := range answers {
@@ -96,8 +96,8 @@ func TestRaceWithASlowUpstream(t *testing.T) {
 	assert.Less(t, sim.calls("v1.get"), 20, "who waited for a binding takes what it found")
 }
 
-// With calls failing at random some may stay without an answer, but a wrong one
-// is never given, and those who ask again get theirs.
+// If calls fail at random, some machines may get no answer, but never a wrong
+// one, and asking again helps.
 func TestRaceWithARandomlyFailingUpstream(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []string{"random-500", "lost-write", "truncated", "reset"} {

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestGoodLicenseIsAskedAboutOnce(t *testing.T) {
+func TestValidLicenseIsLookedUpOnce(t *testing.T) {
 	key := testKey("cached")
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
 	g := startGateway(t, sim)
@@ -29,7 +29,7 @@ func TestGoodLicenseIsAskedAboutOnce(t *testing.T) {
 	assert.Equal(t, 4, sim.calls("v1.get"))
 }
 
-func TestGoodLicenseIsAskedAboutAgainInTime(t *testing.T) {
+func TestValidLicenseIsLookedUpAgainAfterCacheTTL(t *testing.T) {
 	key := testKey("ttl")
 	sim := startSim(t, []fields{licensed(key)})
 	g := startGateway(t, sim, "--cache-ttl", "200ms")
@@ -55,7 +55,7 @@ func TestResetIsSeenAtOnceByTheRefusedMachine(t *testing.T) {
 	}
 }
 
-// Nor may what the old machine was told keep a new one out.
+// The old machine's cached answer must not keep a new machine out.
 func TestResetIsSeenByAMachineThatWasNeverRefused(t *testing.T) {
 	key := testKey("moved")
 	sim := startSim(t, []fields{licensed(key)})
@@ -92,8 +92,8 @@ func TestMismatchIsCachedForMachinesThatHaveNotAsked(t *testing.T) {
 	assert.Equal(t, 2, sim.calls("v1.get"), "who was refused is looked up again")
 }
 
-// Whoever invents machines causes look-ups, which are limited.
-func TestMismatchIsRepeatedToSoManyMachines(t *testing.T) {
+// An attacker who makes up machines causes look-ups, which are limited.
+func TestMismatchIsRepeatedToALimitedNumberOfMachines(t *testing.T) {
 	const maxRepeats = 100
 	key := testKey("many")
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}})})
@@ -120,7 +120,8 @@ func TestUnknownAndInactiveAreCachedBriefly(t *testing.T) {
 	eventually(t, "the renewal is seen", func() bool { return g.validate(key, machine(1)).status == http.StatusCreated })
 }
 
-// Requests in flight share a look-up, and one that leaves takes nobody along.
+// Requests in flight share a look-up, and one that is canceled doesn't affect
+// the others.
 func TestRequestsInFlightShareALookUp(t *testing.T) {
 	t.Parallel()
 	key := testKey("shared")

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// certificates are what HTTPS is served with.
+// certificates provides the certificate for HTTPS.
 type certificates interface {
 	Get(*tls.ClientHelloInfo) (*tls.Certificate, error)
-	Again() // looks for newer ones at once
+	Reload() // looks for a newer one at once
 	Expiry() time.Time
 }
 
-// certificate is a TLS certificate in files that are renewed while it is used.
+// certificate is a TLS certificate in files, which may be renewed at any time.
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -58,26 +58,26 @@ func (c *certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current, nil
 }
 
-// Expiry is when the certificate in use expires.
+// Expiry returns when the certificate in use expires.
 func (c *certificate) Expiry() time.Time {
 	pair, _ := c.Get(nil)
 	return pair.Leaf.NotAfter
 }
 
-// Again reads the files now, whether or not they look changed.
-func (c *certificate) Again() {
+// Reload reads the files now, whether or not they look changed.
+func (c *certificate) Reload() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changed = time.Time{}
 	if c.reload() {
-		c.log.Info("the certificate's files were read again")
+		c.log.Info("reloaded the certificate files")
 	}
 }
 
 func (c *certificate) reload() (done bool) {
 	c.checked = time.Now()
 	if err := c.load(); err != nil {
-		c.log.Error("the certificate's files can't be used; the certificate from before still is, until it expires", "error", err.Error())
+		c.log.Error("the certificate files can't be used; the gateway keeps using the previous certificate until it expires", "error", err.Error())
 		return false
 	}
 	return true

@@ -29,7 +29,7 @@ func writeCertificate(t *testing.T, dir, name string) {
 	writeCertificateUntil(t, dir, name, time.Now().Add(time.Hour))
 }
 
-// writeCertificateUntil writes a certificate that signs itself, for a name and for
+// writeCertificateUntil writes a self-signed certificate for a name and for
 // loopback.
 func writeCertificateUntil(t *testing.T, dir, name string, notAfter time.Time) {
 	t.Helper()
@@ -63,7 +63,7 @@ func TestTLS(t *testing.T) {
 	assert.ErrorContains(t, err, "protocol version")
 }
 
-// Nobody is told that files were read which could not be used.
+// The log doesn't claim a reload if the files could not be used.
 func TestHangupWithFilesThatCantBeUsed(t *testing.T) {
 	dir := t.TempDir()
 	var logs gatewaytest.Buffer
@@ -71,12 +71,12 @@ func TestHangupWithFilesThatCantBeUsed(t *testing.T) {
 	c, err := newCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), slog.New(slog.NewJSONHandler(&logs, nil)))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "key.pem"), nil, 0o600))
-	c.Again()
+	c.Reload()
 	assert.Contains(t, logs.String(), "can't be used")
-	assert.NotContains(t, logs.String(), "read again")
+	assert.NotContains(t, logs.String(), "reloaded")
 }
 
-// certificateName is whose certificate a gateway shows.
+// certificateName returns the name in a gateway's certificate.
 func certificateName(t *testing.T, url string) string {
 	c, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), &tls.Config{InsecureSkipVerify: true})
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func certificateName(t *testing.T, url string) string {
 	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
-func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
+func TestCertificateIsReloadedWhenItChanges(t *testing.T) {
 	dir := t.TempDir()
 	var logs gatewaytest.Buffer
 	writeCertificate(t, dir, "first")
@@ -109,5 +109,5 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cert.pem"), []byte("half a renewal"), 0o600))
 	touch(time.Now().Add(2 * time.Second))
 	assert.Equal(t, "second", name())
-	assert.Contains(t, logs.String(), "the certificate's files can't be used")
+	assert.Contains(t, logs.String(), "the certificate files can't be used")
 }

@@ -62,8 +62,8 @@ func TestRaceOnThreeGatewaysWithARandomlyFailingUpstream(t *testing.T) {
 	}
 }
 
-// A gateway dies with the lock in its hand. Its lock ends by itself, nobody else
-// is let in meanwhile, and the license is usable within lockTime.
+// A gateway dies while it holds the lock. The lock expires by itself, nobody
+// else is let in meanwhile, and the license is usable within lockTime.
 func TestGatewayKilledWhileItBinds(t *testing.T) {
 	t.Parallel()
 	for _, during := range []string{"v1.get", "v1.patch"} {
@@ -103,7 +103,7 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 						if a.status != 503 {
 							return
 						}
-						// Whoever is told to wait has to be answered once the lock has ended.
+						// A client that was told to wait must get an answer once the lock has expired.
 						if time.Since(died) > limit+30*time.Second {
 							t.Error("locked out for too long")
 							return
@@ -119,10 +119,10 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 	}
 }
 
-// Redis goes and comes back while customers start their apps. Machines that are
-// bound are served throughout; first uses are refused while it is away and, as
-// its locks are lost, until none of them could still count. No machine but the
-// first is ever let in.
+// Redis stops and restarts while customers start their apps. Machines that are
+// bound are served throughout. First uses are answered 503 while Redis is down
+// and, because its locks are lost, until none of them could still be in use.
+// Only the first machine is ever let in.
 func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	t.Parallel()
 	const phases, licenses = 3, 40 // in each phase, that many licenses are new
@@ -217,7 +217,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	assert.True(t, waited, "no gateway noticed that the locks were lost")
 }
 
-func TestRedisAwayAtTheStart(t *testing.T) {
+func TestRedisDownAtTheStart(t *testing.T) {
 	t.Parallel()
 	bound, unbound := testKey("bound"), testKey("unbound")
 	r := gatewaytest.StartRedis(t)
@@ -235,7 +235,8 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	eventually(t, "first uses are served", func() bool { return g.validate(unbound, machine(1)).status == 201 })
 }
 
-// What one gateway learns, all know: a webhook, and who a license was bound to.
+// What one gateway learns reaches all others: a webhook, and which machine a
+// license was bound to.
 func TestNewsReachesEveryGateway(t *testing.T) {
 	key := testKey("news")
 	r := gatewaytest.StartRedis(t)
@@ -303,7 +304,7 @@ func TestGatewaysShareTheQuota(t *testing.T) {
 	assert.Equal(t, served-2, sim.calls("v1.get"))
 }
 
-// News that was missed while Redis was away could be about anything.
+// News that was missed while Redis was down could be about anything.
 func TestCachesAreEmptiedWhenRedisComesBack(t *testing.T) {
 	t.Parallel()
 	key := testKey("missed")
@@ -324,7 +325,7 @@ func TestCachesAreEmptiedWhenRedisComesBack(t *testing.T) {
 	eventually(t, "the webhook is taken when it is sent again", func() bool { return a.post("/webhooks/whop", body, headers...).status == 204 })
 }
 
-// Redis that does not answer is worse than none: nothing may hang on it.
+// A Redis that does not answer must not make anything hang.
 func TestRedisThatHangs(t *testing.T) {
 	t.Parallel()
 	bound, unbound := testKey("bound"), testKey("unbound")
@@ -339,8 +340,8 @@ func TestRedisThatHangs(t *testing.T) {
 	assert.Zero(t, sim.calls("v1.patch"))
 }
 
-// Where Redis takes no writes, nobody can be marked as refused, so no mismatch may
-// be repeated.
+// If Redis accepts no writes, nobody can be marked as refused, so no mismatch
+// may be repeated.
 func TestResetIsSeenWhereRedisTakesNoWrites(t *testing.T) {
 	key := testKey("readonly")
 	r := gatewaytest.StartRedis(t)
@@ -353,7 +354,7 @@ func TestResetIsSeenWhereRedisTakesNoWrites(t *testing.T) {
 	assert.Equal(t, 201, g.validate(key, machine(2)).status)
 }
 
-// Nor where it takes none for some machines only.
+// The same holds if it rejects writes only for some machines.
 func TestMismatchIsRepeatedOnlyWhereItCanBeMarked(t *testing.T) {
 	key := testKey("flapping")
 	r := gatewaytest.StartRedis(t)

@@ -114,7 +114,7 @@ func TestRefusedOriginIsLoggedOnce(t *testing.T) {
 		preflight("file://")
 	}
 	assert.True(t, g.logged(`"level":"WARN"`, `"flag":"--allowed-origin=http://localhost:5173"`), g.logs.String())
-	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"null"`, "scheme of its own"))
+	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"null"`, "custom scheme"))
 	assert.True(t, g.logged(`"level":"WARN"`, `"origin":"file://"`, "grantFileProtocolExtraPrivileges"))
 	assert.False(t, g.logged("--allowed-origin=null"))
 	assert.False(t, g.logged("--allowed-origin=file"))
@@ -125,7 +125,7 @@ func TestRefusedOriginIsLoggedOnce(t *testing.T) {
 	assert.LessOrEqual(t, warnings(), 11, "strangers can't fill the log")
 }
 
-// Browsers send a page's form or plain text anywhere without asking first.
+// Browsers send a page's form or plain text anywhere without a preflight.
 func TestPageOfAnotherOriginCannotBind(t *testing.T) {
 	key := testKey("simple")
 	sim := startSim(t, []fields{licensed(key)})

@@ -28,7 +28,8 @@ const (
 	shownSigning = "/etc/whop-license-gateway/signing-key.json"
 )
 
-// cause is why a customer can't get in: what the page's commands are run against.
+// cause is a reason why a customer can't get in, as a setup to run the page's
+// commands against.
 type cause struct {
 	sim     *simulator
 	args    []string          // settings of the commands
@@ -36,7 +37,7 @@ type cause struct {
 	instead map[string]string // what stands in a command for what the page shows
 }
 
-// causes are those of the page, by the headings of its parts.
+// causes maps the page's headings to their causes.
 var causes = map[string]func(t *testing.T) cause{
 	"There is no such key": func(t *testing.T) cause {
 		return cause{sim: startSim(t, []fields{{"license_key": "Z9Y8X7-REMADE-W6V5U4", "id": shownMember}})}
@@ -44,7 +45,7 @@ var causes = map[string]func(t *testing.T) cause{
 	"It is a license of another product": func(t *testing.T) cause {
 		return cause{sim: startSim(t, []fields{{"license_key": shownKey, "product": "prod_Another123"}})}
 	},
-	"A check says yes now": func(t *testing.T) cause {
+	"The license is valid now": func(t *testing.T) cause {
 		return cause{sim: startSim(t, []fields{{"license_key": shownKey}})}
 	},
 	"The customer has another computer": func(t *testing.T) cause {
@@ -98,7 +99,7 @@ var causes = map[string]func(t *testing.T) cause{
 	},
 }
 
-// leaf is a part of the page: commands, and what they print.
+// leaf is a section of the page: commands, and what they print.
 type leaf struct {
 	title string
 	steps []step
@@ -109,8 +110,8 @@ type step struct {
 	text    string
 }
 
-// readLeaves reads a page. Commands before the first part of a section are those
-// of each of its parts.
+// readLeaves reads a page. Commands before a section's first subsection belong
+// to each of its subsections.
 func readLeaves(t *testing.T, file string) (leaves []leaf) {
 	t.Helper()
 	b, err := os.ReadFile(file)

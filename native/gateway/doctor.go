@@ -19,31 +19,31 @@ import (
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// doctorCommand is what `doctor` takes: the server's settings, as they are, and
-// what else it can try.
+// doctorCommand holds the flags of `doctor`: all of the server's settings, and
+// what else it can check.
 type doctorCommand struct {
 	settings
 
-	LicenseKey string `placeholder:"KEY" help:"License to look at, with what its metadata asks of the settings."`
-	PublicURL  string `name:"public-url" placeholder:"URL" help:"Address of the running gateway, as apps have it, to try it too."`
+	LicenseKey string `placeholder:"KEY" help:"License to look up too; its metadata is compared with the settings."`
+	PublicURL  string `name:"public-url" placeholder:"URL" help:"URL at which apps reach the running gateway, to test it too."`
 }
 
-// doctor tries everything that a license check needs, and prints a line for each
-// thing that it tried.
+// doctor tests everything that a license check needs, and prints one line per
+// test.
 type doctor struct {
 	settings *settings
 	loaded   *loaded
 	getenv   func(string) string
 	whop     *whop.Client
-	public   *url.URL // nil: the running gateway is not tried
+	public   *url.URL // nil: the running gateway is not tested
 	out      io.Writer
 	wrong    bool
 }
 
-// runDoctor exits with 1 where something is wrong.
+// runDoctor runs the tests, and returns exit code 1 if something is wrong.
 func runDoctor(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	var c doctorCommand
-	if _, exit := parse(&c, "doctor", "Tries everything that a license check needs, and prints a line for each: good, or what to do. Give it the settings that the server has. Exit code 1 if something is wrong.", args, out, errOut); exit >= 0 {
+	if _, exit := parse(&c, "doctor", "Tests everything that a license check needs, and prints one line per test: good, or what to do. Run it with the server's settings. Exits with 1 if something is wrong.", args, out, errOut); exit >= 0 {
 		return exit
 	}
 	d := &doctor{settings: &c.settings, getenv: getenv, out: out}
@@ -71,7 +71,7 @@ func runDoctor(ctx context.Context, args []string, getenv func(string) string, o
 func parsePublicURL(text string) (*url.URL, error) {
 	u, err := url.Parse(strings.TrimRight(text, "/"))
 	if err != nil || u.Host == "" || !isSecure(u) {
-		return nil, errors.New("--public-url: is not a URL such as https://license.example.com, or http on a loopback address")
+		return nil, errors.New("--public-url: must be a URL such as https://license.example.com, or http on a loopback address")
 	}
 	return u, nil
 }
@@ -80,7 +80,7 @@ func (d *doctor) try(ctx context.Context, key string) {
 	if !d.trySettings() {
 		return
 	}
-	log := slog.New(slog.DiscardHandler) // what is wrong is printed
+	log := slog.New(slog.DiscardHandler) // problems are printed instead
 	redis.SetLogger(redisLog{log})
 	tags := tag.NewTagger(d.loaded.apiKey)
 	d.whop = whop.New(whop.Config{
@@ -95,7 +95,7 @@ func (d *doctor) try(ctx context.Context, key string) {
 	d.tryRedis(ctx, tags, log)
 	d.tryCertificate(ctx)
 	if d.public == nil {
-		d.say("skip", "gateway", "not tried; --public-url says where it is")
+		d.say("skip", "gateway", "not tested; give its address with --public-url")
 	} else {
 		d.tryGateway(ctx)
 	}
@@ -104,20 +104,21 @@ func (d *doctor) try(ctx context.Context, key string) {
 	}
 }
 
-// say prints the line of one thing that was tried.
-func (d *doctor) say(how, what, format string, args ...any) {
-	fmt.Fprintf(d.out, "%-6s %-13s %s\n", how, what, fmt.Sprintf(format, args...))
+// say prints the line of one test: its result, what was tested, and a message.
+func (d *doctor) say(result, subject, format string, args ...any) {
+	fmt.Fprintf(d.out, "%-6s %-13s %s\n", result, subject, fmt.Sprintf(format, args...))
 }
 
-func (d *doctor) good(what, format string, args ...any) { d.say("good", what, format, args...) }
+func (d *doctor) good(subject, format string, args ...any) { d.say("good", subject, format, args...) }
 
-// bad prints the line of something that is wrong, so that the command fails.
-func (d *doctor) bad(what, format string, args ...any) {
+// bad prints the line of a test that failed, and makes the command fail.
+func (d *doctor) bad(subject, format string, args ...any) {
 	d.wrong = true
-	d.say("WRONG", what, format, args...)
+	d.say("WRONG", subject, format, args...)
 }
 
-// trySettings loads the settings and reports whether anything else can be tried.
+// trySettings loads the settings and reports whether anything else can be
+// tested.
 func (d *doctor) trySettings() bool {
 	l, err := d.settings.load(d.getenv)
 	if err != nil {
@@ -132,12 +133,12 @@ func (d *doctor) trySettings() bool {
 		d.say("note", "settings", "%s", warning)
 	}
 	if len(warnings) == 0 {
-		d.good("settings", "they can work")
+		d.good("settings", "they are valid")
 	}
 	return true
 }
 
-// tryLicense looks at one license, and at what its metadata asks of the settings.
+// tryLicense looks up one license, and compares its metadata with the settings.
 func (d *doctor) tryLicense(ctx context.Context, key string, log *slog.Logger) {
 	alone := *d.loaded
 	alone.redis = nil // nothing is written
@@ -168,6 +169,6 @@ func (d *doctor) tryLicense(ctx context.Context, key string, log *slog.Logger) {
 		d.good("metadata", "its machines are stored as %s, so the app must send exactly that", strings.Join(list, ", "))
 	}
 	if most > d.settings.MaxMachines {
-		d.bad("metadata", "place %d is taken, and --max-machines is %d: set --max-machines %d, or release the place", most, d.settings.MaxMachines, most)
+		d.bad("metadata", "place %d is taken, but --max-machines is %d: set --max-machines %d, or release the place", most, d.settings.MaxMachines, most)
 	}
 }

@@ -30,19 +30,19 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 	code, out, errOut := operate(t, sim, []string{"doctor", "--public-url", g.url + "/", "--license-key", key}, args...)
 	assert.Zero(t, code, out)
 	assert.Empty(t, errOut)
-	assert.Equal(t, strings.ReplaceAll(`good   settings      they can work
-good   files         no secret is in a file that every user can open
-good   clock         it is right
-good   look-up       Whop takes the API key and the version 2025-01-01
+	assert.Equal(t, strings.ReplaceAll(`good   settings      they are valid
+good   files         no file with a secret is open to every user
+good   clock         it is accurate
+good   look-up       Whop accepts the API key and the version 2025-01-01
 good   binding       the API key may change memberships
 good   product       licenses of prod_sim ("Simulated product") are accepted
-good   Redis         it takes writes, scripts and messages, and evicts nothing
-skip   certificate   the gateway has none; a proxy in front of it must
+good   Redis         writes, scripts and messages work, and nothing is evicted
+skip   certificate   the gateway serves plain HTTP, so a proxy in front of it must serve HTTPS
 good   gateway       URL refuses a made-up license key, as it should
 good   signing key   the gateway publishes it
 good   origin        app://my-app may call the gateway
 good   origin        https://app.example.com may call the gateway
-good   webhook       the gateway takes what is signed with WHOP_WEBHOOK_SECRET; whether Whop has the same one, its dashboard shows
+good   webhook       the gateway accepts webhooks signed with WHOP_WEBHOOK_SECRET; check in Whop's dashboard that Whop uses the same secret
 good   license       a check answers valid on a machine that has a place, metadata_mismatch on any other: every place is taken by another machine: release one, or let the customer use Reset Key
 note   metadata      "vip" does not look like a machine id; if it is yours, set --seller-metadata vip
 good   metadata      its machines are stored as HWID, so the app must send exactly that
@@ -56,8 +56,8 @@ func TestDoctorFindsWhatIsWrongWithWhop(t *testing.T) {
 		says      string
 	}{
 		{[]string{"--permissions", "none"}, nil, `WRONG  look-up       Whop forbids a look-up.*member:basic:read`},
-		{[]string{"--permissions", "member:basic:read,member:email:read"}, nil, `WRONG  binding       Whop forbids to bind a license.*member:manage`},
-		{nil, []string{"--api-version-date", "2026-03-01"}, `WRONG  look-up       Whop does not have this version; set --api-version-date to one of 2025-01-01, .*2026-11-17\n`},
+		{[]string{"--permissions", "member:basic:read,member:email:read"}, nil, `WRONG  binding       Whop forbids binding a license.*member:manage`},
+		{nil, []string{"--api-version-date", "2026-03-01"}, `WRONG  look-up       Whop does not have this version of its API; set --api-version-date to one of 2025-01-01, .*2026-11-17\n`},
 		{[]string{"--api-key", "another"}, nil, `WRONG  look-up       Whop refuses the API key`},
 	} {
 		sim := startSim(t, nil, c.sim...)
@@ -65,7 +65,7 @@ func TestDoctorFindsWhatIsWrongWithWhop(t *testing.T) {
 		assert.Equal(t, 1, code)
 		assert.Regexp(t, c.says, out)
 		assert.Equal(t, 1, strings.Count(out, "WRONG"), out)
-		assert.Contains(t, out, "skip   gateway       not tried; --public-url says where it is")
+		assert.Contains(t, out, "skip   gateway       not tested; give its address with --public-url")
 	}
 }
 
@@ -74,16 +74,16 @@ func TestDoctorLooksAtTheProducts(t *testing.T) {
 		licensed(testKey("mine"), fields{"product": "prod_mine", "product_title": "Mine"}),
 		licensed(testKey("theirs"), fields{"product": "prod_theirs", "product_title": "Theirs", "company": "biz_2"}),
 	}
-	theirs := `WRONG  product       prod_theirs ("Theirs") belongs to the account biz_2, and the API key to biz_sim: set --product to a product of biz_sim
+	theirs := `WRONG  product       prod_theirs ("Theirs") belongs to the account biz_2, but the API key to biz_sim: set --product to a product of biz_sim
 `
 	for permission, says := range map[string]string{
 		"": `good   product       licenses of prod_sim ("Simulated product") are accepted
 ` + theirs + `WRONG  product       Whop has no product prod_unknown; set --product to an id from the Whop dashboard
-note   products      the account's other products are not shown, which has no effect on checks: Whop forbids this API key to list products; to see them here, give it the permission access_pass:basic:read (Whop says: forbidden: The API key lacks the permission access_pass:basic:read)
+note   products      can't list the account's other products, which doesn't affect checks: Whop does not let this API key list products; to see them here, give it the permission access_pass:basic:read (Whop says: forbidden: The API key lacks the permission access_pass:basic:read)
 `,
 		",access_pass:basic:read": `good   product       licenses of prod_sim ("Simulated product") are accepted
-` + theirs + `WRONG  product       Whop has no product prod_unknown; biz_sim sells prod_mine ("Mine"), prod_sim ("Simulated product"): set --product to one of these
-note   products      biz_sim also sells prod_mine ("Mine"); their licenses are refused here, unless --product names them
+` + theirs + `WRONG  product       Whop has no product prod_unknown; biz_sim sells prod_mine ("Mine"), prod_sim ("Simulated product"): set --product to one of those
+note   products      biz_sim also sells prod_mine ("Mine"); the gateway refuses their licenses unless --product lists them
 `,
 	} {
 		sim := startSim(t, memberships, "--permissions", "member:basic:read,member:email:read,member:manage"+permission)
@@ -95,7 +95,8 @@ note   products      biz_sim also sells prod_mine ("Mine"); their licenses are r
 	}
 }
 
-// A gateway that was started with other settings is told by what it answers.
+// Doctor recognizes a gateway that was started with other settings by its
+// answers.
 func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 	key := testKey("ill")
 	sim := startSim(t, []fields{licensed(key, fields{"product": "prod_2", "metadata": fields{"HWID_2": machine(1)}})})
@@ -113,9 +114,9 @@ func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 		"WRONG  Redis         its maxmemory-policy is allkeys-lru",
 		"WRONG  signing key   the gateway does not publish " + signing,
 		"WRONG  origin        app://my-app may not call the gateway",
-		"WRONG  webhook       the gateway refuses a webhook that is signed",
+		"WRONG  webhook       the gateway rejects a webhook signed with",
 		"WRONG  license       a check answers not_found: the license belongs to prod_2",
-		"WRONG  metadata      place 2 is taken, and --max-machines is 1: set --max-machines 2",
+		"WRONG  metadata      place 2 is taken, but --max-machines is 1: set --max-machines 2",
 	} {
 		assert.Contains(t, out, says)
 	}
@@ -127,7 +128,7 @@ func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 	assert.Contains(t, out, "WRONG  gateway       "+g.url+" can't be reached")
 	code, out, _ = operate(t, sim, []string{"doctor", "--public-url", sim.url})
 	assert.Equal(t, 1, code)
-	assert.Contains(t, out, "in place of 404")
+	assert.Contains(t, out, "instead of 404")
 	code, _, errOut := operate(t, sim, []string{"doctor", "--public-url", "http://license.example.com"})
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errOut, "--public-url")
@@ -155,8 +156,8 @@ func TestDoctorAtAStrangersAddress(t *testing.T) {
 func TestDoctorFindsWhatIsWrongWithCertificates(t *testing.T) {
 	sim := startSim(t, nil)
 	for notAfter, says := range map[time.Duration]string{
-		48*time.Hour + time.Minute:    "WRONG  certificate   --tls-cert: only 2 days are left",
-		90*24*time.Hour + time.Minute: "good   certificate   --tls-cert: 90 days are left",
+		48*time.Hour + time.Minute:    "WRONG  certificate   --tls-cert: expires in 2 days",
+		90*24*time.Hour + time.Minute: "good   certificate   --tls-cert: valid for 90 more days",
 		-time.Minute:                  "WRONG  certificate   --tls-cert: the certificate expired on",
 	} {
 		dir := t.TempDir()
@@ -164,7 +165,7 @@ func TestDoctorFindsWhatIsWrongWithCertificates(t *testing.T) {
 		args := []string{"--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem")}
 		g := startGateway(t, sim, args...)
 		code, out, _ := operate(t, sim, []string{"doctor", "--public-url", g.url}, args...)
-		assert.Equal(t, 1, code, "nobody vouches for it")
+		assert.Equal(t, 1, code, "no trusted CA signed it")
 		assert.Contains(t, out, says)
 		assert.Regexp(t, `WRONG  gateway       .* can't be reached: .*certificate`, out)
 		_, out, _ = operate(t, sim, []string{"doctor", "--public-url", "https://localhost:1"}, args...)

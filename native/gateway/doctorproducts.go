@@ -9,11 +9,11 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
-// maxNamed is how many products one line names.
+// maxNamed is how many products one line lists.
 const maxNamed = 20
 
-// tryProducts looks at each --product and names the account's other products. A
-// product that can't be looked at is only noted, because checks don't need it.
+// tryProducts looks each --product up and lists the account's other products. A
+// failed look-up is only a note, because checks don't need it.
 func (d *doctor) tryProducts(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
@@ -22,12 +22,12 @@ func (d *doctor) tryProducts(ctx context.Context) {
 		d.tryProduct(ctx, id, account, sold)
 	}
 	if err != nil {
-		d.say("note", "products", "the account's other products are not shown, which has no effect on checks: %s", whop.Advice(err))
+		d.say("note", "products", "can't list the account's other products, which doesn't affect checks: %s", whop.Advice(err))
 		return
 	}
 	others := slices.DeleteFunc(sold, func(p whop.Product) bool { return slices.Contains(d.settings.Product, p.ID) })
 	if len(others) > 0 {
-		d.say("note", "products", "%s also sells %s; their licenses are refused here, unless --product names them", account, nameProducts(others))
+		d.say("note", "products", "%s also sells %s; the gateway refuses their licenses unless --product lists them", account, nameProducts(others))
 	}
 }
 
@@ -40,13 +40,13 @@ func (d *doctor) tryProduct(ctx context.Context, id, account string, sold []whop
 	p, err := d.whop.Product(ctx, id)
 	switch {
 	case err != nil:
-		d.say("note", "product", "%s can't be looked at: %s", id, whop.Advice(err))
+		d.say("note", "product", "can't look up %s: %s", id, whop.Advice(err))
 	case p == nil && len(sold) > 0:
-		d.bad("product", "Whop has no product %s; %s sells %s: set --product to one of these", id, account, nameProducts(sold))
+		d.bad("product", "Whop has no product %s; %s sells %s: set --product to one of those", id, account, nameProducts(sold))
 	case p == nil:
 		d.bad("product", "Whop has no product %s; set --product to an id from the Whop dashboard", id)
 	case account != "" && p.Account != "" && p.Account != account:
-		d.bad("product", "%s belongs to the account %s, and the API key to %s: set --product to a product of %s", nameProduct(*p), p.Account, account, account)
+		d.bad("product", "%s belongs to the account %s, but the API key to %s: set --product to a product of %s", nameProduct(*p), p.Account, account, account)
 	default:
 		d.good("product", "licenses of %s are accepted", nameProduct(*p))
 	}

@@ -27,24 +27,25 @@ import (
 )
 
 const (
-	// tryTime is how long each thing that is tried may take.
+	// tryTime is the timeout of each test.
 	tryTime = 10 * time.Second
-	// maxSkew is how far this machine's clock may be from Whop's. A webhook is good
-	// for five minutes, and a lease's times are this machine's.
+	// maxSkew is how far this machine's clock may be off Whop's. A webhook is valid
+	// for five minutes, and leases get this machine's time.
 	maxSkew = time.Minute
-	// renewalDue is how long before its end a certificate should have been renewed.
+	// renewalDue is how long before it expires a certificate should have been
+	// renewed.
 	renewalDue = 7 * 24 * time.Hour
-	// maxTried bounds what is read of an answer.
+	// maxTried bounds how much of an answer is read.
 	maxTried = 64 << 10
 )
 
-// tryFiles looks whether others can read what is secret.
+// tryFiles checks whether other users can read files with secrets.
 func (d *doctor) tryFiles() {
 	files := append([]string{d.settings.TLSKey, d.settings.AuditLog, d.getenv("WHOP_API_KEY_FILE"), d.getenv("WHOP_WEBHOOK_SECRET_FILE")}, d.settings.SigningKey...)
 	open := false
 	for _, file := range files {
 		info, err := os.Stat(file)
-		if file == "" || err != nil || runtime.GOOS == "windows" { // there, modes mean nothing
+		if file == "" || err != nil || runtime.GOOS == "windows" { // file modes mean nothing on Windows
 			continue
 		}
 		if info.Mode().Perm()&0o007 != 0 {
@@ -53,7 +54,7 @@ func (d *doctor) tryFiles() {
 		}
 	}
 	if !open {
-		d.good("files", "no secret is in a file that every user can open")
+		d.good("files", "no file with a secret is open to every user")
 	}
 }
 
@@ -61,23 +62,23 @@ func (d *doctor) tryFiles() {
 func (d *doctor) tryClock(ctx context.Context) {
 	a, err := d.ask(ctx, http.MethodGet, d.loaded.upstream.String(), nil)
 	if err != nil {
-		d.bad("clock", "Whop's clock can't be asked: %v", err)
+		d.bad("clock", "can't get the time from Whop: %v", err)
 		return
 	}
 	theirs, err := http.ParseTime(a.header.Get("Date"))
 	if err != nil {
-		d.say("note", "clock", "Whop does not say what time it is")
+		d.say("note", "clock", "can't compare it: Whop's answer has no Date header")
 		return
 	}
 	if off := time.Since(theirs).Round(time.Second); off.Abs() > maxSkew {
-		d.bad("clock", "this machine's clock is off by %s, and webhooks and leases are judged by it; turn on NTP", off)
+		d.bad("clock", "this machine's clock is off by %s, and webhooks and leases depend on it; turn on NTP", off)
 		return
 	}
-	d.good("clock", "it is right")
+	d.good("clock", "it is accurate")
 }
 
-// tryWhop tries the API key, what it may do, and the version. It reports whether
-// Whop answers this API key.
+// tryWhop tests the API key, its permissions, and the version. It reports
+// whether Whop accepts this API key.
 func (d *doctor) tryWhop(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
@@ -85,7 +86,7 @@ func (d *doctor) tryWhop(ctx context.Context) bool {
 		d.bad("look-up", "%s", whop.Advice(err))
 		return false
 	}
-	d.good("look-up", "Whop takes the API key and the version %s", d.settings.APIVersionDate)
+	d.good("look-up", "Whop accepts the API key and the version %s", d.settings.APIVersionDate)
 	if err := d.whop.ProbeWrite(ctx); err != nil {
 		d.bad("binding", "%s", whop.Advice(err))
 	} else {
@@ -94,10 +95,10 @@ func (d *doctor) tryWhop(ctx context.Context) bool {
 	return true
 }
 
-// tryRedis tries what gateways need of Redis.
+// tryRedis tests what gateways need from Redis.
 func (d *doctor) tryRedis(ctx context.Context, tags tag.Tagger, log *slog.Logger) {
 	if d.loaded.redis == nil {
-		d.say("skip", "Redis", "not needed for one gateway; --redis-url names one for several")
+		d.say("skip", "Redis", "not needed for a single gateway; for several, set --redis-url")
 		return
 	}
 	store := cluster.NewStore(d.loaded.redis, tags, log)
@@ -107,16 +108,16 @@ func (d *doctor) tryRedis(ctx context.Context, tags tag.Tagger, log *slog.Logger
 	case err != nil:
 		d.bad("Redis", "%v", err)
 	case !condition.MayInfo:
-		d.say("note", "Redis", "the user may not run INFO, so that only an emptied Redis is noticed and not another server that took over; give it +info")
+		d.say("note", "Redis", "the user may not run INFO, so gateways don't notice when another Redis takes over and locks are lost; give it +info")
 	case condition.Eviction != "noeviction":
-		d.bad("Redis", "its maxmemory-policy is %s, so that it may drop locks; set maxmemory-policy noeviction", condition.Eviction)
+		d.bad("Redis", "its maxmemory-policy is %s, so it may evict locks; set maxmemory-policy noeviction", condition.Eviction)
 	default:
-		d.good("Redis", "it takes writes, scripts and messages, and evicts nothing")
+		d.good("Redis", "writes, scripts and messages work, and nothing is evicted")
 	}
 }
 
-// tryCertificate looks at the certificate's files. What apps see is tried by the
-// public address.
+// tryCertificate checks the certificate files. What apps see is tested at the
+// public URL.
 func (d *doctor) tryCertificate(ctx context.Context) {
 	if d.loaded.acmeFolder != "" {
 		d.tryCA(ctx)
@@ -124,7 +125,7 @@ func (d *doctor) tryCertificate(ctx context.Context) {
 	}
 	leaf := d.loaded.certificate
 	if leaf == nil {
-		d.say("skip", "certificate", "the gateway has none; a proxy in front of it must")
+		d.say("skip", "certificate", "the gateway serves plain HTTP, so a proxy in front of it must serve HTTPS")
 		return
 	}
 	if d.public != nil {
@@ -133,46 +134,46 @@ func (d *doctor) tryCertificate(ctx context.Context) {
 			return
 		}
 	}
-	d.tellEnd(leaf, "--tls-cert")
+	d.reportExpiry(leaf, "--tls-cert")
 }
 
-// tryCA asks the CA, and looks at what it has given.
+// tryCA asks the CA, and checks the certificates that it has issued.
 func (d *doctor) tryCA(ctx context.Context) {
 	if a, err := d.ask(ctx, http.MethodGet, d.settings.ACMECA, nil); err != nil {
-		d.bad("CA", "%s can't be asked: %v", d.settings.ACMECA, err)
+		d.bad("CA", "can't reach %s: %v", d.settings.ACMECA, err)
 	} else if a.status != http.StatusOK {
-		d.bad("CA", "%s answers with status %d; is it a CA's directory?", d.settings.ACMECA, a.status)
+		d.bad("CA", "%s answers with status %d; is it a CA's ACME directory?", d.settings.ACMECA, a.status)
 	} else {
 		d.good("CA", "%s answers", d.settings.ACMECA)
 	}
 	if d.public != nil && !slices.Contains(d.settings.ACMEDomain, d.public.Hostname()) {
-		d.bad("certificate", "--acme-domain: %s is not among the domains, so that no certificate is got for it", d.public.Hostname())
+		d.bad("certificate", "--acme-domain: does not list %s, so the gateway gets no certificate for it", d.public.Hostname())
 	}
 	for _, domain := range d.settings.ACMEDomain {
 		leaf, err := acme.Stored(d.loaded.acmeFolder, d.settings.ACMECA, domain)
 		if err != nil {
 			d.bad("certificate", "--acme-dir: %v", err)
 		} else if leaf == nil {
-			d.bad("certificate", "%s: there is none in %s; the log of the running gateway says why the CA gave none", domain, d.loaded.acmeFolder)
+			d.bad("certificate", "%s: there is none in %s; the running gateway's log says why the CA issued none", domain, d.loaded.acmeFolder)
 		} else {
-			d.tellEnd(leaf, domain)
+			d.reportExpiry(leaf, domain)
 		}
 	}
 }
 
-// tellEnd says how long a certificate is good for.
-func (d *doctor) tellEnd(leaf *x509.Certificate, which string) {
+// reportExpiry prints how long a certificate is still valid.
+func (d *doctor) reportExpiry(leaf *x509.Certificate, which string) {
 	left := time.Until(leaf.NotAfter)
 	if wrong := outOfDate(leaf, time.Now()); wrong != "" {
 		d.bad("certificate", "%s: %s", which, wrong)
 	} else if left < renewalDue {
-		d.bad("certificate", "%s: only %d days are left; see why it was not renewed", which, int(left.Hours()/24))
+		d.bad("certificate", "%s: expires in %d days; find out why it was not renewed", which, int(left.Hours()/24))
 	} else {
-		d.good("certificate", "%s: %d days are left", which, int(left.Hours()/24))
+		d.good("certificate", "%s: valid for %d more days", which, int(left.Hours()/24))
 	}
 }
 
-// tryGateway tries the running gateway as apps, browsers and Whop see it.
+// tryGateway tests the running gateway as apps, browsers and Whop see it.
 func (d *doctor) tryGateway(ctx context.Context) {
 	base := d.public.String()
 	check := base + "/api/v2/memberships/PROBE-" + rand.Text() + "/validate_license"
@@ -182,10 +183,10 @@ func (d *doctor) tryGateway(ctx context.Context) {
 		return
 	}
 	if a.certificate != nil {
-		d.tellEnd(a.certificate, base)
+		d.reportExpiry(a.certificate, base)
 	}
 	if a.status != http.StatusNotFound || a.code() != "not_found" {
-		d.bad("gateway", "%s answers a made-up license key with status %d, %q, in place of 404, \"not_found\": the gateway's log says why, or something else answers there", base, a.status, a.code())
+		d.bad("gateway", "%s answers a made-up license key with status %d, %q, instead of 404, \"not_found\": the gateway's log says why, or something else answers there", base, a.status, a.code())
 		return
 	}
 	d.good("gateway", "%s refuses a made-up license key, as it should", base)
@@ -193,7 +194,7 @@ func (d *doctor) tryGateway(ctx context.Context) {
 	for _, origin := range d.settings.AllowedOrigin {
 		a, err := d.ask(ctx, http.MethodOptions, check, nil, "Origin", origin, "Access-Control-Request-Method", http.MethodPost, "Access-Control-Request-Headers", "content-type")
 		if err != nil || a.header.Get("Access-Control-Allow-Origin") != origin {
-			d.bad("origin", "%s may not call the gateway: it has other settings, or a proxy in front changes the answer", origin)
+			d.bad("origin", "%s may not call the gateway: it was started with other settings, or a proxy in front of it changes the answer", origin)
 		} else {
 			d.good("origin", "%s may call the gateway", origin)
 		}
@@ -201,10 +202,11 @@ func (d *doctor) tryGateway(ctx context.Context) {
 	d.tryWebhook(ctx, base)
 }
 
-// trySigningKeys looks whether the gateway publishes the keys of the settings.
+// trySigningKeys checks whether the gateway publishes the keys from the
+// settings.
 func (d *doctor) trySigningKeys(ctx context.Context, base string) {
 	if len(d.settings.SigningKey) == 0 {
-		d.say("note", "signing key", "there is none, so that nothing is signed; see keygen")
+		d.say("note", "signing key", "there is none, so nothing is signed; make one with keygen")
 		return
 	}
 	a, err := d.ask(ctx, http.MethodGet, base+"/.well-known/jwks.json", nil)
@@ -222,11 +224,11 @@ func (d *doctor) trySigningKeys(ctx context.Context, base string) {
 	d.good("signing key", "the gateway publishes it")
 }
 
-// tryWebhook sends an event of a type of its own, which a gateway with the same
-// secret takes and ignores.
+// tryWebhook sends an event of a type that Whop doesn't have, which a gateway
+// with the same secret accepts and ignores.
 func (d *doctor) tryWebhook(ctx context.Context, base string) {
 	if d.loaded.webhookSecret == "" {
-		d.say("note", "webhook", "there is no WHOP_WEBHOOK_SECRET, so that a cancellation counts after up to %s", d.settings.CacheTTL)
+		d.say("note", "webhook", "WHOP_WEBHOOK_SECRET is not set, so a cancellation takes effect after up to %s", d.settings.CacheTTL)
 		return
 	}
 	body, id, now := []byte(`{"type":"whop_license.doctor","data":{}}`), "msg_doctor_"+rand.Text(), time.Now()
@@ -244,11 +246,11 @@ func (d *doctor) tryWebhook(ctx context.Context, base string) {
 	case err != nil:
 		d.bad("webhook", "%v", err)
 	case a.status == http.StatusUnauthorized:
-		d.bad("webhook", "the gateway refuses a webhook that is signed with WHOP_WEBHOOK_SECRET: it was started with another one, or its clock is wrong")
+		d.bad("webhook", "the gateway rejects a webhook signed with WHOP_WEBHOOK_SECRET: it was started with another secret, or its clock is wrong")
 	case a.status != http.StatusNoContent:
 		d.bad("webhook", "the gateway answers a webhook with status %d: it was started without WHOP_WEBHOOK_SECRET, or a proxy in front answers", a.status)
 	default:
-		d.good("webhook", "the gateway takes what is signed with WHOP_WEBHOOK_SECRET; whether Whop has the same one, its dashboard shows")
+		d.good("webhook", "the gateway accepts webhooks signed with WHOP_WEBHOOK_SECRET; check in Whop's dashboard that Whop uses the same secret")
 	}
 }
 
@@ -267,7 +269,8 @@ func (a tried) code() string {
 	return e.Error.Code
 }
 
-// ask sends a request by the system's proxy, and follows no redirect.
+// ask sends a request, through the proxy from the environment if there is one,
+// and follows no redirect.
 func (d *doctor) ask(ctx context.Context, method, url string, body []byte, header ...string) (tried, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
@@ -283,7 +286,7 @@ func (d *doctor) ask(ctx context.Context, method, url string, body []byte, heade
 	if err != nil {
 		var unknown x509.UnknownAuthorityError
 		if errors.As(err, &unknown) {
-			return tried{}, fmt.Errorf("nobody vouches for its certificate; --tls-cert must hold the whole chain: %w", err)
+			return tried{}, fmt.Errorf("its certificate is not from a trusted CA, or the chain is incomplete; --tls-cert must contain the full chain: %w", err)
 		}
 		return tried{}, err
 	}

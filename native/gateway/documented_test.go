@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Clients as Whop's documentation showed them, in which nothing but the URL is
-// changed. They print what an app sees: the status, then the body.
+// The clients from Whop's documentation, with only the URL changed. They print
+// what an app sees: the status, then the body.
 var documented = map[string]struct{ program, file, source string }{
 	"JavaScript": {"node", "client.mjs", `
 const [base, key, hwid] = process.argv.slice(2);

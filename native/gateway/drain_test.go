@@ -21,8 +21,8 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
-// After SIGTERM a gateway is not ready and still answers. SIGHUP does not end it,
-// and a second SIGTERM does.
+// After SIGTERM, a gateway is not ready but still answers. SIGHUP does not end
+// it; a second SIGTERM does.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	key := testKey("late")
@@ -38,19 +38,19 @@ func TestDrain(t *testing.T) {
 	assert.Equal(t, -1, g.stop(), "ended by the signal")
 }
 
-func TestHangupReadsTheCertificateAgain(t *testing.T) {
+func TestHangupReloadsTheCertificate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	writeCertificate(t, dir, "first")
 	g, process := startGatewayProcess(t, startSim(t, nil), "--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"))
 	writeCertificate(t, dir, "second")
 	require.NoError(t, process.Signal(syscall.SIGHUP))
-	eventually(t, "it is read", func() bool { return g.logged("the certificate's files were read again") })
+	eventually(t, "it is read", func() bool { return g.logged("reloaded the certificate files") })
 	assert.Equal(t, "second", certificateName(t, g.url))
 }
 
-// askers ask about a license without end, each on a connection of its own or of
-// the pool, and count what is not answered with a yes, at so many attempts.
+// askers check a license in a loop, each on its own connection or on a pooled
+// one, and count the checks that get no yes within a number of attempts.
 type askers struct {
 	asked, lost atomic.Int64
 	stop        func()
@@ -100,7 +100,7 @@ func isReady(url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// A load balancer that looks at /readyz loses nothing when a gateway stops.
+// A load balancer that checks /readyz loses no request when a gateway stops.
 func TestStoppingBehindABalancerLosesNothing(t *testing.T) {
 	t.Parallel()
 	key := testKey("steady")

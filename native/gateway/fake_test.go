@@ -32,7 +32,7 @@ func startFake(t testing.TB) *fakeWhop {
 	return f
 }
 
-// startFakeWith answers all look-ups with a body.
+// startFakeWith returns a fake that answers all look-ups with a body.
 func startFakeWith(t testing.TB, body string) *fakeWhop {
 	f := startFake(t)
 	f.answer(200, body)
@@ -70,7 +70,7 @@ func (f *fakeWhop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, body)
 }
 
-// stores makes the fake keep what is written, as change makes it.
+// stores makes the fake store what is written, changed by a function.
 func (f *fakeWhop) stores(change func(json.RawMessage) string, members ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -99,7 +99,7 @@ func ourLicense(members ...string) string {
 	return gatewaytest.LegacyWith(append([]string{"product", `"` + testProduct + `"`, "license_key", `null`, "user", `{"id":"user_1","name":"` + personalMark + `"}`}, members...)...)
 }
 
-// count is how many log lines hold all the texts.
+// count returns how many log lines contain all the texts.
 func (g *gw) count(texts ...string) (n int) {
 	for line := range strings.Lines(g.logs.String()) {
 		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {

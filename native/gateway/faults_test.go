@@ -59,7 +59,7 @@ func TestFaultsOfALookUpAreNoVerdict(t *testing.T) {
 	}
 }
 
-func TestFaultsThatAreNoHindrance(t *testing.T) {
+func TestHarmlessFaults(t *testing.T) {
 	for _, fault := range []string{"200", "slow", "slow-body", "key-null", "invalid-utf8"} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
@@ -72,8 +72,8 @@ func TestFaultsThatAreNoHindrance(t *testing.T) {
 	}
 }
 
-// A cached good license outlives an outage for as long as it is cached; a
-// refusal is not turned into anything else by one.
+// A cached valid license stays valid during an outage as long as it is cached;
+// an outage doesn't change a refusal.
 func TestOutage(t *testing.T) {
 	for _, kind := range []string{"timeout", "reset", "500", "401", "429", "html-404", "empty-404"} {
 		t.Run(kind, func(t *testing.T) {
@@ -191,7 +191,8 @@ func TestWhopsRateLimitIsHonored(t *testing.T) {
 	assert.Equal(t, before, sim.calls("v1.get"), "two licenses' 429 hold back all")
 }
 
-// A server that is none, and quotes what nobody may read in the log.
+// Something that is not an HTTP server, whose answers contain what must not be
+// logged.
 func TestAnswersThatAreNotHTTP(t *testing.T) {
 	for _, head := range []string{"X: " + personalMark + "\x01", personalMark + "\x01: x", personalMark} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")

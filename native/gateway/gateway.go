@@ -26,16 +26,16 @@ import (
 )
 
 const (
-	// maxConnections is how many connections are held at once, where the limit of
-	// open files allows it.
+	// maxConnections is the most connections that are open at once, if the
+	// open-file limit allows it.
 	maxConnections = 20_000
-	// otherFiles is how many files are kept for all else: Whop (at most 256
-	// connections), Redis, metrics and health, certificates.
+	// otherFiles is the number of file descriptors reserved for everything else:
+	// Whop (at most 256 connections), Redis, metrics and health, certificates.
 	otherFiles = 512
-	// tryAgain is how often an API key that Whop refuses is tried.
-	tryAgain = 5 * time.Second
-	// finishTime is how long a gateway that takes no more requests goes on answering
-	// what it was asked.
+	// apiKeyRetry is how often an API key that Whop refuses is tried again.
+	apiKeyRetry = 5 * time.Second
+	// finishTime is how long in-flight requests may take once the gateway accepts
+	// no more.
 	finishTime = 30 * time.Second
 )
 
@@ -52,14 +52,15 @@ type gateway struct {
 	log      *slog.Logger
 }
 
-// shared are the parts of a gateway that depend on whether there are others.
+// shared holds the parts of a gateway that depend on whether it shares a Redis
+// with others.
 type shared struct {
 	exclusion check.Exclusion
 	peers     check.Peers
 	refusals  check.Refusals
 	budget    budget
-	// begin starts what runs beside requests, until the context ends, and calls
-	// ready once the gateway may get requests.
+	// begin starts the background work, which runs until the context ends, and
+	// calls ready once the gateway may receive requests.
 	begin func(ctx context.Context, c *check.Checker, ready func())
 	end   func()
 }
@@ -92,9 +93,9 @@ func alone(s *settings, m *metrics) shared {
 	}
 }
 
-// together returns the parts of one of several gateways that share a Redis. Such a
-// gateway is ready once Redis has worked. It serves before that, and also when
-// Redis goes away later.
+// together returns the parts of one of several gateways that share a Redis.
+// Such a gateway is ready once Redis has worked. It serves requests before
+// that, and also if Redis fails later.
 func together(s *settings, l *loaded, m *metrics, tags tag.Tagger, log *slog.Logger) shared {
 	store := cluster.NewStore(l.redis, tags, log)
 	locks := cluster.NewLocks(store, check.LockTime(s.UpstreamTimeout))
@@ -106,7 +107,7 @@ func together(s *settings, l *loaded, m *metrics, tags tag.Tagger, log *slog.Log
 		begin: func(ctx context.Context, c *check.Checker, ready func()) {
 			go store.Follow(ctx, c)
 			if err := locks.Begin(ctx); err != nil {
-				log.Debug("Redis did not say who it is", "error", err.Error()) // what is wrong with it is said below
+				log.Debug("Redis did not report its identity", "error", err.Error()) // Health warns of the cause
 			}
 			(&cluster.Health{Store: store, Metrics: m, Log: log, Worked: ready}).Watch(ctx)
 		},
@@ -138,7 +139,7 @@ func sharedBudget(s *settings, store *cluster.Store, m *metrics) budget {
 	return shared
 }
 
-// assemble makes a gateway of its parts.
+// assemble makes a gateway from its parts.
 func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, log *slog.Logger) *gateway {
 	notices := notice.New(tags, log)
 	rules := binding.Rules{MaxMachines: s.MaxMachines, SellerNames: map[string]bool{}}
@@ -167,8 +168,8 @@ func assemble(s *settings, l *loaded, with shared, m *metrics, tags tag.Tagger, 
 	}
 }
 
-// run serves until the context ends, then finishes what is under way. The first
-// line that it writes to out is the URL it listens on.
+// run serves until the context ends, then finishes in-flight requests. The
+// first line that it writes to out is the URL it listens on.
 func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	listener, err := g.listen()
 	if err != nil {
@@ -222,10 +223,10 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 // madeUpKey is a license key that doesn't exist.
 const madeUpKey = "WHOP-LICENSE-GATEWAY-START"
 
-// tryAPIKey looks up a license key that doesn't exist, at once and, while Whop
-// refuses the API key, again and again. It calls accepted once Whop doesn't: a
-// gateway with a wrong key must not take the place of one that works. A Whop that
-// is down is no reason to be away as well.
+// tryAPIKey looks up a license key that doesn't exist, and repeats that while
+// Whop refuses the API key. It calls accepted once Whop doesn't refuse it, so
+// that a gateway with a wrong key never replaces one that works. If Whop is
+// down, it calls accepted too.
 func (g *gateway) tryAPIKey(ctx context.Context, accepted func()) {
 	refused := func() bool {
 		ctx, cancel := context.WithTimeout(ctx, g.settings.UpstreamTimeout)
@@ -238,9 +239,9 @@ func (g *gateway) tryAPIKey(ctx context.Context, accepted func()) {
 		accepted()
 		return
 	}
-	g.log.Error("the gateway is not ready until Whop accepts its API key and its requests; the line before says why it doesn't")
+	g.log.Error("the gateway is not ready until Whop accepts its API key and its requests; the previous line says why Whop refuses them")
 	go func() {
-		for check.Sleep(ctx, tryAgain) == nil {
+		for check.Sleep(ctx, apiKeyRetry) == nil {
 			if !refused() {
 				g.log.Info("Whop accepts the API key")
 				accepted()
@@ -263,13 +264,14 @@ func (g *gateway) listen() (*conns.Listener, error) {
 	}), nil
 }
 
-// capacity returns how many connections are held at once where so many files may
-// be open.
+// capacity returns how many connections may be open at once, given the
+// open-file limit.
 func capacity(files int) int {
 	return min(maxConnections, max(files-otherFiles, files/2))
 }
 
-// serveMetrics serves metrics and health on their own address, where there is one.
+// serveMetrics serves metrics and health on the address of --metrics-listen, if
+// it is set.
 func (g *gateway) serveMetrics() (stop func(), err error) {
 	if g.settings.MetricsListen == "" {
 		return func() {}, nil
@@ -283,7 +285,7 @@ func (g *gateway) serveMetrics() (stop func(), err error) {
 	return func() { _ = server.Close() }, nil
 }
 
-// onHangup calls reload at each SIGHUP, which would end the program otherwise.
+// onHangup calls reload at each SIGHUP, which would otherwise end the program.
 func onHangup(reload func()) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -305,17 +307,17 @@ func serve(server *http.Server, listener net.Listener) error {
 	return server.Serve(listener)
 }
 
-// drain answers requests until load balancers know that no more should be sent
-// here.
+// drain keeps answering requests until load balancers have noticed that the
+// gateway is stopping.
 func (g *gateway) drain() {
-	g.log.Info("stopping; requests are answered until load balancers have noticed", "for", g.settings.Drain.String())
+	g.log.Info("stopping; still answering requests until load balancers notice", "for", g.settings.Drain.String())
 	g.api.Drain()
 	time.Sleep(g.settings.Drain)
 }
 
-// stop finishes what is under way.
+// stop finishes in-flight requests.
 func (g *gateway) stop(server *http.Server, stopBackground func()) error {
-	g.log.Info("taking no more requests; finishing what is under way")
+	g.log.Info("accepting no more requests; finishing those in flight")
 	finish, cancel := context.WithTimeout(context.Background(), finishTime)
 	defer cancel()
 	err := server.Shutdown(finish)
@@ -335,16 +337,17 @@ func (g *gateway) server(h http.Handler) *http.Server {
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      check.LongestCheck(g.settings.UpstreamTimeout),
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    4 << 10, // and the 4 KiB that net/http adds
-		// What HTTP/2 would hold of bodies that nobody has read yet.
+		MaxHeaderBytes:    4 << 10, // net/http adds 4 KiB
+		// These bound how much of unread bodies HTTP/2 buffers.
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 50, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
-		// It would log clients' broken connections, with their addresses.
+		// The default logger would log clients' broken connections, with their
+		// addresses.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 }
 
-// reachable is the address under which a listener on all addresses is reached
-// from this machine.
+// reachable returns an address at which this machine can reach a listener, even
+// if it listens on all addresses.
 func reachable(addr net.Addr) string {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok || !tcp.IP.IsUnspecified() {

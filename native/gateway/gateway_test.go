@@ -31,7 +31,7 @@ func TestProcessStartsServesAndStops(t *testing.T) {
 	}
 }
 
-func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
+func TestShutdownFinishesInFlightRequests(t *testing.T) {
 	t.Parallel()
 	key := testKey("drain")
 	sim := startSim(t, []fields{licensed(key)}, "--latency", "400ms")
@@ -45,8 +45,8 @@ func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 	assert.Error(t, err, "and nothing new is taken")
 }
 
-// A caller who leaves in the middle of a first use leaves a whole binding.
-func TestBindingGoesOnWhenItsCallerLeaves(t *testing.T) {
+// If the client disconnects in the middle of a first use, the binding is finished.
+func TestBindingContinuesWhenTheClientDisconnects(t *testing.T) {
 	t.Parallel()
 	key := testKey("leaver")
 	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
@@ -99,8 +99,8 @@ func TestMetricsAreOnTheirOwnListener(t *testing.T) {
 	assert.NotContains(t, string(b), "mem_")
 }
 
-// What is sent byte by byte, or never finished, is cut off; what is too long is
-// not read.
+// Requests that are sent byte by byte, or never finished, are cut off; what is
+// too long is not read.
 func TestHostileConnections(t *testing.T) {
 	t.Parallel()
 	key := testKey("hostile")
@@ -125,8 +125,8 @@ func TestHostileConnections(t *testing.T) {
 	assert.Equal(t, 201, g.validate(key, machine(1)).status)
 }
 
-// newTestGateway makes a gateway that listens nowhere, and whose parts are changed
-// as a test needs it.
+// newTestGateway returns a gateway that doesn't listen, with parts changed for
+// a test.
 func newTestGateway(t *testing.T, change func(*shared), args ...string) *gateway {
 	t.Helper()
 	var s settings
@@ -167,7 +167,7 @@ func FuzzRequest(f *testing.F) {
 	assert.Zero(f, sim.calls("unknown"), "no license key leads to another of Whop's routes")
 }
 
-// A gateway whose API key Whop refuses does not take the place of one that works.
+// A gateway whose API key Whop refuses never replaces one that works.
 func TestRefusedAPIKeyKeepsAGatewayFromBeingReady(t *testing.T) {
 	t.Parallel()
 	sim := startSim(t, nil)

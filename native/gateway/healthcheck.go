@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// healthTime is how long a gateway may take to say that it is ready.
+// healthTime is how long a gateway may take to answer whether it is ready.
 const healthTime = 5 * time.Second
 
-// runHealthcheck asks the gateway that runs with the same settings on this machine
-// whether it is ready, for images that have no other program to ask with.
+// runHealthcheck asks the gateway that runs with the same settings on this
+// machine whether it is ready, for images that contain no HTTP client.
 func runHealthcheck(ctx context.Context, args []string, _ func(string) string, out, errOut io.Writer) int {
 	var s settings
-	if _, exit := parse(&s, "healthcheck", "Asks the gateway that runs with the same settings on this machine whether it is ready. Exit code 1 if it is not.", args, out, errOut); exit >= 0 {
+	if _, exit := parse(&s, "healthcheck", "Asks the gateway that runs with the same settings on this machine whether it is ready. Exits with 1 if it is not.", args, out, errOut); exit >= 0 {
 		return exit
 	}
 	if err := askReady(ctx, s.Listen, s.TLSCert != "" || len(s.ACMEDomain) > 0); err != nil {

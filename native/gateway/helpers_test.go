@@ -23,8 +23,8 @@ import (
 )
 
 // Secrets and personal data in the tests carry these marks, so that what must
-// not be logged or answered can be found whatever happens to it. The middle of a
-// license key is what a shortened one leaves out.
+// not be logged or answered can be found wherever it ends up. KeyMark is in the
+// middle of a license key, which a shortened one leaves out.
 const (
 	testAPIKey   = "apikey-PRIVATE-4711"
 	testSecret   = "hook-PRIVATE-secret"
@@ -34,7 +34,7 @@ const (
 	testProduct  = "prod_sim"
 )
 
-// What is used on nearly every line has a short name here.
+// Short names for what is used on nearly every line.
 var (
 	testKey       = gatewaytest.Key
 	machine       = gatewaytest.Machine
@@ -42,7 +42,7 @@ var (
 	signedHeaders = gatewaytest.SignedHeaders
 )
 
-// program is another process; its first line of output is its URL.
+// program is another process, whose first line of output is its URL.
 type program struct {
 	cmd  *exec.Cmd
 	url  string

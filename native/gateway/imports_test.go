@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// directions are which of the gateway's packages each of them may import. The
-// main program alone knows them all.
+// directions lists which of the gateway's packages each of them may import.
+// Only the main program imports all of them.
 var directions = map[string][]string{
 	"acme":    {},
 	"api":     {"binding", "check", "logtext", "network"},
@@ -83,9 +83,8 @@ func TestImportDirection(t *testing.T) {
 	assert.Contains(t, all, ourself)
 }
 
-// The decision could run on another host than this server: whatever it is
-// compiled with, directly or not, is free of HTTP, Redis and flags.
-func TestTheDecisionKnowsNoHost(t *testing.T) {
+// Package check can be used in other programs: none of its dependencies, direct or not, is about HTTP, Redis or flags.
+func TestCheckDependsOnNoHTTPRedisOrFlags(t *testing.T) {
 	all, err := list()
 	require.NoError(t, err)
 	for _, name := range []string{"check", "binding"} {

@@ -31,18 +31,19 @@ const (
 	stateDir = "/var/lib/whop-license-gateway"
 )
 
-// packagedUnit is where Debian's package puts the unit, which is then not written
-// again.
+// packagedUnit is where the Debian package installs the unit. If it is there,
+// init writes none.
 const packagedUnit = "/usr/lib/systemd/system/whop-license-gateway.service"
 
-// initCommand is what `init` takes. What is not given is asked for.
+// initCommand holds the flags of `init`, which asks for the required ones that
+// are missing.
 type initCommand struct {
 	Dir     string `default:"${dir}" type:"path" placeholder:"FOLDER" help:"Where to write the files, which must not exist. Default: ${default}."`
 	Product string `placeholder:"PROD_ID" help:"Product whose licenses are accepted."`
-	Domain  string `placeholder:"NAME" help:"Name under which apps reach the gateway, such as license.example.com."`
-	Email   string `placeholder:"ADDRESS" help:"Where the CA may write to about the domain's certificate."`
+	Domain  string `placeholder:"NAME" help:"Domain name at which apps reach the gateway, such as license.example.com."`
+	Email   string `placeholder:"ADDRESS" help:"Email address at which the CA may contact you about the certificate."`
 
-	BehindProxy bool `help:"A reverse proxy on this machine has the certificate. Without it, the gateway gets one by itself."`
+	BehindProxy bool `help:"A reverse proxy on this machine terminates TLS. Without this flag, the gateway gets a certificate by itself."`
 }
 
 // runInit writes what a gateway under systemd needs.
@@ -52,7 +53,7 @@ func runInit(_ context.Context, args []string, getenv func(string) string, out, 
 
 func initialize(args []string, getenv func(string) string, in io.Reader, out, errOut io.Writer) int {
 	var c initCommand
-	if _, exit := parse(&c, "init", "Writes the settings, the API key, a signing key and a systemd unit, and prints what to run then. The API key comes from WHOP_API_KEY or WHOP_API_KEY_FILE, and else is asked for.", args, out, errOut); exit >= 0 {
+	if _, exit := parse(&c, "init", "Writes the settings, the API key, a signing key and a systemd unit, and prints what to run next. The API key comes from WHOP_API_KEY or WHOP_API_KEY_FILE; without them, init asks for it.", args, out, errOut); exit >= 0 {
 		return exit
 	}
 	fail := func(code int, err error) int {
@@ -63,7 +64,7 @@ func initialize(args []string, getenv func(string) string, in io.Reader, out, er
 		return code
 	}
 	if special.MatchString(c.Dir) {
-		return fail(2, fmt.Errorf("--dir: %q has characters that mean something to systemd or a shell; choose a plain name", c.Dir))
+		return fail(2, fmt.Errorf("--dir: %q has characters that are special to systemd or a shell; choose a plain name", c.Dir))
 	}
 	if err := c.absent(); err != nil {
 		return fail(2, err)
@@ -82,14 +83,14 @@ func initialize(args []string, getenv func(string) string, in io.Reader, out, er
 
 func (c *initCommand) file(name string) string { return filepath.Join(c.Dir, name) }
 
-// packaged reports whether the unit of Debian's package uses the files.
+// packaged reports whether the unit from the Debian package uses the files.
 func (c *initCommand) packaged() bool {
 	_, err := os.Stat(packagedUnit)
 	return c.Dir == defaultDir && err == nil
 }
 
-// absent returns an error if one of the files exists. Settings in which nothing is
-// set, as Debian's package brings them, count as absent.
+// absent returns an error if one of the files exists. A settings file without
+// any setting, as the Debian package installs it, counts as absent.
 func (c *initCommand) absent() error {
 	names := []string{"settings", "api-key", "signing-key.json", "whop-license-gateway.service"}
 	text, err := os.ReadFile(c.file("settings"))
@@ -101,7 +102,7 @@ func (c *initCommand) absent() error {
 	}
 	for _, name := range names {
 		if _, err := os.Lstat(c.file(name)); err == nil {
-			return fmt.Errorf("%s exists; nothing was written: give another --dir, or change the files by hand", c.file(name))
+			return fmt.Errorf("%s already exists, so nothing was written; give another --dir, or edit the files by hand", c.file(name))
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -109,14 +110,14 @@ func (c *initCommand) absent() error {
 	return nil
 }
 
-// setting is a line that is not empty and no comment.
+// setting matches a line that is neither empty nor a comment.
 var setting = regexp.MustCompile(`(?m)^[ \t]*[^\s#]`)
 
-// special are characters that systemd, or a shell that reads the settings, would
-// not take for themselves.
+// special matches characters that have a special meaning to systemd, or to a
+// shell that reads the settings.
 var special = regexp.MustCompile("[\\s\"'`$%&;|<>(){}*?!#~]")
 
-// ask completes what was not given, checks it, and returns the API key.
+// ask asks for what was not given, checks everything, and returns the API key.
 func (c *initCommand) ask(a *asker, getenv func(string) string) (key string, err error) {
 	if key, err = secret(getenv, "WHOP_API_KEY"); err != nil {
 		return "", err
@@ -127,7 +128,7 @@ func (c *initCommand) ask(a *asker, getenv func(string) string) (key string, err
 			return "", err
 		}
 		if key == "" {
-			return "", errors.New("an API key is needed; make one in Whop's dashboard")
+			return "", errors.New("an API key is required; create one in Whop's dashboard")
 		}
 	}
 	if c.Product == "" {
@@ -146,7 +147,7 @@ func (c *initCommand) ask(a *asker, getenv func(string) string) (key string, err
 		errs = append(errs, fmt.Errorf("--domain: %s", wrong))
 	}
 	if c.Email != "" && (!isEmail(c.Email) || special.MatchString(c.Email)) {
-		errs = append(errs, fmt.Errorf("--email: %q is not an email address, or has characters that mean something to a shell", c.Email))
+		errs = append(errs, fmt.Errorf("--email: %q is not an email address, or has characters that are special to a shell", c.Email))
 	}
 	return key, errors.Join(errs...)
 }
@@ -176,7 +177,7 @@ func (c *initCommand) write(apiKey string) (public string, err error) {
 	put("api-key", private(apiKey+"\n"))
 	if !c.packaged() {
 		put("whop-license-gateway.service", func(file string) error {
-			return os.WriteFile(file, []byte(c.service()), 0o644) // nothing secret is in it
+			return os.WriteFile(file, []byte(c.service()), 0o644) // it contains no secret
 		})
 	}
 	var key *jose.JSONWebKey
@@ -192,9 +193,9 @@ func (c *initCommand) write(apiKey string) (public string, err error) {
 	return publicText(key), nil
 }
 
-// settings is the file of settings.
+// settings returns the text of the settings file.
 func (c *initCommand) settings() string {
-	lines := []string{"# The gateway's settings: a line each, as its documentation lists them.", "WHOP_LICENSE_PRODUCT=" + c.Product}
+	lines := []string{"# The gateway's settings, one per line. The documentation lists them all.", "WHOP_LICENSE_PRODUCT=" + c.Product}
 	if c.BehindProxy {
 		lines = append(lines, "WHOP_LICENSE_TRUSTED_PROXIES=127.0.0.1,::1")
 	} else {
@@ -203,11 +204,11 @@ func (c *initCommand) settings() string {
 			lines = append(lines, "WHOP_LICENSE_ACME_EMAIL="+c.Email)
 		}
 	}
-	lines = append(lines, "# The origins of pages that ask the gateway, if there are any:", "#WHOP_LICENSE_ALLOWED_ORIGIN=https://app.example.com")
+	lines = append(lines, "# The origins of web pages that call the gateway, if any:", "#WHOP_LICENSE_ALLOWED_ORIGIN=https://app.example.com")
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// service is the systemd unit for these files.
+// service returns the text of the systemd unit for these files.
 func (c *initCommand) service() string {
 	return strings.NewReplacer(
 		defaultDir, c.Dir,
@@ -216,13 +217,14 @@ func (c *initCommand) service() string {
 	).Replace(unit)
 }
 
-// publicText is the public half of a signing key, as apps take it.
+// publicText returns the public half of a signing key in the form that apps
+// take.
 func publicText(key *jose.JSONWebKey) string {
 	public, _ := key.Public().Key.(ed25519.PublicKey)
 	return base64.RawURLEncoding.EncodeToString(public)
 }
 
-// printNext says what to run, and what the app needs.
+// printNext prints what to run next, and the lines for the app.
 func (c *initCommand) printNext(out io.Writer, public string) {
 	files, install := "settings, api-key, signing-key.json and whop-license-gateway.service", fmt.Sprintf(`  install -m 0755 %s /usr/local/bin/whop-license-gateway
   install -m 0644 %s/whop-license-gateway.service /etc/systemd/system/
@@ -240,7 +242,7 @@ Next, as root:
 
 %[4]s
 
-Then see whether all is well:
+Then check that everything works:
 
   set -a; . %[1]s/settings; set +a
   export WHOP_API_KEY_FILE=%[1]s/api-key WHOP_LICENSE_SIGNING_KEY=%[1]s/signing-key.json
@@ -255,7 +257,7 @@ In your app:
 `, c.Dir, c.Domain, public, c.way(), files, install)
 }
 
-// thisProgram is the program's file, as a shell takes it.
+// thisProgram returns the program's file name in a form that a shell takes.
 func thisProgram() string {
 	file, err := os.Executable()
 	if err != nil || special.MatchString(file) {
@@ -264,18 +266,19 @@ func thisProgram() string {
 	return file
 }
 
-// way says how apps reach the gateway.
+// way describes how apps reach the gateway.
 func (c *initCommand) way() string {
 	if c.BehindProxy {
-		return `A reverse proxy with a certificate leads to it. For Caddy:
+		return `Put a reverse proxy with a certificate in front of it. For Caddy:
 
   ` + c.Domain + ` {
       reverse_proxy 127.0.0.1:8080
   }`
 	}
-	return `It gets a certificate from Let's Encrypt, whose terms it accepts for you, once ` + c.Domain + `
-has a DNS record with this machine's address, and ports 443 and 80 reach it.
-(Where a reverse proxy has the certificate, init --behind-proxy.)`
+	return `The gateway gets a certificate from Let's Encrypt, and accepts its terms for you,
+once ` + c.Domain + ` has a DNS record with this machine's address,
+and ports 443 and 80 are open. (If a reverse proxy has the certificate, use
+init --behind-proxy instead.)`
 }
 
 // asker asks questions and reads a line for each.
@@ -285,8 +288,8 @@ type asker struct {
 	out   io.Writer
 }
 
-// ask returns the answer, or nothing where there is none. What is hidden does not
-// show on a terminal.
+// ask returns the answer, or "" if there is none. A hidden answer is not shown
+// on a terminal.
 func (a *asker) ask(question string, hidden bool) string {
 	fmt.Fprint(a.out, question)
 	if f, ok := a.in.(*os.File); ok && hidden && term.IsTerminal(int(f.Fd())) {

@@ -21,8 +21,8 @@ func tryInit(env map[string]string, answers string, args ...string) (code int, o
 	return code, o.String(), e.String()
 }
 
-// What init writes starts a gateway, and what it prints for the app proves its
-// answers.
+// A gateway starts with what init writes, and what init prints for the app
+// verifies the gateway's answers.
 func TestInit(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gateway")
 	code, out, errOut := tryInit(nil, testAPIKey+"\nprod_sim\nlicense.example.com\n", "--dir", dir, "--behind-proxy")
@@ -64,16 +64,16 @@ func TestInit(t *testing.T) {
 
 	code, _, errOut = tryInit(nil, testAPIKey+"\n", "--dir", dir, "--product", "prod_sim", "--domain", "license.example.com")
 	assert.Equal(t, 2, code)
-	assert.Contains(t, errOut, "exists; nothing was written")
+	assert.Contains(t, errOut, "already exists, so nothing was written")
 }
 
-// Without a proxy, init sets up a gateway that gets its certificate by itself, and
-// gives it the right to do so.
+// Without a proxy, init sets up a gateway that gets its certificate by itself,
+// and has the capability to listen on the ports for it.
 func TestInitWithoutAProxy(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gateway")
 	code, out, errOut := tryInit(map[string]string{"WHOP_API_KEY": testAPIKey}, "", "--dir", dir, "--product", "prod_sim", "--domain", "license.example.com", "--email", "me@example.com")
 	require.Zero(t, code, errOut)
-	assert.Contains(t, out, "It gets a certificate from Let's Encrypt, whose terms it accepts for you, once license.example.com\nhas a DNS record")
+	assert.Contains(t, out, "The gateway gets a certificate from Let's Encrypt, and accepts its terms for you,\nonce license.example.com has a DNS record")
 	assert.NotContains(t, out, "Caddy")
 	settings, err := os.ReadFile(filepath.Join(dir, "settings"))
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestInitWithoutAProxy(t *testing.T) {
 	verifyUnit(t, filepath.Join(dir, "whop-license-gateway.service"))
 }
 
-// verifyUnit lets systemd read a unit, where it is installed.
+// verifyUnit lets systemd verify a unit, if systemd is installed.
 func verifyUnit(t *testing.T, file string) {
 	t.Helper()
 	systemd, err := exec.LookPath("systemd-analyze")
@@ -121,15 +121,15 @@ func TestInitThatCantWork(t *testing.T) {
 		args []string
 		says string
 	}{
-		{nil, []string{"--product", "prod_1", "--domain", "license.example.com"}, "an API key is needed"},
+		{nil, []string{"--product", "prod_1", "--domain", "license.example.com"}, "an API key is required"},
 		{env, []string{"--product", "biz_1", "--domain", "license.example.com"}, "is a company's id"},
 		{env, []string{"--domain", "license.example.com"}, "--product: name at least one"},
 		{env, []string{"--product", "prod_1", "--domain", "https://license.example.com"}, "--domain"},
 		{env, []string{"--product", "prod_1", "--domain", "license.example.com:8443"}, "--domain"},
 		{env, []string{"--product", "prod_1"}, "--domain"},
 		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "me"}, "--email"},
-		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "o'hara@example.com"}, "mean something to a shell"},
-		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "`id`@example.com"}, "mean something to a shell"},
+		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "o'hara@example.com"}, "are special to a shell"},
+		{env, []string{"--product", "prod_1", "--domain", "license.example.com", "--email", "`id`@example.com"}, "are special to a shell"},
 		{map[string]string{"WHOP_API_KEY": `"` + testAPIKey + `"`}, nil, "quotation mark"},
 	} {
 		dir := filepath.Join(t.TempDir(), "gateway")
@@ -140,8 +140,8 @@ func TestInitThatCantWork(t *testing.T) {
 	}
 }
 
-// Settings in which nothing is set, as Debian's package brings them, are replaced;
-// others are not.
+// A settings file without any setting, as the Debian package installs it, is
+// replaced; others are not.
 func TestInitReplacesSampleSettings(t *testing.T) {
 	sample, err := os.ReadFile("settings.sample")
 	require.NoError(t, err)
@@ -152,7 +152,7 @@ func TestInitReplacesSampleSettings(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, append(sample, "WHOP_LICENSE_MAX_MACHINES=2\n"...), 0o600))
 	code, _, errOut := tryInit(nil, testAPIKey+"\n", args...)
 	assert.Equal(t, 2, code)
-	assert.Contains(t, errOut, file+" exists")
+	assert.Contains(t, errOut, file+" already exists")
 
 	require.NoError(t, os.WriteFile(file, sample, 0o600))
 	code, _, errOut = tryInit(nil, testAPIKey+"\n", args...)
@@ -162,7 +162,7 @@ func TestInitReplacesSampleSettings(t *testing.T) {
 	assert.Contains(t, string(text), "\nWHOP_LICENSE_PRODUCT=prod_sim\n")
 }
 
-// Each setting of the sample exists, and its value can work.
+// Each setting in the sample exists, and its value is valid.
 func TestSampleSettings(t *testing.T) {
 	sample, err := os.ReadFile("settings.sample")
 	require.NoError(t, err)
@@ -177,7 +177,8 @@ func TestSampleSettings(t *testing.T) {
 	assert.Empty(t, errOut.String())
 }
 
-// systemd's units and the commands that are printed have the folder's name as it is.
+// The systemd unit and the printed commands contain the folder's name
+// unchanged.
 func TestInitIntoAnOddFolder(t *testing.T) {
 	for _, name := range []string{"a folder", "100%", "$HOME", "it's", "a;b"} {
 		dir := filepath.Join(t.TempDir(), name)
@@ -196,8 +197,8 @@ func (m meanwhile) Read(p []byte) (int, error) {
 	return copy(p, "prod_1\n"), nil
 }
 
-// What init began and could not end is taken back, so that it can be run again.
-func TestInitThatFailsTakesBackWhatItWrote(t *testing.T) {
+// If init fails, it removes what it wrote, so that it can be run again.
+func TestInitThatFailsRemovesWhatItWrote(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(dir, "api-key")
 	in := meanwhile(func() { require.NoError(t, os.WriteFile(other, []byte("another's"), 0o600)) })

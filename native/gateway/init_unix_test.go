@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Where only root may write, init says that it needs root.
+// If only root may write to the folder, init says that it needs root.
 func TestInitWithoutRights(t *testing.T) {
 	dir, program := filepath.Join(t.TempDir(), "gateway"), filepath.Join(t.TempDir(), "program")
 	binary, err := os.ReadFile(os.Args[0])
@@ -27,7 +27,7 @@ func TestInitWithoutRights(t *testing.T) {
 	} else {
 		require.NoError(t, os.Mkdir(dir, 0o500))
 	}
-	// Another user has to get to the program.
+	// Another user must be able to run the program.
 	for d := filepath.Dir(program); len(d) > len(os.TempDir()); d = filepath.Dir(d) {
 		require.NoError(t, os.Chmod(d, 0o755))
 	}

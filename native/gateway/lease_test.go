@@ -150,7 +150,7 @@ func TestKeysAreRotatedWithoutAGap(t *testing.T) {
 		token := askForLease(t, g, key, `{"metadata":{},"nonce":"`+testNonce+`"}`)
 		_, err := lease.Verify(token, []lease.PublicKey{step.signs}, want, testNonce)
 		assert.NoError(t, err)
-		// Other software checks it with what is published.
+		// Other software verifies it with the published key.
 		jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.EdDSA})
 		require.NoError(t, err)
 		_, err = jws.Verify(set.Key(jws.Signatures[0].Header.KeyID)[0].Key)

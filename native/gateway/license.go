@@ -19,8 +19,8 @@ import (
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// licenseCommand is what `license` takes: the server's settings, as they are, and
-// what to do.
+// licenseCommand holds the flags and subcommands of `license`, among them all
+// of the server's settings.
 type licenseCommand struct {
 	settings
 
@@ -28,10 +28,10 @@ type licenseCommand struct {
 
 	Show struct {
 		Key string `arg:"" help:"License key, or membership id (mem_…)."`
-	} `cmd:"" help:"Show what Whop stores of a license, and what a check answers now."`
+	} `cmd:"" help:"Show what Whop stores about a license, and what a check would answer now."`
 	Reset struct {
 		Key string `arg:"" help:"License key, or membership id (mem_…)."`
-	} `cmd:"" help:"Free every place of a license, as Reset Key on Whop's dashboard does. Metadata that --seller-metadata names stays."`
+	} `cmd:"" help:"Free every place of a license, as Reset Key in Whop's dashboard does. Metadata that --seller-metadata names is kept."`
 	Release struct {
 		Key   string `arg:"" help:"License key, or membership id (mem_…)."`
 		Place int    `arg:"" help:"Number of the place, as license show prints it."`
@@ -41,7 +41,7 @@ type licenseCommand struct {
 // runLicense shows a license, or frees places of it.
 func runLicense(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	var c licenseCommand
-	command, exit := parse(&c, "license", "Shows a license, and frees its places. Give it the settings that the server has.", args, out, errOut)
+	command, exit := parse(&c, "license", "Shows a license, or frees its places. Run it with the server's settings.", args, out, errOut)
 	if exit >= 0 {
 		return exit
 	}
@@ -49,7 +49,7 @@ func runLicense(ctx context.Context, args []string, getenv func(string) string, 
 	text, place := c.Show.Key+c.Reset.Key+c.Release.Key, binding.AllPlaces
 	if command == "release" {
 		if place = c.Release.Place; place < 1 {
-			fmt.Fprintln(errOut, "whop-license-gateway: license release: places are counted from 1; license show prints those that are taken")
+			fmt.Fprintln(errOut, "whop-license-gateway: license release: places are numbered from 1; license show lists the taken ones")
 			return 2
 		}
 	}
@@ -85,9 +85,9 @@ func runLicense(ctx context.Context, args []string, getenv func(string) string, 
 	return 0
 }
 
-var errRedis = errors.New("nothing was written: Redis can't be used, and without it the gateways can't be kept from binding the license meanwhile")
+var errRedis = errors.New("nothing was changed: Redis can't be used, and without its locks a gateway could bind the license at the same time")
 
-// do carries the command out, with the parts that a server has.
+// do runs the command with the same parts as a server.
 func (c *licenseCommand) do(ctx context.Context, l *loaded, errOut io.Writer, command, key string, place int) (check.Report, error) {
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	redis.SetLogger(redisLog{log})
@@ -109,12 +109,12 @@ func (c *licenseCommand) do(ctx context.Context, l *loaded, errOut io.Writer, co
 	}
 }
 
-// operatorsError says what happened, and what to do.
+// operatorsError returns a message that says what happened and what to do.
 func operatorsError(err error) string {
 	var busy *check.BusyError
 	switch {
 	case errors.Is(err, check.ErrUnknown):
-		return "Whop has no such license; license keys can be remade, and the membership's id (mem_…) stays"
+		return "Whop has no such license; if its key was replaced, give the membership id (mem_…), which never changes"
 	case errors.As(err, &busy):
 		return fmt.Sprintf("the license can't be changed now (%s); try again in %s", busy.Kind, busy.RetryAfter.Round(time.Second))
 	default:
@@ -122,16 +122,16 @@ func operatorsError(err error) string {
 	}
 }
 
-// afterwards says when a change counts.
+// afterwards says when a change takes effect.
 func afterwards(s *settings) string {
 	if s.RedisURL != "" {
-		return "The gateways have been told, and it counts at once."
+		return "The gateways have been told, so the change takes effect at once."
 	}
-	return fmt.Sprintf("A machine that was let in may go on being answered from memory for up to %s (--cache-ttl), unless Whop's webhook tells the gateway.", s.CacheTTL)
+	return fmt.Sprintf("The gateway may still let in a machine from its cache for up to %s (--cache-ttl), unless a webhook from Whop arrives sooner.", s.CacheTTL)
 }
 
-// licenseDescription is a license as it is printed. No license key and no machine id is
-// in it in full.
+// licenseDescription is a license as it is printed. It contains no license key
+// or machine id in full.
 type licenseDescription struct {
 	LicenseKey     string              `json:"license_key"`
 	Membership     string              `json:"membership,omitempty"`
@@ -194,7 +194,7 @@ func why(r check.Report, s *settings) string {
 	m := r.Membership
 	switch {
 	case m == nil:
-		return "Whop has no such license key: look for a typo, or whether Whop made the customer a new one"
+		return "Whop has no such license key: look for a typo, or ask the customer whether Whop shows a newer key"
 	case r.Bound == check.NotFound:
 		return fmt.Sprintf("the license belongs to %s, which --product does not list", m.Product)
 	case r.Bound == check.Inactive && !slices.Contains(whop.Statuses, m.Status):
@@ -206,13 +206,13 @@ func why(r check.Report, s *settings) string {
 	case r.Another == check.Valid:
 		return "a place is free; the next machine that asks gets it"
 	case r.Places[len(r.Places)-1].Number > s.MaxMachines:
-		return "metadata is stored beyond the places that --max-machines allows, so that no other machine is let in: release a place, or allow more"
+		return "places beyond --max-machines are taken, so no other machine is let in: release a place, or allow more"
 	default:
 		return "every place is taken by another machine: release one, or let the customer use Reset Key"
 	}
 }
 
-// print writes the description for people.
+// print writes the description as text.
 func (d licenseDescription) print(out io.Writer) {
 	line := func(name, text string) {
 		if text != "" {
@@ -224,11 +224,11 @@ func (d licenseDescription) print(out io.Writer) {
 		line("Membership", d.Membership)
 		line("Product", d.Product)
 		line("Plan", d.Plan)
-		entitles := "does not entitle"
+		entitled := "not entitled"
 		if d.Entitled {
-			entitles = "entitles"
+			entitled = "entitled"
 		}
-		line("Status", d.Status+", "+entitles)
+		line("Status", d.Status+", "+entitled)
 		if d.EndsAt != nil {
 			line("Ends", d.EndsAt.Format(time.DateTime)+" UTC")
 		}
@@ -236,9 +236,9 @@ func (d licenseDescription) print(out io.Writer) {
 		for _, p := range d.Places {
 			line(fmt.Sprintf("  place %d", p.Place), p.text())
 		}
-		line("Seller's", strings.Join(d.SellerMetadata, ", "))
+		line("Seller metadata", strings.Join(d.SellerMetadata, ", "))
 	}
-	line("A check now", d.answers())
+	line("Check result", d.answers())
 	line("Why", d.Why)
 	if d.LastRefusal != nil {
 		line("Last refused", d.LastRefusal.At.Format(time.DateTime)+" UTC, "+d.LastRefusal.Code)

@@ -14,7 +14,8 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// Where there is Redis, a reset excludes bindings, and counts at once everywhere.
+// With Redis, a reset excludes bindings, and takes effect at once on every
+// gateway.
 func TestLicenseResetAmongSeveralGateways(t *testing.T) {
 	t.Parallel()
 	key := testKey("shared")
@@ -46,7 +47,7 @@ func TestLicenseResetAmongSeveralGateways(t *testing.T) {
 
 	code, out, errOut = operate(t, sim, onLicense("reset", key), redis...)
 	require.Zero(t, code, errOut)
-	assert.Contains(t, out, "it counts at once")
+	assert.Contains(t, out, "so the change takes effect at once")
 	assert.Zero(t, r.Client().Exists(t.Context(), lock).Val(), "the right is given back")
 	assert.Equal(t, 201, b.validate(key, machine(2)).status)
 	eventually(t, "the first gateway has heard of it", func() bool { return a.validate(key, machine(1)).status == 400 })

@@ -37,13 +37,13 @@ func TestLicenseShow(t *testing.T) {
 Membership      %s
 Product         prod_sim
 Plan            plan_sim
-Status          canceling, entitles
+Status          canceling, entitled
 Ends            2030-01-31 00:00:00 UTC
 Places          2 taken, 3 allowed
   place 1       HWID %s
   place 2       HWID %s
-Seller's        note
-A check now     valid
+Seller metadata note
+Check result    valid
 Why             a place is free; the next machine that asks gets it
 `, short(key), sim.membership(key).ID, short(machine(1)), short(machine(2))), out)
 	assert.Zero(t, sim.calls("v1.patch"), "and nothing is changed")
@@ -58,7 +58,7 @@ func TestLicenseShowSaysWhatACheckAnswers(t *testing.T) {
 	}{
 		{fields{}, nil, "valid", "valid", "no machine has the license yet"},
 		{fields{"metadata": fields{"HWID": machine(1)}}, nil, "valid", "metadata_mismatch", "every place is taken"},
-		{fields{"metadata": fields{"HWID_3": machine(1)}}, nil, "valid", "metadata_mismatch", "beyond the places"},
+		{fields{"metadata": fields{"HWID_3": machine(1)}}, nil, "valid", "metadata_mismatch", "places beyond --max-machines"},
 		{fields{"status": "canceled"}, nil, "inactive", "inactive", "does not list the status canceled"},
 		{fields{"members": fields{"status": "grace_period"}}, nil, "inactive", "inactive", "answered 503"},
 		{fields{"product": "prod_other"}, nil, "not_found", "not_found", "belongs to prod_other"},
@@ -85,8 +85,8 @@ func TestLicenseUnknownOrWrong(t *testing.T) {
 		{onLicense("show", testKey("nobody")), 1, ""},
 		{onLicense("reset", testKey("nobody")), 1, "Whop has no such license"},
 		{onLicense("reset", testKey("other")), 1, "--product does not list"},
-		{onLicense("reset", testKey("empty")), 1, "no machine is stored there"},
-		{onLicense("release", testKey("empty"), "0"), 2, "counted from 1"},
+		{onLicense("reset", testKey("empty")), 1, "no machine is stored"},
+		{onLicense("release", testKey("empty"), "0"), 2, "numbered from 1"},
 		{onLicense("release", testKey("empty")), 2, "<place>"},
 		{onLicense("show", "a/b"), 2, "licenseKey"},
 		{onLicense(), 2, "show"},
@@ -105,8 +105,8 @@ func TestLicenseUnknownOrWrong(t *testing.T) {
 	assert.Contains(t, errOut, "failing: status 503")
 }
 
-// Whether Whop merges what is written with what is stored, or stores it in place of
-// that.
+// This works whether Whop merges what is written with what is stored or
+// replaces it.
 func TestLicenseReleaseAndReset(t *testing.T) {
 	for _, semantics := range []string{"merge", "replace"} {
 		t.Run(semantics, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestLicenseReleaseAndReset(t *testing.T) {
 			args := []string{"--max-machines", "2", "--seller-metadata", "note", "--audit-log", audit}
 			code, out, errOut := operate(t, sim, onLicense("release", key, "1"), args...)
 			require.Zero(t, code, errOut)
-			assert.Contains(t, out, "Done. A machine that was let in may go on being answered from memory for up to 5m0s")
+			assert.Contains(t, out, "Done. The gateway may still let in a machine from its cache for up to 5m0s")
 			assert.Contains(t, out, "1 taken, 2 allowed\n  place 2")
 			stored := sim.membership(key).Metadata
 			assert.Nil(t, stored["HWID"])
@@ -168,7 +168,7 @@ func TestLicenseReleaseThatWhopDoesNotStore(t *testing.T) {
 	sim := startSim(t, []fields{licensed(key, fields{"metadata": fields{"HWID": machine(1)}, "fault": "ignored-write"})})
 	code, _, errOut := operate(t, sim, onLicense("reset", key))
 	assert.Equal(t, 1, code)
-	assert.Contains(t, errOut, "Whop accepts the change and does not show it")
+	assert.Contains(t, errOut, "Whop accepted the change but does not show it")
 	assert.Equal(t, 2, sim.calls("v1.patch"), "both ways were tried")
 	sim.set(key, fields{"fault": "lost-write"})
 	code, _, errOut = operate(t, sim, onLicense("reset", key))

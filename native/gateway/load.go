@@ -17,20 +17,20 @@ import (
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// loaded is what the settings and the environment name, read and parsed.
+// loaded holds what the settings and the environment refer to, read and parsed.
 type loaded struct {
 	apiKey        string
-	webhookSecret string // empty: no webhooks are taken
+	webhookSecret string // empty: webhooks are not accepted
 	proofs        api.Proofs
 	upstream      *url.URL
 	redis         *redis.Options // nil: a single gateway
 	trusted       []netip.Prefix
-	certificate   *x509.Certificate // the one in files; nil: there is none
-	acmeFolder    string            // where those from a CA are; empty: none is asked
+	certificate   *x509.Certificate // from --tls-cert; nil: none is given
+	acmeFolder    string            // for certificates from a CA; empty: no CA is used
 }
 
-// load checks the settings and reads what they name. Its error names everything
-// that could not work or would not be safe, and holds no secret.
+// load checks the settings and reads what they refer to. Its error lists
+// everything that is invalid or unsafe, and contains no secret.
 func (s *settings) load(getenv func(string) string) (*loaded, error) {
 	l := &loaded{}
 	errs := []error{s.check()}
@@ -88,7 +88,7 @@ func secret(getenv func(string) string, name string) (string, error) {
 	value = strings.TrimSpace(value)
 	for _, c := range []byte(value) {
 		if c <= ' ' || c > '~' {
-			return "", fmt.Errorf("%s: holds white space or a character that can't be in a secret of Whop's", name)
+			return "", fmt.Errorf("%s: contains white space or a character that Whop's secrets never contain", name)
 		}
 	}
 	if strings.ContainsAny(value[:min(1, len(value))], `"'`) || strings.HasSuffix(value, `"`) || strings.HasSuffix(value, "'") {
@@ -97,8 +97,8 @@ func secret(getenv func(string) string, name string) (string, error) {
 	return value, nil
 }
 
-// parseUpstream reads the base of Whop's API. Where it has no path, the path of
-// the Current API is meant.
+// parseUpstream parses the base URL of Whop's API. If it has no path, the
+// Current API's path is added.
 func parseUpstream(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
@@ -115,14 +115,14 @@ func parseUpstream(text string) (*url.URL, error) {
 }
 
 // isSecure reports whether nobody between here and the server can read or change
-// what is sent: it is https, or http on a loopback address.
+// what is sent: the URL is https, or http on a loopback address.
 func isSecure(u *url.URL) bool {
 	host := strings.TrimSuffix(u.Host, ":"+u.Port()) // unlike Hostname, with an IPv6 address's brackets
 	return u.Scheme == "https" || u.Scheme == "http" && license.IsLoopback(host)
 }
 
-// checkProxy refuses a proxy for the upstream that could never be reached. Its
-// error does not quote the proxy's URL, which may hold a password.
+// checkProxy rejects a proxy URL that can't be used. Its error does not quote
+// the URL, which may contain a password.
 func checkProxy(upstream *url.URL) error {
 	if upstream == nil {
 		return nil
@@ -134,17 +134,17 @@ func checkProxy(upstream *url.URL) error {
 	return errors.New("HTTPS_PROXY or HTTP_PROXY: is not a URL such as http://proxy.example.com:3128")
 }
 
-// parseRedis reads the address of the one Redis that gateways share. Its errors
-// don't quote it, as it may hold a password.
+// parseRedis parses the address of the one Redis that gateways share. Its
+// errors don't quote it, because it may contain a password.
 func parseRedis(text string) (*redis.Options, error) {
 	u, err := url.Parse(text)
 	query := func(name string) bool { return err == nil && u.Query().Has(name) }
 	scheme, _, _ := strings.Cut(text, ":")
 	if strings.Contains(scheme, "sentinel") || query("master_name") {
-		return nil, errors.New("--redis-url: names Sentinels, which are not asked for the primary; give the address under which the primary is always reached, such as that of a proxy in front")
+		return nil, errors.New("--redis-url: Redis Sentinel is not supported; give an address that always leads to the primary, such as that of a proxy in front of it")
 	}
 	if strings.Contains(scheme, "cluster") || strings.Contains(text, ",") || query("addr") {
-		return nil, errors.New("--redis-url: names a Redis Cluster or several addresses, which is not supported; give one address of a Redis without cluster mode, and write a comma in a password as %2C")
+		return nil, errors.New("--redis-url: Redis Cluster and lists of addresses are not supported; give one address of a Redis without cluster mode, and write a comma in a password as %2C")
 	}
 	options, err := redis.ParseURL(text)
 	if err != nil {
@@ -153,7 +153,7 @@ func parseRedis(text string) (*redis.Options, error) {
 	return options, nil
 }
 
-// parseNetworks reads the addresses and networks of trusted proxies.
+// parseNetworks parses the addresses and networks of trusted proxies.
 func parseNetworks(texts []string) (list []netip.Prefix, err error) {
 	var errs []error
 	for _, text := range texts {

@@ -98,11 +98,11 @@ func TestLateWriteLetsNobodyElseIn(t *testing.T) {
 }
 
 // holding is an exclusion that notes what is done with the right to bind.
-type holding struct{ prolonged, released int }
+type holding struct{ extended, released int }
 
 func (h *holding) Obtain(context.Context, tag.Tag) (check.Hold, error) { return h, nil }
 func (h *holding) Confirm(context.Context) error                       { return nil }
-func (h *holding) Prolong(context.Context) error                       { h.prolonged++; return nil }
+func (h *holding) Extend(context.Context) error                        { h.extended++; return nil }
 func (h *holding) Release()                                            { h.released++ }
 
 // Only what Whop may still carry out keeps the right, from then on for its whole time.
@@ -116,10 +116,10 @@ func TestUnansweredWriteKeepsTheLock(t *testing.T) {
 		_, err := g.checker.Check(t.Context(), &check.Query{Key: key, Sent: binding.Metadata{"HWID": {Text: machine(1), IsString: true}}, Arrived: time.Now()})
 		require.Error(t, err, fault)
 		if kept {
-			assert.Equal(t, 2, h.prolonged, "%s: at each of two attempts", fault)
+			assert.Equal(t, 2, h.extended, "%s: at each of two attempts", fault)
 			assert.Zero(t, h.released, fault)
 		} else {
-			assert.Zero(t, h.prolonged, fault)
+			assert.Zero(t, h.extended, fault)
 			assert.Equal(t, 1, h.released, fault)
 		}
 	}

@@ -27,8 +27,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// run is the program: it returns the exit code, 0 for an orderly end, 1 for a
-// failure, 2 for settings that it can't work with.
+// run runs the program and returns its exit code: 0 for a normal exit, 1 for a
+// failure, 2 for invalid settings.
 func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	if len(args) > 0 {
 		if command, ok := commands[args[0]]; ok {
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	return 0
 }
 
-// commands are what the program does besides serving, by its first argument.
+// commands maps the first argument to what the program can do besides serving.
 var commands = map[string]func(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int{
 	"doctor":      runDoctor,
 	"init":        runInit,
@@ -70,8 +70,8 @@ var commands = map[string]func(ctx context.Context, args []string, getenv func(s
 }
 
 // parse reads flags and the environment into a command's grammar, and returns
-// which of its own commands is meant. The exit code is negative unless the program
-// ends here.
+// the subcommand that was chosen. The exit code is negative unless the program
+// should exit.
 func parse(grammar any, command, description string, args []string, out, errOut io.Writer) (chosen string, exit int) {
 	exit = -1
 	parser, err := kong.New(grammar,
@@ -110,8 +110,7 @@ func runKeygen(_ context.Context, args []string, _ func(string) string, out, err
 	return 0
 }
 
-// redisLog puts what the Redis client says of its connections among our own
-// lines.
+// redisLog writes the Redis client's messages to the gateway's log.
 type redisLog struct{ log *slog.Logger }
 
 func (l redisLog) Printf(ctx context.Context, format string, args ...any) {

@@ -110,11 +110,11 @@ func TestPebbleDoctor(t *testing.T) {
 	assert.Contains(t, out, "good   CA            "+ca.Directory+" answers")
 	assert.Contains(t, out, "WRONG  certificate   "+certified+": there is none in "+folder)
 	g, _ := startGatewayProcess(t, sim, args...)
-	eventually(t, "there is one", func() bool { return g.logged("a certificate is used") })
-	assert.Contains(t, doctor(), "good   certificate   "+certified+": 89 days are left")
-	assert.Contains(t, doctor("--public-url", "https://127.0.0.1:1"), "WRONG  certificate   --acme-domain: 127.0.0.1 is not among the domains")
+	eventually(t, "there is one", func() bool { return g.logged("using a certificate") })
+	assert.Contains(t, doctor(), "good   certificate   "+certified+": valid for 89 more days")
+	assert.Contains(t, doctor("--public-url", "https://127.0.0.1:1"), "WRONG  certificate   --acme-domain: does not list 127.0.0.1")
 	ca.Down(true)
-	assert.Regexp(t, regexp.MustCompile(`WRONG  CA            `+regexp.QuoteMeta(ca.Directory)+` can't be asked: .*EOF`), doctor())
+	assert.Regexp(t, regexp.MustCompile(`WRONG  CA            can't reach `+regexp.QuoteMeta(ca.Directory)+`: .*EOF`), doctor())
 }
 
 // runDoctorProcess runs doctor in a process of its own, which trusts the CA, and

@@ -41,7 +41,7 @@ func TestRedisThatCannotBeUsed(t *testing.T) {
 			"a write failed", "unix://"},
 		"a user who may not read":   {"?db=0", acl("on", ">secret", "~*", "&*", "+@all", "-get"), all, "a read failed", "unix://gateway:secret@"},
 		"a user without scripts":    {"?db=0", acl("on", ">secret", "~*", "&*", "+@all", "-@scripting"), all, "a script failed", "unix://gateway:secret@"},
-		"a user who hears no news":  {"?db=0", acl("on", ">secret", "~*", "resetchannels", "+@all"), all, "news did not come back", "unix://gateway:secret@"},
+		"a user who hears no news":  {"?db=0", acl("on", ">secret", "~*", "resetchannels", "+@all"), all, "a published message did not come back", "unix://gateway:secret@"},
 		"a user who may write none": {"?db=0", acl("on", ">secret", "~*", "&*", "-@all", "+@read", "+@connection"), all, "a write failed", "unix://gateway:secret@"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestRedisDatabaseThatIsNotThere(t *testing.T) {
 // Servers that speak Redis' protocol, and that gateways can't share.
 func TestRedisOfAKindThatIsNotSupported(t *testing.T) {
 	t.Parallel()
-	for mode, says := range map[string]string{"sentinel": "this is a Sentinel", "cluster": "a node of a Redis Cluster"} {
+	for mode, says := range map[string]string{"sentinel": "this is a Redis Sentinel", "cluster": "a node of a Redis Cluster"} {
 		t.Run(mode, func(t *testing.T) {
 			dir, err := os.MkdirTemp("", "redis") // see startRedis
 			require.NoError(t, err)

@@ -19,18 +19,19 @@ import (
 )
 
 const (
-	// renewalLook is how often is looked whether a CA's certificate is to be renewed.
-	renewalLook = 10 * time.Minute
-	// acmePause is how long after a first failure the CA is asked again.
-	acmePause = time.Minute
-	// challengeConnections is how many connections are held at once to the port of
-	// HTTP-01, where a CA makes a few for a moment.
+	// renewalCheck is how often the gateway checks whether a CA's certificate is due for renewal.
+	renewalCheck = 10 * time.Minute
+	// acmeBackoff is how long after a first failure the CA is asked again.
+	acmeBackoff = time.Minute
+	// challengeConnections is the most connections open at once on the HTTP-01
+	// port, where a CA makes only a few short ones.
 	challengeConnections = 128
 	challengeTime        = 5 * time.Second
 )
 
-// secure lets a server speak HTTPS where the settings say so. It returns the
-// scheme of the gateway's URL, what SIGHUP does, and what ends what was begun.
+// secure makes a server speak HTTPS if the settings say so. It returns the
+// scheme of the gateway's URL, what to do at SIGHUP, and a function that stops
+// what it started.
 func (g *gateway) secure(server *http.Server, listener net.Listener) (scheme string, reload, stop func(), err error) {
 	stop = func() {}
 	server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -50,19 +51,19 @@ func (g *gateway) secure(server *http.Server, listener net.Listener) (scheme str
 	}
 	server.TLSConfig.GetCertificate = c.Get
 	g.metrics.showCertificate(c)
-	return "https", c.Again, stop, nil
+	return "https", c.Reload, stop, nil
 }
 
-// askCA begins to get certificates from a CA. A CA that is down keeps the gateway
-// from being ready, and not from starting.
+// askCA starts getting certificates from a CA. If the CA is down, the gateway
+// starts, but is not ready.
 func (g *gateway) askCA(listener net.Listener) (certificates, func(), error) {
 	address, ok := listener.Addr().(*net.TCPAddr)
 	if !ok {
-		return nil, nil, errors.New("--listen: is not an address of TCP")
+		return nil, nil, errors.New("--listen: is not a TCP address")
 	}
 	manager, err := acme.New(acme.Config{
 		Domains: g.settings.ACMEDomain, Email: g.settings.ACMEEmail, Folder: g.loaded.acmeFolder, Directory: g.settings.ACMECA,
-		Listen: address, HTTPPort: g.settings.ACMEHTTPPort, Look: renewalLook, Pause: acmePause, Log: g.log,
+		Listen: address, HTTPPort: g.settings.ACMEHTTPPort, CheckInterval: renewalCheck, Backoff: acmeBackoff, Log: g.log,
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("--acme-dir: %w", err)
@@ -71,7 +72,7 @@ func (g *gateway) askCA(listener net.Listener) (certificates, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	g.api.Withhold(manager.Missing)
+	g.api.BlockReadiness(manager.Missing)
 	ctx, cancel := context.WithCancel(context.Background())
 	manager.Begin(ctx)
 	return manager, func() { cancel(); manager.Close(); stopChallenges() }, nil
@@ -84,7 +85,7 @@ func (g *gateway) serveChallenges(address string, handler http.Handler) (stop fu
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("--acme-http-port: %w; give another port, which port 80 of the domain leads to, or 0", err)
+		return nil, fmt.Errorf("--acme-http-port: %w; give another port and forward port 80 of the domain to it, or give 0", err)
 	}
 	limited := conns.Limit(listener, conns.Config{Max: challengeConnections, Notices: g.notices, Metrics: uncounted{g.metrics}})
 	server := &http.Server{
@@ -96,12 +97,13 @@ func (g *gateway) serveChallenges(address string, handler http.Handler) (stop fu
 	return func() { _ = server.Close() }, nil
 }
 
-// uncounted leaves connections for challenges out of the gauge of open ones.
+// uncounted keeps connections for challenges out of the gauge of open
+// connections.
 type uncounted struct{ *metrics }
 
 func (uncounted) ConnectionsOpen(int) {}
 
-// acmeFolder is where certificates from a CA are kept.
+// acmeFolder returns the folder for certificates from a CA.
 func acmeFolder(s *settings, getenv func(string) string) (string, error) {
 	if s.ACMEDir != "" {
 		return s.ACMEDir, nil

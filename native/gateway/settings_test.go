@@ -43,7 +43,7 @@ func TestConfigCheck(t *testing.T) {
 		{"upstream on loopback", key, ok("--upstream-url", "http://[::1]:1"), 0, ""},
 		{"no API key", nil, ok(), 2, "WHOP_API_KEY: set it"},
 		{"a blank API key", map[string]string{"WHOP_API_KEY": "  "}, ok(), 2, "WHOP_API_KEY: set it"},
-		{"an API key with a line break", map[string]string{"WHOP_API_KEY": testAPIKey + "\nX: y"}, ok(), 2, "WHOP_API_KEY: holds white space"},
+		{"an API key with a line break", map[string]string{"WHOP_API_KEY": testAPIKey + "\nX: y"}, ok(), 2, "WHOP_API_KEY: contains white space"},
 		{"an API key in quotation marks", map[string]string{"WHOP_API_KEY": `"` + testAPIKey + `"`}, ok(), 2, "WHOP_API_KEY: begins or ends with a quotation mark"},
 		{"half an API key's quotation marks", map[string]string{"WHOP_API_KEY": testAPIKey + "'"}, ok(), 2, "without quotation marks"},
 		{"two API keys", map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_API_KEY_FILE": file}, ok(), 2, "give only one"},
@@ -52,8 +52,8 @@ func TestConfigCheck(t *testing.T) {
 		{"no product", key, nil, 2, "--product: name at least one"},
 		{"an empty product", key, []string{"--product", ""}, 2, "--product"},
 		{"a product as a path", key, []string{"--product", "prod/1"}, 2, "--product"},
-		{"a wildcard origin", key, ok("--allowed-origin", "*"), 2, "no wildcard"},
-		{"a wildcard in an origin", key, ok("--allowed-origin", "https://*.example.com"), 2, "no wildcard"},
+		{"a wildcard origin", key, ok("--allowed-origin", "*"), 2, "wildcards are not supported"},
+		{"a wildcard in an origin", key, ok("--allowed-origin", "https://*.example.com"), 2, "wildcards are not supported"},
 		{"an origin with a path", key, ok("--allowed-origin", "https://a.example.com/"), 2, "--allowed-origin"},
 		{"an origin with a default port", key, ok("--allowed-origin", "https://a.example.com:443"), 2, "--allowed-origin"},
 		{"an origin in capitals", key, ok("--allowed-origin", "https://A.example.com"), 2, "--allowed-origin"},
@@ -88,11 +88,11 @@ func TestConfigCheck(t *testing.T) {
 		{"a plan as the product", key, []string{"--product", "plan_1"}, 2, "is a plan's id"},
 		{"a membership as the product", key, []string{"--product", "prod_1,mem_1"}, 2, "is a membership's id"},
 		{"a user as the product", key, []string{"--product", "user_1"}, 2, "is a user's id"},
-		{"Sentinels", key, ok("--redis-url", "redis+sentinel://:PRIVATE@a:26379,b:26379/mymaster"), 2, "Sentinels"},
-		{"Sentinels by an option", key, ok("--redis-url", "redis://:PRIVATE@a:26379?master_name=mymaster"), 2, "Sentinels"},
+		{"Sentinels", key, ok("--redis-url", "redis+sentinel://:PRIVATE@a:26379,b:26379/mymaster"), 2, "Redis Sentinel"},
+		{"Sentinels by an option", key, ok("--redis-url", "redis://:PRIVATE@a:26379?master_name=mymaster"), 2, "Redis Sentinel"},
 		{"a cluster", key, ok("--redis-url", "redis-cluster://:PRIVATE@a:6379"), 2, "Redis Cluster"},
-		{"several addresses", key, ok("--redis-url", "redis://:PRIVATE@a:6379,b:6379"), 2, "several addresses"},
-		{"several addresses by an option", key, ok("--redis-url", "redis://:PRIVATE@a:6379?addr=b:6379"), 2, "several addresses"},
+		{"several addresses", key, ok("--redis-url", "redis://:PRIVATE@a:6379,b:6379"), 2, "lists of addresses"},
+		{"several addresses by an option", key, ok("--redis-url", "redis://:PRIVATE@a:6379?addr=b:6379"), 2, "lists of addresses"},
 		{"a Redis database that is no number", key, ok("--redis-url", "redis://:PRIVATE@a:6379/mymaster"), 2, "--redis-url"},
 		{"a comma in a Redis password", key, ok("--redis-url", "redis://:a%2Cb@a:6379"), 0, ""},
 		{"a wrong network", key, ok("--trusted-proxies", "10.0.0.0/33"), 2, "--trusted-proxies"},
@@ -122,17 +122,17 @@ func TestWarnings(t *testing.T) {
 		says string
 	}{
 		{[]string{"--entitled-status", "active,grace_period"}, `no status "grace_period"`},
-		{[]string{"--allowed-origin", "null"}, "sandboxed frame; a page from a file sends file:// where Electron's fuse"},
-		{[]string{"--allowed-origin", "file://"}, "a page from a file sends file:// where Electron's fuse"},
+		{[]string{"--allowed-origin", "null"}, "sandboxed frame call the gateway; a page from a file sends file:// if Electron's fuse"},
+		{[]string{"--allowed-origin", "file://"}, "a page from a file sends file:// if Electron's fuse"},
 		{[]string{"--trusted-proxies", "10.0.0.0/8,::/0"}, "every address is trusted"},
 		{[]string{"--trusted-proxies", "::ffff:0.0.0.0/96"}, "every address is trusted"},
 		{[]string{"--seller-metadata", "HWID"}, "what apps usually send"},
 		{[]string{"--product", "x_1"}, "begins with prod_"},
 		{[]string{"--upstream-url", "https://api.whop.com/api/v2"}, "does not end in /api/v1"},
-		{[]string{"--api-version-date", "2026-03-01"}, "2026-03-01 is none of the versions"},
-		{[]string{"--metrics-listen", "0.0.0.0:9090"}, "whoever reaches the port"},
-		{[]string{"--metrics-listen", ":9090"}, "whoever reaches the port"},
-		{[]string{"--metrics-listen", "[::]:9090"}, "whoever reaches the port"},
+		{[]string{"--api-version-date", "2026-03-01"}, "2026-03-01 is not one of the versions"},
+		{[]string{"--metrics-listen", "0.0.0.0:9090"}, "anyone who can reach the port"},
+		{[]string{"--metrics-listen", ":9090"}, "anyone who can reach the port"},
+		{[]string{"--metrics-listen", "[::]:9090"}, "anyone who can reach the port"},
 		{[]string{"--metrics-listen", "127.0.0.1:9090"}, ""},
 		{[]string{"--entitled-status", "active,drafted", "--trusted-proxies", "10.0.0.0/8", "--allowed-origin", "app://my-app,https://app.example.com"}, ""},
 	} {
@@ -150,7 +150,7 @@ func TestWarnings(t *testing.T) {
 func TestWarningsOfAWebhookSecret(t *testing.T) {
 	for secret, wrong := range map[string]bool{testSecret: false, "whsec_a2V5": false, "whsec_": true, "whsec_%%%": true} {
 		_, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_WEBHOOK_SECRET": secret}, "--product", "prod_1")
-		assert.Equal(t, wrong, strings.Contains(errOut, "base64 does not follow"), errOut)
+		assert.Equal(t, wrong, strings.Contains(errOut, "what follows is not base64"), errOut)
 		assert.NotContains(t, errOut, "PRIVATE")
 	}
 }
@@ -166,7 +166,7 @@ func TestWarningsOfUnknownVariables(t *testing.T) {
 	assert.Contains(t, errOut, "WHOP_LICENSE_API_KEY: there is no such setting; did you mean WHOP_API_KEY?\n")
 	assert.Contains(t, errOut, "WHOP_LICENSES_DRAIN: there is no such setting; did you mean WHOP_LICENSE_DRAIN?\n")
 	assert.Contains(t, errOut, "WHOP_LICENSE_PRODUCTS: there is no such setting; did you mean WHOP_LICENSE_PRODUCT?\n")
-	assert.Contains(t, errOut, "WHOP_LICENSE_SOMETHING_ELSE: there is no such setting; whop-license-gateway --help lists all\n")
+	assert.Contains(t, errOut, "WHOP_LICENSE_SOMETHING_ELSE: there is no such setting; whop-license-gateway --help lists all settings\n")
 	assert.Equal(t, 4, strings.Count(errOut, "\n"), errOut)
 	assert.NotContains(t, errOut, "PRIVATE")
 }
@@ -224,7 +224,7 @@ func TestWhiteSpaceAroundValues(t *testing.T) {
 
 	key := testKey("trialing")
 	_, out, _ := operate(t, startSim(t, []fields{licensed(key, fields{"status": "trialing"})}), onLicense("show", key))
-	assert.Contains(t, out, "trialing, entitles")
+	assert.Contains(t, out, "trialing, entitled")
 }
 
 func TestVersionAndHelp(t *testing.T) {

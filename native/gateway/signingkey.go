@@ -17,7 +17,7 @@ import (
 	"github.com/whop-license/whop-license/shared/lease"
 )
 
-// newProofs reads the signing keys. Without one nothing is signed.
+// newProofs reads the signing keys. Without one, nothing is signed.
 func newProofs(s *settings) (api.Proofs, error) {
 	if len(s.SigningKey) == 0 {
 		return api.Unsigned{}, nil
@@ -40,11 +40,11 @@ func newProofs(s *settings) (api.Proofs, error) {
 	return signer, nil
 }
 
-// maxKeyFile bounds what is read of a file that is said to be a key.
+// maxKeyFile bounds how much is read of a key file.
 const maxKeyFile = 16 << 10
 
 // readSigningKey reads a private Ed25519 key as [keygen] writes it. Its errors
-// hold nothing of the key.
+// contain nothing of the key.
 func readSigningKey(file string) (*jose.JSONWebKey, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -64,10 +64,10 @@ func readSigningKey(file string) (*jose.JSONWebKey, error) {
 		return nil, errors.New("is not a private Ed25519 key; make one with: whop-license-gateway keygen FILE")
 	}
 	public := private.Public().(ed25519.PublicKey)
-	// A file whose halves don't belong together would sign leases that nobody
-	// can check.
+	// If the halves of the key didn't belong together, no app could verify the
+	// leases.
 	if !ed25519.NewKeyFromSeed(private.Seed()).Equal(private) {
-		return nil, errors.New("its private and public halves don't belong together")
+		return nil, errors.New("its private and public keys don't belong together")
 	}
 	return newJWK(private, lease.KeyID([32]byte(public))), nil
 }
@@ -78,7 +78,7 @@ func newJWK(private ed25519.PrivateKey, id string) *jose.JSONWebKey {
 
 // keygen writes a new signing key to file, which must not exist, as a private
 // JWK that only its owner may read, and the public half to out: the text that
-// apps are built with, and its id. With no file the key itself goes to out.
+// apps are built with, and its id. Without a file, the key itself goes to out.
 func keygen(file string, out io.Writer) error {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

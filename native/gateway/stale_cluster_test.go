@@ -24,7 +24,8 @@ func startTwo(t *testing.T, r *gatewaytest.Redis, sim *simulator, keys ...string
 	return a, b
 }
 
-// What one gateway was told no of, none vouches for.
+// What Whop refused to one gateway, no other gateway answers from an older
+// look-up.
 func TestARefusalEndsStaleOnEveryGateway(t *testing.T) {
 	t.Parallel()
 	for name, ending := range endings {
@@ -66,7 +67,8 @@ func TestNewsEndsStaleOnEveryGateway(t *testing.T) {
 	assert.Equal(t, 201, a.validate(moved, machine(2)).status)
 }
 
-// Whoever can't hear news vouches for nothing that it could have been about.
+// A gateway that can't receive news gives no answer that the news could have
+// been about.
 func TestNothingIsStaleWithoutRedis(t *testing.T) {
 	t.Parallel()
 	key := testKey("deaf")

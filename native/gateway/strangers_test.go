@@ -87,7 +87,7 @@ func TestIdleConnectionsOfAll(t *testing.T) {
 	require.NoError(t, err)
 	assert.InDelta(t, 200, open, 1)
 	assert.Equal(t, "200", metric(t, addr, "whop_license_connections_limit"))
-	assert.True(t, g.logged("as many connections are open as the gateway holds", "LimitNOFILE"))
+	assert.True(t, g.logged("the limit of connections is reached", "LimitNOFILE"))
 }
 
 // While too much memory is taken, connections that wait are closed, but for the
@@ -103,7 +103,7 @@ func TestIdleConnectionsThatTakeTooMuchMemory(t *testing.T) {
 		return metric(t, addr, `whop_license_connections_closed_total{limit="memory"}`) == "100"
 	})
 	assert.Equal(t, "500", metric(t, addr, "whop_license_connections"))
-	assert.Equal(t, 1, g.count("the gateway takes more memory than it should"))
+	assert.Equal(t, 1, g.count("the gateway uses more memory than it should"))
 	status, err := g.alone(key, machine(1))
 	require.NoError(t, err)
 	assert.Equal(t, 201, status)

@@ -19,7 +19,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
-// warnings lists what in the settings works, but is likely a mistake.
+// warnings lists settings that work but are likely mistakes.
 func (s *settings) warnings(l *loaded) (list []string) {
 	for _, status := range s.EntitledStatus {
 		if !slices.Contains(whop.Statuses, status) {
@@ -27,10 +27,10 @@ func (s *settings) warnings(l *loaded) (list []string) {
 		}
 	}
 	if slices.Contains(s.AllowedOrigin, api.NoOrigin) {
-		list = append(list, "--allowed-origin: null lets any page call the gateway that makes a sandboxed frame; "+api.OfFiles)
+		list = append(list, "--allowed-origin: null lets any page that creates a sandboxed frame call the gateway; "+api.FileOriginAdvice)
 	}
 	if slices.Contains(s.AllowedOrigin, api.FileOrigin) {
-		list = append(list, "--allowed-origin: file:// is not what every page from a file sends; "+api.OfFiles)
+		list = append(list, "--allowed-origin: not every page from a file sends file://; "+api.FileOriginAdvice)
 	}
 	if slices.Contains(s.SellerMetadata, "HWID") {
 		list = append(list, "--seller-metadata: HWID is what apps usually send; an app that sends it is now refused")
@@ -41,19 +41,19 @@ func (s *settings) warnings(l *loaded) (list []string) {
 		}
 	}
 	if !strings.HasSuffix(l.upstream.Path, "/api/v1") {
-		list = append(list, "--upstream-url: its path does not end in /api/v1, where Whop's Current API is; elsewhere every license may look unknown")
+		list = append(list, "--upstream-url: its path does not end in /api/v1, where Whop's Current API is; with another path, every license may look unknown")
 	}
 	if api.IsMisspelledSecret(l.webhookSecret) {
-		list = append(list, "WHOP_WEBHOOK_SECRET: begins with whsec_, but base64 does not follow; copy it again unless Whop's dashboard shows it so")
+		list = append(list, "WHOP_WEBHOOK_SECRET: begins with whsec_, but what follows is not base64; copy it again, unless Whop's dashboard shows exactly this")
 	}
 	if slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
-		list = append(list, "--trusted-proxies: every address is trusted, so that a client can choose under which one it is limited")
+		list = append(list, "--trusted-proxies: every address is trusted, so a client can evade its rate limit by making up addresses in X-Forwarded-For")
 	}
 	if !slices.Contains(whop.Versions, s.APIVersionDate) {
-		list = append(list, fmt.Sprintf("--api-version-date: %s is none of the versions of Whop's API that this gateway was tested with (%s); whop-license-gateway doctor asks whether Whop has it", s.APIVersionDate, strings.Join(whop.Versions, ", ")))
+		list = append(list, fmt.Sprintf("--api-version-date: %s is not one of the versions of Whop's API that this gateway was tested with (%s); run whop-license-gateway doctor to see whether Whop accepts it", s.APIVersionDate, strings.Join(whop.Versions, ", ")))
 	}
 	if everywhere(s.MetricsListen) {
-		list = append(list, "--metrics-listen: listens on every address of this machine, so that whoever reaches the port can read the metrics; give the address on which they are collected, such as 127.0.0.1:9090")
+		list = append(list, "--metrics-listen: listens on every address of this machine, so anyone who can reach the port can read the metrics; give a private address, such as 127.0.0.1:9090")
 	}
 	if l.certificate != nil {
 		if wrong := outOfDate(l.certificate, time.Now()); wrong != "" {
@@ -64,17 +64,17 @@ func (s *settings) warnings(l *loaded) (list []string) {
 	return append(list, unknownVariables(os.Environ())...)
 }
 
-// warningsOfACME lists what keeps a CA from giving a certificate.
+// warningsOfACME lists what may keep a CA from issuing a certificate.
 func (s *settings) warningsOfACME(l *loaded) (list []string) {
 	if l.acmeFolder == "" {
 		return nil
 	}
 	host, port, _ := net.SplitHostPort(s.Listen)
 	if ip, _ := netip.ParseAddr(host); ip.IsLoopback() || host == "localhost" || port != "443" {
-		list = append(list, fmt.Sprintf("--listen: the CA and apps connect to port 443 of %s, and the gateway listens on %s; give --listen :443, or lead the port there", s.ACMEDomain[0], s.Listen))
+		list = append(list, fmt.Sprintf("--listen: the CA and apps connect to port 443 of %s, but the gateway listens on %s; give --listen :443, or forward port 443 to it", s.ACMEDomain[0], s.Listen))
 	}
 	if strings.HasPrefix(s.ACMECA, "https://acme-staging") {
-		list = append(list, "--acme-ca: this CA is for tests, and no app trusts its certificates")
+		list = append(list, "--acme-ca: this is a test CA, whose certificates no app trusts")
 	}
 	if info, err := os.Stat(l.acmeFolder); err == nil && !info.IsDir() {
 		list = append(list, fmt.Sprintf("--acme-dir: %s is not a folder", l.acmeFolder))
@@ -84,27 +84,28 @@ func (s *settings) warningsOfACME(l *loaded) (list []string) {
 		if err != nil {
 			list = append(list, "--acme-dir: "+err.Error())
 		} else if leaf != nil && time.Now().After(leaf.NotAfter) {
-			list = append(list, fmt.Sprintf("--acme-domain: the certificate for %s expired on %s, so that no app can connect until the CA gives another; the gateway's log says why it did not", domain, leaf.NotAfter.UTC().Format(time.DateTime)))
+			list = append(list, fmt.Sprintf("--acme-domain: the certificate for %s expired on %s, so no app can connect until the CA issues a new one; the gateway's log says why it was not renewed", domain, leaf.NotAfter.UTC().Format(time.DateTime)))
 		}
 	}
 	return list
 }
 
-// everywhere reports whether an address to listen on, or none, is that of all of
-// a machine's networks.
+// everywhere reports whether an address to listen on means every network
+// interface of the machine.
 func everywhere(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip, _ := netip.ParseAddr(host)
 	return err == nil && (host == "" || ip.IsUnspecified())
 }
 
-// outOfDate says why no client takes a certificate at a time, or returns "".
+// outOfDate says why clients reject a certificate at a given time, or returns
+// "".
 func outOfDate(leaf *x509.Certificate, now time.Time) string {
 	switch {
 	case now.After(leaf.NotAfter):
-		return fmt.Sprintf("the certificate expired on %s, so that no app can connect; renew it", leaf.NotAfter.UTC().Format(time.DateTime))
+		return fmt.Sprintf("the certificate expired on %s, so no app can connect; renew it", leaf.NotAfter.UTC().Format(time.DateTime))
 	case now.Before(leaf.NotBefore):
-		return fmt.Sprintf("the certificate is not good before %s; check this machine's clock", leaf.NotBefore.UTC().Format(time.DateTime))
+		return fmt.Sprintf("the certificate is not valid before %s; check this machine's clock", leaf.NotBefore.UTC().Format(time.DateTime))
 	}
 	return ""
 }
@@ -140,7 +141,7 @@ func unknownVariables(environment []string) (list []string) {
 		case distance <= 2 || distance <= 4 && strings.HasPrefix(name, variablePrefix):
 			list = append(list, fmt.Sprintf("%s: there is no such setting; did you mean %s?", name, known[nearest]))
 		case strings.HasPrefix(name, variablePrefix):
-			list = append(list, fmt.Sprintf("%s: there is no such setting; whop-license-gateway --help lists all", name))
+			list = append(list, fmt.Sprintf("%s: there is no such setting; whop-license-gateway --help lists all settings", name))
 		}
 	}
 	return list

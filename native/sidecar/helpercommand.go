@@ -11,7 +11,7 @@ import (
 	"github.com/whop-license/whop-license/native/sidecar/internal/helper"
 )
 
-// A helperCommand is what the command line asks of the browser helper.
+// A helperCommand holds the arguments of a browser-helper command.
 type helperCommand struct {
 	extensions []helper.Extension
 	browsers   []string
@@ -31,7 +31,7 @@ func parseHelper(command string, args []string, stdout io.Writer) (helperCommand
 	})
 	flags.Func("browser", "", func(browser string) error {
 		if !slices.Contains(helper.Browsers, browser) {
-			return fmt.Errorf("known are %s", strings.Join(helper.Browsers, ", "))
+			return fmt.Errorf("it must be one of %s", strings.Join(helper.Browsers, ", "))
 		}
 		c.browsers = append(c.browsers, browser)
 		return nil
@@ -53,9 +53,9 @@ func parseHelper(command string, args []string, stdout io.Writer) (helperCommand
 	return c, nil
 }
 
-// browserHelper is the subcommands install-helper, uninstall-helper and helper-status.
-// What it could not do in one browser is an error, after it has done what it could in the
-// others.
+// browserHelper implements the subcommands install-helper, uninstall-helper and
+// helper-status. A failure for one browser is an error, but only after the
+// other browsers have been tried.
 func browserHelper(command string, args []string, stdout io.Writer) error {
 	c, err := parseHelper(command, args, stdout)
 	if err != nil {
@@ -88,7 +88,7 @@ func printEntries(entries []helper.Entry, asJSON bool, stdout io.Writer) error {
 		return json.NewEncoder(stdout).Encode(entries)
 	}
 	if len(entries) == 0 {
-		_, err := fmt.Fprintln(stdout, "The helper is in no browser.")
+		_, err := fmt.Fprintln(stdout, "The helper is not installed in any browser.")
 		return err
 	}
 	for _, e := range entries {
@@ -103,8 +103,9 @@ func printEntries(entries []helper.Entry, asJSON bool, stdout io.Writer) error {
 	return nil
 }
 
-// verdict is an error if a browser can't use the helper, where the command was to make it
-// so: a browser that can't have it fails the command only if no other can.
+// verdict returns an error if the command should have made the helper work in a
+// browser and didn't. A browser that can't have the helper makes the command
+// fail only if no other browser has it.
 func verdict(command string, entries []helper.Entry) error {
 	good, bad := 0, 0
 	for _, e := range entries {
@@ -118,9 +119,9 @@ func verdict(command string, entries []helper.Entry) error {
 	}
 	switch {
 	case bad > 0:
-		return fmt.Errorf("%s: not everywhere: see the lines above", command)
+		return fmt.Errorf("%s: failed for some browsers: see the lines above", command)
 	case good == 0 && command != "uninstall-helper":
-		return fmt.Errorf("%s: the helper is in no browser", command)
+		return fmt.Errorf("%s: the helper is not installed in any browser", command)
 	}
 	return nil
 }

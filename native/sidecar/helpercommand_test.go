@@ -20,8 +20,8 @@ const (
 	ownID     = "abcdefghijklmnopabcdefghijklmnop"
 )
 
-// tempDir returns a folder that is removed where that can be done: not by Wine, which
-// doesn't remove a folder in the way that Go asks.
+// tempDir returns a folder that is removed if possible: Wine can't remove a
+// folder in the way that Go requests.
 func tempDir(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "helper")
@@ -30,7 +30,8 @@ func tempDir(t *testing.T) string {
 	return folder
 }
 
-// helperOf runs the real program for a user of its own, and returns what it prints.
+// helperOf runs the real program for a separate user, and returns what it
+// prints.
 func helperOf(t *testing.T, home string, args ...string) (entries []helper.Entry, stderr string, code int) {
 	t.Helper()
 	cmd := exec.Command(program, append(args, "--json")...)
@@ -45,14 +46,14 @@ func helperOf(t *testing.T, home string, args ...string) (entries []helper.Entry
 	return entries, errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// The program as it is installed: started with what each browser gives it, it serves its
-// own extension alone.
+// The installed program, started with each browser's arguments, serves only its
+// own extension.
 func TestInstalledHelper(t *testing.T) {
 	home := tempDir(t)
 	t.Cleanup(func() { helperOf(t, home, "uninstall-helper") })
 	_, stderr, code := helperOf(t, home, "helper-status")
 	assert.Equal(t, 1, code)
-	assert.Contains(t, stderr, "the helper is in no browser")
+	assert.Contains(t, stderr, "the helper is not installed in any browser")
 
 	entries, stderr, code := helperOf(t, home, "install-helper", "--browser", "chrome", "--browser=firefox")
 	require.Zero(t, code, stderr)
@@ -73,7 +74,7 @@ func TestInstalledHelper(t *testing.T) {
 		p.write(frame(askInitialize))
 		assert.JSONEq(t, initialized, p.read())
 
-		// A page's id is of its origin, and no other is given.
+		// A page gets an id for its own origin, and no other.
 		p.write(frame(`{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":"app-scoped","appId":"web:https://a.example"}}`))
 		answer := parseAnswer(t, p.read())
 		require.Nil(t, answer.Error)
@@ -82,7 +83,7 @@ func TestInstalledHelper(t *testing.T) {
 			p.write(frame(`{"jsonrpc":"2.0","id":2,"method":"machineId","params":` + params + `}`))
 			answer := parseAnswer(t, p.read())
 			require.NotNil(t, answer.Error, params)
-			assert.Contains(t, answer.Error.Message, "a page gets only an id of its own origin's")
+			assert.Contains(t, answer.Error.Message, "a page gets only an id for its own origin")
 		}
 		p.stdin.Close()
 		code, _ := p.end()
@@ -96,7 +97,8 @@ func TestInstalledHelper(t *testing.T) {
 	assert.Equal(t, 1, code)
 }
 
-// An extension that the program isn't installed for learns so from its first answer.
+// An extension that the program isn't installed for learns this from the first
+// answer.
 func TestForeignExtensionIsRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"chrome-extension://" + ownID + "/"},
@@ -140,7 +142,7 @@ func askRefused(t *testing.T, args ...string) string {
 	return answer.Error.Message
 }
 
-// On Windows a program that runs can't be replaced in place.
+// On Windows, a running program can't be overwritten.
 func TestHelperIsReplacedWhileItRuns(t *testing.T) {
 	home := tempDir(t)
 	t.Cleanup(func() { helperOf(t, home, "uninstall-helper") })
@@ -153,7 +155,7 @@ func TestHelperIsReplacedWhileItRuns(t *testing.T) {
 	p.write(frame(askInitialize))
 	p.read()
 
-	// Another build of it, as an update brings.
+	// Another build, as after an update.
 	installed, err := os.ReadFile(entries[0].Program)
 	require.NoError(t, err)
 	other := filepath.Join(tempDir(t), filepath.Base(source))

@@ -6,8 +6,8 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// hostName returns the name that hostname(1), uname(2) and Python's
-// platform.node() give.
+// hostName returns the same name as hostname(1), uname(2) and Python's
+// platform.node().
 func hostName() machine.Reading {
 	name, err := os.Hostname()
 	if err != nil {

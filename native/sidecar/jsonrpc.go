@@ -10,10 +10,10 @@ import (
 	"github.com/whop-license/whop-license/shared/jsonobject"
 )
 
-// A request is a JSON-RPC 2.0 request. jsonrpc2's own type has no place for an id that
-// is null, negative or fractional, and doesn't notice a member that comes twice.
+// A request is a JSON-RPC 2.0 request. jsonrpc2's own type can't hold an id
+// that is null, negative or fractional, and doesn't detect duplicate members.
 type request struct {
-	id     jsontext.Value // as it came; nil for a notification
+	id     jsontext.Value // as received; nil for a notification
 	method string
 	params map[string]jsontext.Value
 }
@@ -81,18 +81,18 @@ func response(id jsontext.Value, result any, wrong *jsonrpc2.Error) ([]byte, err
 	}{"2.0", json.RawMessage(id), result, wrong})
 }
 
-// readObject returns the members of a JSON object. A member that is there twice
-// is an error, because a sender and a reader may disagree on which one counts.
+// readObject returns the members of a JSON object. A duplicate member is an
+// error, because a sender and a reader may disagree on which one counts.
 func readObject(object []byte) (map[string]jsontext.Value, error) {
 	members := map[string]jsontext.Value{}
 	err := jsonobject.Read(object, func(d *jsontext.Decoder, name string) error {
 		if _, twice := members[name]; twice {
-			return fmt.Errorf("the member %.40q is there twice", name)
+			return fmt.Errorf("the member %.40q is given twice", name)
 		}
 		value, err := d.ReadValue()
 		members[name] = value.Clone()
 		return err
-	}, jsontext.AllowDuplicateNames(true)) // found above, where the error can name it
+	}, jsontext.AllowDuplicateNames(true)) // detected above, where the error can name it
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// The subcommand gives what the server gives.
+// The subcommand returns the same id as the server.
 func TestMachineIDCommand(t *testing.T) {
 	for _, test := range []struct {
 		args   []string

@@ -1,6 +1,6 @@
-// Whop-license-sidecar tells the id of the machine that it runs on: to a program over
-// standard input and output, to a browser extension over Chrome's native messaging, and
-// to a shell. web/docs/sidecar.md describes all three.
+// Whop-license-sidecar reports the id of the machine that it runs on: to a
+// program over standard input and output, to a browser extension over Chrome's
+// native messaging, and to a shell. web/docs/sidecar.md describes all three.
 package main
 
 import (
@@ -25,7 +25,8 @@ const usage = `Usage:
         Print this machine's id.
   ` + name + ` install-helper | uninstall-helper | helper-status
          [--browser B]... [--extension-id ID]... [--json]
-        Install the program for a browser extension, remove it, or tell where it is.
+        Install the program for a browser extension, remove it, or show where it is
+        installed.
   ` + name + ` --help | --version
 `
 
@@ -37,8 +38,7 @@ const (
 )
 
 func main() {
-	// Otherwise writing to a reader that is gone kills the process before it can say
-	// why.
+	// Otherwise writing to a closed pipe kills the process before it can say why.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// assertModestMemory holds the most memory that a running process ever had: a
-// fresh one has some 8 MB.
+// assertModestMemory bounds the peak memory of a running process: a fresh one
+// uses about 8 MB.
 func assertModestMemory(t *testing.T, pid int) {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -4,5 +4,5 @@ package main
 
 import "testing"
 
-// assertModestMemory has no portable way to ask elsewhere.
+// assertModestMemory does nothing: there is no portable way to ask.
 func assertModestMemory(*testing.T, int) {}

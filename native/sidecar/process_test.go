@@ -26,7 +26,7 @@ func askMachineID(id int) string {
 	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"machineId","params":{}}`, id)
 }
 
-// checkMachineID checks the answer to askMachineID(id) on this very machine.
+// checkMachineID checks the answer to askMachineID(id) on this machine.
 func checkMachineID(t *testing.T, id int, message string) {
 	t.Helper()
 	captured := newSystem().capture(machine.NodeMachineID)
@@ -93,7 +93,8 @@ func TestLongestFrame(t *testing.T) {
 	checkMachineID(t, 1, p.read())
 }
 
-// The input stays open: the process must not wait for what the length promises.
+// The input stays open: the process must not wait for as many bytes as the
+// length announces.
 func TestFrameTooLong(t *testing.T) {
 	for _, size := range []uint32{maxFrame + 1, 1 << 20, 1<<31 - 1, 1 << 31, 1<<32 - 1, binary.LittleEndian.Uint32([]byte(`{"js`))} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -138,7 +139,7 @@ func TestTruncatedFrame(t *testing.T) {
 	}
 }
 
-// Whatever a good frame holds, the next one is answered.
+// Whatever a well-formed frame contains, the next one is answered.
 func TestGoesOnAfterBadMessages(t *testing.T) {
 	p := start(t)
 	for i, test := range messages {
@@ -211,8 +212,8 @@ func TestClosedOutput(t *testing.T) {
 	assert.Contains(t, p.stderr.String(), "can't write a response")
 }
 
-// A killed sidecar leaves whole frames and then the end, which is all that a
-// client needs to fail its calls and start another.
+// A killed sidecar leaves complete frames and then the end of the stream, which
+// is all that a client needs to fail its calls and start another.
 func TestKilled(t *testing.T) {
 	p := start(t)
 	var writing sync.WaitGroup

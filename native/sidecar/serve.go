@@ -17,16 +17,17 @@ import (
 	"github.com/whop-license/whop-license/shared/version"
 )
 
-// protocol is the number of the protocol that this sidecar speaks.
+// protocol is the protocol version that this sidecar speaks.
 const protocol = 1
 
 // codeNoMachineID is the JSON-RPC code of machine.CodeNoMachineID.
 const codeNoMachineID = -32001
 
-// codeRefused is the JSON-RPC code if the extension may not use this program.
+// codeRefused is the JSON-RPC code for an extension that may not use this
+// program.
 const codeRefused = -32002
 
-// pagePrefix is what the app ids of pages begin with; an origin follows.
+// pagePrefix is the prefix of pages' app ids; an origin follows.
 const pagePrefix = "web:"
 
 // A capturer reads what a scheme needs from the system.
@@ -35,14 +36,15 @@ type capturer func(machine.Scheme) machine.Captured
 // A service answers requests.
 type service struct {
 	capture capturer
-	// pagesOnly is set for the extension that every site may ask: then the service
-	// gives no id but one that is made for a page's origin.
+	// pagesOnly is set for the extension that every site may use: then the service
+	// gives only ids for a page's origin.
 	pagesOnly bool
 }
 
-// serve responds on out to the requests from in, until in ends. It returns nil if in
-// ended between two frames. It reads a request only when it has written the response to
-// the previous one, so that nothing piles up here if the peer doesn't read.
+// serve responds on out to the requests from in, until in ends. It returns nil
+// if in ended between two frames. It reads a request only when it has written
+// the response to the previous one, so that nothing accumulates here if the
+// peer doesn't read.
 func (s service) serve(in io.Reader, out io.Writer) error {
 	f := newFrames(in, out)
 	for {
@@ -51,7 +53,7 @@ func (s service) serve(in io.Reader, out io.Writer) error {
 			return nil
 		}
 		if errors.Is(err, errFrameTooLong) {
-			// Nobody can tell where the next frame begins.
+			// There is no way to find the next frame.
 			if b, err := response(nullID, nil, rpcError(jsonrpc2.CodeParseError, "%v", err)); err == nil {
 				_ = f.write(b)
 			}
@@ -77,8 +79,9 @@ func startedByBrowser(args []string) bool {
 	return ok
 }
 
-// serveExtension serves the extension for which a browser started the program. An
-// extension that may not learns why from the answer to its first request.
+// serveExtension serves the extension for which a browser started the program.
+// An extension that may not use the program learns why from the answer to its
+// first request.
 func serveExtension(args []string, in io.Reader, out io.Writer, capture capturer) error {
 	id, _ := helper.Caller(args)
 	program, err := os.Executable()
@@ -141,12 +144,13 @@ func initialize(params map[string]jsontext.Value) (any, *jsonrpc2.Error) {
 	}
 	if number, err := strconv.ParseFloat(string(asked), 64); err != nil || number != protocol {
 		wrong := rpcError(jsonrpc2.CodeInvalidParams,
-			"protocol %.20s is not supported: this is %s %s, which speaks protocol %d; use the package and the sidecar of one release",
+			"protocol %.20s is not supported: this is %s %s, which speaks protocol %d; use the package and the sidecar from the same release",
 			asked, name, version.Version, protocol)
 		wrong.SetError(map[string]any{"code": "unsupported_protocol", "supported": protocol})
 		return nil, wrong
 	}
-	// Last, so that a client of a later protocol learns about the protocol first.
+	// This comes last, so that a client with a newer protocol learns about the
+	// protocol first.
 	if wrong := onlyMembers(params, "protocol"); wrong != nil {
 		return nil, wrong
 	}
@@ -176,7 +180,7 @@ func (s service) machineID(params map[string]jsontext.Value) (any, *jsonrpc2.Err
 	}
 	if s.pagesOnly && (scheme != machine.AppScoped || !strings.HasPrefix(appID, pagePrefix)) {
 		return nil, rpcError(jsonrpc2.CodeInvalidParams,
-			"a page gets only an id of its own origin's: ask for the scheme %s with an appId that begins with %s", machine.AppScoped, pagePrefix)
+			"a page gets only an id for its own origin: request the scheme %s with an appId that begins with %s", machine.AppScoped, pagePrefix)
 	}
 	captured := s.capture(scheme)
 	id, err := captured.ID(scheme, appID)
@@ -200,12 +204,12 @@ func machineIDError(err error) *jsonrpc2.Error {
 	return wrong
 }
 
-// onlyMembers refuses members that a method doesn't know, because they are more likely a
-// mistake than something to ignore.
+// onlyMembers rejects members that a method doesn't know, because they are
+// probably mistakes.
 func onlyMembers(params map[string]jsontext.Value, known ...string) *jsonrpc2.Error {
 	for member := range params {
 		if !slices.Contains(known, member) {
-			return rpcError(jsonrpc2.CodeInvalidParams, "params has the unknown member %.40q; known are %s", member, strings.Join(known, ", "))
+			return rpcError(jsonrpc2.CodeInvalidParams, "params has the unknown member %.40q; it may have %s", member, strings.Join(known, ", "))
 		}
 	}
 	return nil

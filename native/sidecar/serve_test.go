@@ -16,7 +16,7 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// fixed is a machine of its own.
+// fixed is a machine with a fixed id.
 func fixed(machine.Scheme) machine.Captured {
 	id := machine.Reading{Bytes: []byte("3d1219c7c4c5404aaa1f6d2a48adfda4\n")}
 	return machine.Captured{OS: "linux", DBus: id, Etc: id, HostName: machine.Reading{Bytes: []byte("box")}}
@@ -29,8 +29,7 @@ const (
 	fixedIgnoredID = `{"id":"0035969ec53f6e7f0fb40f08cc9ed4783aa99c2000cf1ebe4187c10dd0d8370f","scheme":"node-machine-id","source":"dbus","warnings":["The app id was ignored: only the scheme app-scoped uses it."]}`
 )
 
-// messages are messages that are no good request; a code of 0 is for those
-// that get no answer.
+// messages are invalid requests; a code of 0 is for those that get no answer.
 var messages = []struct {
 	name    string
 	message string
@@ -67,9 +66,9 @@ var messages = []struct {
 	{"id as an object", `{"jsonrpc":"2.0","id":{},"method":"machineId"}`, -32600, `null`, "id must be"},
 	{"id as a boolean", `{"jsonrpc":"2.0","id":true,"method":"machineId"}`, -32600, `null`, ""},
 	{"id as an array", `{"jsonrpc":"2.0","id":[1],"method":"machineId"}`, -32600, `null`, ""},
-	{"method twice", `{"jsonrpc":"2.0","id":1,"method":"x","method":"machineId"}`, -32600, `null`, `"method" is there twice`},
-	{"id twice", `{"jsonrpc":"2.0","id":1,"id":2,"method":"machineId"}`, -32600, `null`, `"id" is there twice`},
-	{"id twice, once escaped", `{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"machineId"}`, -32600, `null`, `"id" is there twice`},
+	{"method twice", `{"jsonrpc":"2.0","id":1,"method":"x","method":"machineId"}`, -32600, `null`, `"method" is given twice`},
+	{"id twice", `{"jsonrpc":"2.0","id":1,"id":2,"method":"machineId"}`, -32600, `null`, `"id" is given twice`},
+	{"id twice, once escaped", `{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"machineId"}`, -32600, `null`, `"id" is given twice`},
 
 	{"unknown method", `{"jsonrpc":"2.0","id":1,"method":"shutdown"}`, -32601, `1`, `unknown method "shutdown": use initialize or machineId`},
 	{"method in other case", `{"jsonrpc":"2.0","id":1,"method":"machineid"}`, -32601, `1`, ""},
@@ -79,8 +78,8 @@ var messages = []struct {
 	{"params as an array", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":["node-machine-id"]}`, -32602, `1`, "params must be an object"},
 	{"params null", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":null}`, -32602, `1`, ""},
 	{"params as a string", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":"x"}`, -32602, `1`, ""},
-	{"unknown member", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"Scheme":"app-scoped"}}`, -32602, `1`, `params has the unknown member "Scheme"; known are scheme, appId`},
-	{"member twice", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":"app-scoped","scheme":"node-machine-id"}}`, -32602, `1`, `"scheme" is there twice`},
+	{"unknown member", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"Scheme":"app-scoped"}}`, -32602, `1`, `params has the unknown member "Scheme"; it may have scheme, appId`},
+	{"member twice", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":"app-scoped","scheme":"node-machine-id"}}`, -32602, `1`, `"scheme" is given twice`},
 	{"scheme as a number", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":1}}`, -32602, `1`, "params.scheme must be a string"},
 	{"scheme null", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":null}}`, -32602, `1`, "params.scheme must be a string"},
 	{"scheme empty", `{"jsonrpc":"2.0","id":1,"method":"machineId","params":{"scheme":""}}`, -32602, `1`, `unknown scheme ""`},
@@ -93,7 +92,7 @@ var messages = []struct {
 	{"protocol 2", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":2,"more":true}}`, -32602, `1`, "protocol 2 is not supported"},
 	{"protocol 1.5", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1.5}}`, -32602, `1`, "which speaks protocol 1"},
 	{"protocol huge", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1e999}}`, -32602, `1`, "which speaks protocol 1"},
-	{"unknown member of initialize", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1,"x":1}}`, -32602, `1`, "known are protocol"},
+	{"unknown member of initialize", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocol":1,"x":1}}`, -32602, `1`, "it may have protocol"},
 
 	{"notification", `{"jsonrpc":"2.0","method":"machineId"}`, 0, ``, ""},
 	{"notification of an unknown method", `{"jsonrpc":"2.0","method":"x"}`, 0, ``, ""},
@@ -190,7 +189,7 @@ func TestNoMachineID(t *testing.T) {
 	assert.Empty(t, out.String())
 }
 
-// A peer that doesn't read its answers stops being read from.
+// The sidecar stops reading from a peer that doesn't read its answers.
 func TestBackPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := &endless{frame: frame(askMachineID(1))}
@@ -213,7 +212,7 @@ func TestBackPressure(t *testing.T) {
 	})
 }
 
-// endless gives the same frame again and again.
+// endless repeats the same frame forever.
 type endless struct {
 	frame []byte
 	n     int
@@ -229,9 +228,10 @@ func (e *endless) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// FuzzServe holds, of any input: no panic, an end, answers that are whole
-// frames of well-formed responses, no more of them than frames came in, and
-// success exactly where the input ended between two frames.
+// FuzzServe checks for any input: there is no panic and no hang, the answers
+// are complete frames with well-formed responses, there are no more of them
+// than frames came in, and serve succeeds exactly if the input ended between
+// two frames.
 func FuzzServe(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(frame(askInitialize))

@@ -40,7 +40,7 @@ func output(timeout time.Duration, program string, args ...string) machine.Readi
 	return r
 }
 
-// limited keeps what is written to it, and fails if that is too much.
+// limited keeps what is written to it, and fails beyond a limit.
 type limited struct {
 	kept []byte
 	over bool

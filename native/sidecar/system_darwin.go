@@ -6,9 +6,9 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// A system reads what the machine says of itself. It runs ioreg itself and doesn't use
-// denisbrodbeck/machineid, which looks for ioreg on a PATH that a desktop app may not
-// have, and waits for it forever.
+// A system reads what the machine reports about itself. It runs ioreg itself
+// and doesn't use denisbrodbeck/machineid, which looks for ioreg on a PATH that
+// a desktop app may not have, and has no timeout.
 type system struct {
 	// ioreg is the output of the first run that worked. It takes milliseconds, and is
 	// about the hardware, which doesn't change.

@@ -11,9 +11,9 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// A system reads what the machine says of itself. It reads the files itself and not with
-// denisbrodbeck/machineid, which reads without a limit, can hang, and takes an empty file
-// for an id.
+// A system reads what the machine reports about itself. It reads the files
+// itself and not with denisbrodbeck/machineid, which reads without a limit, can
+// hang, and accepts an empty file as an id.
 type system struct{ root string }
 
 func newSystem() *system { return &system{root: "/"} }
@@ -30,8 +30,8 @@ func (s *system) capture(scheme machine.Scheme) machine.Captured {
 	return c
 }
 
-// readFile reads as much of a file as is used. With O_NONBLOCK, opening a pipe that
-// nobody writes to doesn't block.
+// readFile reads as much of a file as is needed. With O_NONBLOCK, opening a
+// pipe without a writer doesn't block.
 func readFile(path string) machine.Reading {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -57,7 +57,8 @@ func TestEqualsPythonHere(t *testing.T) {
 	assert.Equal(t, string(out), askProgram(t, "--scheme", "python-platform-node"))
 }
 
-// put makes a file under a root, where content is a string, or something odd.
+// put creates a file under a root: content is a string, or the mode of
+// something other than a regular file.
 func put(t *testing.T, root, path string, content any) {
 	t.Helper()
 	path = filepath.Join(root, path)
@@ -110,7 +111,7 @@ func TestCapture(t *testing.T) {
 	assert.Equal(t, machine.Captured{OS: "linux", HostName: machine.Reading{Bytes: []byte(host)}}, c)
 }
 
-// The real process on a machine whose whole file system is a folder.
+// The real process on a machine whose entire file system is a folder.
 func TestOtherRoots(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("chroot is for root")

@@ -6,7 +6,7 @@ import (
 	"github.com/whop-license/whop-license/shared/machine"
 )
 
-// A system reads what the machine says of itself.
+// A system reads what the machine reports about itself.
 type system struct{}
 
 func newSystem() *system { return &system{} }
@@ -25,9 +25,10 @@ func (s *system) capture(scheme machine.Scheme) machine.Captured {
 	return c
 }
 
-// machineGUID reads MachineGuid from the registry's 64-bit view, unchanged. As
-// a text to be expanded, which Windows itself never makes it, node-machine-id
-// finds none, but machineid, whose id app-scoped is, takes it as it stands.
+// machineGUID reads MachineGuid from the registry's 64-bit view, unchanged. If
+// it is of type REG_EXPAND_SZ, which Windows itself never uses for it,
+// node-machine-id finds no id, but machineid, which app-scoped repeats, uses it
+// unexpanded.
 func machineGUID(scheme machine.Scheme) (string, error) {
 	key, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Cryptography`, registry.QUERY_VALUE|registry.WOW64_64KEY)
 	if err != nil {

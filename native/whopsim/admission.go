@@ -64,7 +64,7 @@ type rateLimit struct {
 	closedUntil      time.Time
 }
 
-// take counts a request, or returns how long to wait.
+// take counts a request, or returns how long the client must wait.
 func (l *rateLimit) take(now time.Time) (time.Duration, bool) {
 	if l.max == 0 {
 		return 0, true

@@ -22,14 +22,14 @@ const (
 var permissions = []string{permBasicRead, permEmailRead, permManage, permProductsRead}
 
 type config struct {
-	Listen         string           `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address to listen on; port 0 takes a free one. The URL is the first line of output. Default: ${default}."`
-	APIKey         string           `name:"api-key" default:"whopsim-api-key" placeholder:"KEY" help:"The API key that callers must present as bearer. Default: ${default}."`
+	Listen         string           `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Address to listen on; port 0 picks a free port. The first line of output is the URL. Default: ${default}."`
+	APIKey         string           `name:"api-key" default:"whopsim-api-key" placeholder:"KEY" help:"The API key that callers must send as a bearer token. Default: ${default}."`
 	Memberships    string           `type:"existingfile" placeholder:"FILE" help:"JSON file with an array of memberships; each needs a license_key. Without it there are none."`
-	CORSOrigin     []string         `name:"cors-origin" sep:"none" placeholder:"ORIGIN" help:"Origin whose pages may call the API; repeatable. '*' allows all. Without it no page may."`
-	RateLimit      int              `default:"100" placeholder:"N" help:"v2 requests allowed per 10 s, then a 60 s cool-down; 0 is no limit. Default: ${default}."`
-	RateLimitV1    int              `name:"rate-limit-v1" default:"600" placeholder:"N" help:"v1 requests allowed per minute and operation; 0 is no limit. Default: ${default}."`
-	APIKeyVersion  string           `name:"api-key-version" placeholder:"DATE" help:"The version that the API key has, which counts where a request has no Api-Version-Date. Default: the latest, as of a new key."`
-	RetryAfter     bool             `help:"Send a Retry-After header when a rate limit refuses. Whop documents none."`
+	CORSOrigin     []string         `name:"cors-origin" sep:"none" placeholder:"ORIGIN" help:"Origin whose pages may call the API; repeatable. '*' allows all. Without it, no page can."`
+	RateLimit      int              `default:"100" placeholder:"N" help:"v2 requests allowed per 10 s, then a 60 s cool-down; 0 means no limit. Default: ${default}."`
+	RateLimitV1    int              `name:"rate-limit-v1" default:"600" placeholder:"N" help:"v1 requests allowed per minute and operation; 0 means no limit. Default: ${default}."`
+	APIKeyVersion  string           `name:"api-key-version" placeholder:"DATE" help:"The API key's version, which applies to requests without Api-Version-Date. Default: the latest, as for a new key."`
+	RetryAfter     bool             `help:"Send a Retry-After header with a 429. Whop documents none."`
 	PatchSemantics string           `default:"merge" enum:"merge,replace" help:"What a v1 PATCH does with metadata: merge or replace. Default: ${default}."`
 	EmptyMetadata  string           `default:"match" enum:"match,mismatch" help:"What v2 answers to {} on a bound key: match or mismatch. Default: ${default}."`
 	RetireV2       bool             `name:"retire-v2" help:"Answer v2 as retired: 410."`

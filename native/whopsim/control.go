@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// control adds the routes under /sim/, which change and show the simulator's state. They
-// need no key and send JSON. They send no CORS headers, because they are not for pages.
+// control adds the routes under /sim/, which change and show the simulator's
+// state. They need no API key and send JSON. They send no CORS headers, because
+// they are not for pages.
 func (s *simulator) control(mux *http.ServeMux) {
 	mux.HandleFunc("POST /sim/memberships", s.create)
 	mux.HandleFunc("GET /sim/memberships", s.showAll)
@@ -105,8 +106,8 @@ func (s *simulator) show(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// change sets fields, sends the webhooks that follow from that, and answers with the new
-// state and what became of the webhooks.
+// change sets fields, sends the resulting webhooks, and answers with the new
+// state and the webhooks' results.
 func (s *simulator) change(w http.ResponseWriter, r *http.Request, fields map[string]json.RawMessage) {
 	var before, after membership
 	var err error

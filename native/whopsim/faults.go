@@ -53,7 +53,7 @@ var (
 	onWrite = []operation{opValidate, opPatch}
 )
 
-// faults is the whole list, read only. README.md describes each.
+// faults is the complete list, read-only. README.md describes each.
 var faults = map[string]fault{
 	// No answer, or a part of one.
 	"timeout":      {instead: nothing, send: hold},
@@ -222,8 +222,8 @@ func without(name string) func(operation, *membership, map[string]any) {
 	return func(_ operation, _ *membership, fields map[string]any) { delete(fields, name) }
 }
 
-// The ways of sending. An aborted handler makes net/http cut the connection
-// without completing the answer.
+// The ways to send an answer. An aborted handler makes net/http close the
+// connection without completing the answer.
 
 func abort() { panic(http.ErrAbortHandler) }
 

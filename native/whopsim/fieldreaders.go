@@ -87,7 +87,7 @@ func boolean(to *bool) reader {
 	}
 }
 
-// optional takes null for "not set".
+// optional treats null as "not set".
 func optional(to **bool) reader {
 	return func(raw json.RawMessage) error {
 		if isNull(raw) {
@@ -128,7 +128,7 @@ func probability(to *float64) reader {
 	}
 }
 
-// duration takes Go's notation, such as "250ms".
+// duration reads Go's notation, such as "250ms".
 func duration(to *time.Duration) reader {
 	return func(raw json.RawMessage) error {
 		s, err := decode[string](raw, `a duration such as "250ms"`)
@@ -144,7 +144,7 @@ func duration(to *time.Duration) reader {
 	}
 }
 
-// unixTime takes Unix seconds, an ISO 8601 string or null.
+// unixTime reads Unix seconds, an ISO 8601 string or null.
 func unixTime(to **int64) reader {
 	const lastSecond = 253402300799 // of the year 9999, the last that ISO 8601 writes with four digits
 	return func(raw json.RawMessage) error {
@@ -188,8 +188,7 @@ func operationList(to *[]operation) reader {
 	}
 }
 
-// rawMembers takes an object whose values are sent as they are written, or null
-// for none.
+// rawMembers reads an object whose values are sent unchanged, or null for none.
 func rawMembers(to *map[string]json.RawMessage) reader {
 	return func(raw json.RawMessage) error {
 		if isNull(raw) {
@@ -213,7 +212,7 @@ func rawMembers(to *map[string]json.RawMessage) reader {
 	}
 }
 
-// names takes a list of strings, or null for none.
+// names reads a list of strings, or null for none.
 func names(to *[]string) reader {
 	return func(raw json.RawMessage) error {
 		if isNull(raw) {

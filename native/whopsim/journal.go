@@ -134,7 +134,7 @@ func (j *journal) summary() []byte {
 	return encode(map[string]any{"total": total, "operations": j.stats})
 }
 
-// clear forgets everything but the requests that are running.
+// clear forgets everything but the requests in flight.
 func (j *journal) clear() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -144,7 +144,7 @@ func (j *journal) clear() {
 	}
 }
 
-// A recorder notes what was answered.
+// A recorder records what was answered.
 type recorder struct {
 	http.ResponseWriter
 	status int

@@ -24,8 +24,9 @@ import (
 	"github.com/whop-license/whop-license/shared/version"
 )
 
-// shutdownGrace is how long running requests may take to finish after the program was
-// told to stop. Connections that a fault or the latency holds are released at once.
+// shutdownGrace is how long in-flight requests may take to finish after the
+// program was told to stop. Connections held by a fault or the latency are
+// released at once.
 const shutdownGrace = 5 * time.Second
 
 func main() {

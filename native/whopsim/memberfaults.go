@@ -18,7 +18,7 @@ func wrongTypes(op operation, _ *membership, fields map[string]any) {
 	}
 }
 
-// oddMembers gives members that decide nothing odd types and forms.
+// oddMembers gives unusual types and forms to members that decide nothing.
 func oddMembers(_ operation, _ *membership, fields map[string]any) {
 	for name, value := range map[string]any{
 		"manage_url": map[string]any{"href": "https://whop.com/"}, "quantity": "1",
@@ -38,7 +38,7 @@ func repeatMember(_ operation, good []byte) []byte {
 	return append([]byte(`{"unheard_of":1,"unheard_of":{"a":2},`), good[1:]...)
 }
 
-// bareIDs gives the id in place of each object that has one.
+// bareIDs replaces each object that has an id with the bare id.
 func bareIDs(_ operation, _ *membership, fields map[string]any) {
 	for name, value := range fields {
 		if object, ok := value.(map[string]any); ok && name != "metadata" && object["id"] != nil {
@@ -47,7 +47,7 @@ func bareIDs(_ operation, _ *membership, fields map[string]any) {
 	}
 }
 
-// objects gives an object with the id in place of each member for a bare id.
+// objects replaces each bare id with an object that contains it.
 func objects(_ operation, _ *membership, fields map[string]any) {
 	for _, name := range []string{"product", "plan", "variant", "user"} {
 		if id, ok := fields[name+"_id"]; ok {
@@ -74,7 +74,7 @@ func trimValues(metadata map[string]any) map[string]any {
 	})
 }
 
-// textValues stores what is no string as text.
+// textValues stores values other than strings as text.
 func textValues(metadata map[string]any) map[string]any {
 	return mapValues(metadata, func(value any) any {
 		if s, ok := value.(string); ok {

@@ -194,7 +194,8 @@ func (m *membership) fields() map[string]any {
 	return f
 }
 
-// loadMemberships reads a memberships file. An error names the index and the field.
+// loadMemberships reads a memberships file. Its errors name the index and the
+// field.
 func loadMemberships(name string) ([]membership, error) {
 	file, err := os.Open(name)
 	if err != nil {

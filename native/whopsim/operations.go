@@ -135,10 +135,11 @@ func validateMetadata(m map[string]any) error {
 	return nil
 }
 
-// maxIdempotencyKeys is how many answers are kept to be repeated.
+// maxIdempotencyKeys is how many answers are kept for repetition.
 const maxIdempotencyKeys = 10_000
 
-// idempotency repeats the answer to a write that comes again with its key.
+// idempotency repeats the answer to a write that is sent again with the same
+// key.
 type idempotency struct {
 	kept  map[string]keptAnswer
 	order []string

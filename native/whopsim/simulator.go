@@ -20,8 +20,8 @@ import (
 // maxBody bounds a request's body.
 const maxBody = 64 << 10
 
-// An operation is what a request asks of Whop's API; it is also how faults,
-// rate limits and statistics tell requests apart.
+// An operation is what a request does at Whop's API; faults, rate limits and
+// statistics distinguish requests by it.
 type operation string
 
 const (
@@ -36,7 +36,7 @@ const (
 	opUnknown    operation = "unknown" // no such route
 )
 
-// success is the status of an answer that went well.
+// success is the status of a successful answer.
 func (op operation) success() int {
 	if op == opValidate {
 		return http.StatusCreated
@@ -159,7 +159,7 @@ type exchange struct {
 
 func (c *exchange) key() string { return c.r.PathValue("key") }
 
-// serve reads the request, lets time pass, and answers.
+// serve reads the request, waits for the latency, and answers.
 func (s *simulator) serve(c *exchange, process func(*exchange) answer) {
 	data, err := readBody(c.w, c.r)
 	if err != nil {
@@ -197,8 +197,9 @@ func (s *simulator) serve(c *exchange, process func(*exchange) answer) {
 	c.write(a)
 }
 
-// readBody bounds a body's size, and the time it takes to come. The server's own
-// ReadTimeout is not used since it would also end a request that is being held.
+// readBody bounds a body's size, and the time to receive it. The server's own
+// ReadTimeout is not used, because it would also end a request that is being
+// held.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	controller := http.NewResponseController(w)
 	if err := controller.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
@@ -271,7 +272,7 @@ func (s *simulator) process(c *exchange) answer {
 	return good
 }
 
-// perform carries out the operation. The caller holds the lock.
+// perform executes the operation. The caller holds the lock.
 func (s *simulator) perform(c *exchange, m *membership) result {
 	switch c.op {
 	case opValidate:
@@ -282,7 +283,7 @@ func (s *simulator) perform(c *exchange, m *membership) result {
 	return result{membership: *m}
 }
 
-// spoil does what a fault does to an operation that was carried out, and returns the
+// spoil applies a fault to an operation that was executed, and returns the
 // answer.
 func (s *simulator) spoil(c *exchange, f fault, m, answered *membership, fields map[string]any) answer {
 	if f.then != nil {
@@ -329,8 +330,8 @@ func (s *simulator) fire(c *exchange, f fault, m *membership) {
 	s.journal.setFault(c.entry, m.fault)
 }
 
-// putOff undoes a write, and repeats it after the fault's delay, over whatever was
-// written in between.
+// putOff reverts a write, and repeats it after the fault's delay, overwriting
+// whatever was written in between.
 func (s *simulator) putOff(m *membership) {
 	next := m.metadata
 	m.metadata = m.previous

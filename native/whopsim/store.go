@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// A store finds memberships by id and by license key, in the order they came.
+// A store finds memberships by id and by license key, and lists them in the
+// order in which they were added.
 type store struct {
 	list  []*membership
 	index map[string]*membership

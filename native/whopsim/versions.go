@@ -7,17 +7,18 @@ import (
 	"time"
 )
 
-// legacyVersion is the one that Whop serves to old API keys, and keeps.
+// legacyVersion is the version that Whop serves to old API keys and continues
+// to support.
 const legacyVersion = "2025-01-01"
 
-// An apiVersion of the Current API is a value of Api-Version-Date, and the members
-// that a membership has in it beside those of every version.
+// An apiVersion of the Current API is a value of Api-Version-Date, and the
+// members that a membership has in it besides those of every version.
 type apiVersion struct {
 	date    string
 	members func(*membership) map[string]any
 }
 
-// versions are those that have been seen at Whop, oldest first.
+// versions are the known versions of Whop's API, oldest first.
 var versions = []apiVersion{
 	{legacyVersion, legacyMembers},
 	{"2026-06-08", accountMembers},
@@ -135,7 +136,7 @@ func orEmpty(m map[string]any) map[string]any {
 	return m
 }
 
-// own applies what the memberships file says about single members.
+// own applies the memberships file's overrides of single members.
 func (m *membership) own(f map[string]any) map[string]any {
 	for name, value := range m.members {
 		f[name] = value

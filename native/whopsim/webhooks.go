@@ -68,7 +68,7 @@ func newWebhooks(url, secret, pinned string) (*webhooks, error) {
 	return h, nil
 }
 
-// close gives up on everything that has not been delivered.
+// close drops everything that has not been delivered.
 func (h *webhooks) close() {
 	h.stop()
 	h.wait.Wait()
@@ -104,8 +104,8 @@ func (h *webhooks) compose(kind, id string, at time.Time, date string, m *member
 	})}
 }
 
-// changed sends in the background what follows from a write through the API.
-// The caller holds the lock.
+// changed sends, in the background, the webhooks that result from a write
+// through the API. The caller holds the lock.
 func (h *webhooks) changed(m *membership) {
 	if h.url == "" {
 		return
@@ -114,8 +114,8 @@ func (h *webhooks) changed(m *membership) {
 	h.wait.Go(func() { h.send(msg, true) })
 }
 
-// send tries once and returns the result. If that failed and persist is set, it tries
-// again in the background.
+// send tries once and returns the result. If it failed and persist is set, send
+// retries in the background.
 func (h *webhooks) send(msg message, persist bool) delivery {
 	d := h.attempt(msg)
 	if persist && (d.Status < 200 || d.Status > 299) {

@@ -80,11 +80,11 @@ type RetryPolicy struct {
 //   - [BadResponse]: something that is not a license server answered
 //   - [UntrustedResponse]: q.Trust is set, and the response is not proven
 //
-// Only RateLimited and Unavailable are tried again. If no verdict is reached and
-// q has a Trust and a stored lease that holds, the result is a Valid verdict from
-// that lease, because refusing it would gain nothing: whoever wants it to stand in
-// can cut the line. This doesn't apply to InvalidArgument and Aborted, which are
-// the caller's own.
+// Only RateLimited and Unavailable are tried again. If no verdict is reached
+// and q has a Trust and a stored lease that holds, the result is a Valid
+// verdict from that lease, because refusing it would gain nothing: whoever
+// wants it to stand in can unplug the network. This doesn't apply to
+// InvalidArgument and Aborted, which are the caller's own.
 func (c *Client) Validate(ctx Context, q Query, policy RetryPolicy) (*Verdict, error) {
 	request, err := NewRequest(q)
 	if err != nil {

@@ -17,7 +17,7 @@ type Trust struct {
 	Audience string // the product's id; empty accepts any
 }
 
-// Stored is the lease of an earlier verdict, with what is known of the time.
+// Stored is the lease of an earlier verdict, with what is known about the time.
 type Stored struct {
 	Lease string
 	// Skew is the [Verdict].Skew that the lease came with, or 0 if it is not known.

@@ -6,7 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// VerdictCode is the stable name of what the server said of a license. Every
+// VerdictCode is the stable name of what the server said about a license. Every
 // code but [Valid] is a refusal.
 type VerdictCode string
 
@@ -15,10 +15,10 @@ const (
 	Valid            VerdictCode = "valid"             // the customer may use the license on this machine
 	MetadataMismatch VerdictCode = "metadata_mismatch" // the license is bound to another machine; the customer can reset the key
 	NotFound         VerdictCode = "not_found"         // there is no such license key
-	Inactive         VerdictCode = "inactive"          // the license was canceled, has expired, or gives no right to use for another reason
+	Inactive         VerdictCode = "inactive"          // the license was canceled, has expired, or does not entitle the customer for another reason
 )
 
-// Verdict is what the server said of a license.
+// Verdict is what the server said about a license.
 type Verdict struct {
 	Code      VerdictCode
 	CheckedAt Milliseconds // when the server said so

@@ -1,7 +1,7 @@
 // Package machine makes the machine id that a license is bound to from what the
-// system says of itself. It reads nothing. The caller captures files, a command's
-// output, a registry value or the host name, and the same capture gives the same
-// machine id on every system.
+// system reports about itself. It reads nothing. The caller captures files, a
+// command's output, a registry value or the host name, and the same capture
+// gives the same machine id on every system.
 //
 // Customers' licenses are already bound to ids that other software made, so each
 // scheme repeats an existing program byte for byte:

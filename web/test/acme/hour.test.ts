@@ -142,10 +142,10 @@ suite("the first hour", { concurrency: false }, () => {
 
   test("the gateway starts, and the doctor finds nothing wrong", async () => {
     for (const script of await commands("Start")) await sh(script);
-    await until(() => systemd.log().includes("a certificate is used"));
+    await until(() => systemd.log().includes("using a certificate"));
     const [settings = "", doctor = ""] = await commands("Operate");
     const said = await sh(settings + doctor, operator());
-    assert.match(said, /^good +certificate +license\.example\.com: \d+ days are left$/m);
+    assert.match(said, /^good +certificate +license\.example\.com: valid for \d+ more days$/m);
     assert.match(said, /^good +gateway +https:\/\/license\.example\.com refuses a made-up/m);
     assert.match(said, /^good +origin +http:/m);
     assert.doesNotMatch(said, /WRONG/);

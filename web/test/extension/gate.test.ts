@@ -152,7 +152,10 @@ suite("the launcher with the browser helper", () => {
     assert.match(JSON.stringify(asked), /no_program/);
     await page.reload();
     await heading(titles.program).waitFor();
-    assert.match((await outcome(page)).text, /Its program is missing.*This page continues automatically/s);
+    assert.match(
+      (await outcome(page)).text,
+      /Its program is missing.*This page continues automatically/s,
+    );
     await audit("no program");
     await browser.user.install("chromium");
     await heading(titles.program).waitFor({ state: "hidden" });

@@ -20,26 +20,27 @@ import (
 	"github.com/mholt/acmez/v3"
 )
 
-// Protocol is what a server has to offer, beside HTTP, for TLS-ALPN-01.
+// Protocol is the ALPN protocol that a server must offer, besides HTTP, for
+// TLS-ALPN-01.
 const Protocol = acmez.ACMETLS1Protocol
 
-// Config is what a [Manager] works by and with. Every field but Email, HTTPPort
-// and Roots is needed.
+// Config configures a [Manager]. Every field but Email, HTTPPort and Roots is
+// required.
 type Config struct {
-	Domains   []string       // the first is shown to clients that ask for none of them
-	Email     string         // where the CA writes to
-	Folder    string         // is made for its owner alone
-	Directory string         // the CA's URL
-	Roots     *x509.CertPool // who vouches for the CA; nil: whoever the system trusts
+	Domains   []string       // clients that ask for none of them get the first one's certificate
+	Email     string         // address at which the CA may contact the seller
+	Folder    string         // created with access for its owner only
+	Directory string         // the URL of the CA's ACME directory
+	Roots     *x509.CertPool // trusted roots for the CA's own server; nil: the system's
 	Listen    *net.TCPAddr   // where TLS is served
 	HTTPPort  int            // where [Manager.Challenges] are served, on the same host; 0: nowhere
 
-	Look  time.Duration // how often is looked whether a renewal is due
-	Pause time.Duration // how long after a first failure the CA is asked again
-	Log   *slog.Logger
+	CheckInterval time.Duration // how often to check whether a renewal is due
+	Backoff       time.Duration // how long after a first failure the CA is asked again
+	Log           *slog.Logger
 }
 
-// Manager has the certificates of some domains.
+// Manager gets and holds the certificates of some domains.
 type Manager struct {
 	config  Config
 	domains []*domain
@@ -49,43 +50,43 @@ type Manager struct {
 	ended   sync.WaitGroup
 }
 
-// domain is what is known of one of them.
+// domain is the state of one domain.
 type domain struct {
 	name string
 	wake chan struct{}
 
 	mu          sync.Mutex
 	certificate *tls.Certificate // nil: there is none yet
-	problem     string           // what kept the CA from giving one, last time
+	problem     string           // why the last attempt to get one failed
 }
 
-// unattended is an issuer that asks no one for an email address, as certmagic does
-// on standard input otherwise.
+// unattended is an issuer that never asks for an email address; certmagic would
+// ask on standard input.
 type unattended struct{ *certmagic.ACMEIssuer }
 
 func (u unattended) PreCheck(ctx context.Context, names []string, _ bool) error {
 	return u.ACMEIssuer.PreCheck(ctx, names, false)
 }
 
-// New returns a manager of the certificates that are in the folder, which it makes
-// if need be. [Manager.Begin] gets those that are missing.
+// New returns a manager of the certificates in the folder, which it creates if
+// necessary. [Manager.Begin] gets those that are missing.
 func New(c Config) (*Manager, error) {
 	if err := prepare(c.Folder); err != nil {
 		return nil, err
 	}
 	m := &Manager{config: c}
-	logger := details(c.Log)
+	logger := debugLogger(c.Log)
 	m.cache = certmagic.NewCache(certmagic.CacheOptions{
-		// The cache would renew what is in it by a schedule of its own.
+		// Without this, the cache would renew certificates on a schedule of its own.
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) {
-			return nil, errors.New("renewals are not the cache's")
+			return nil, errors.New("the cache does not renew certificates")
 		},
-		RenewCheckInterval: c.Look,
+		RenewCheckInterval: c.CheckInterval,
 		Logger:             logger,
 	})
 	m.magic = certmagic.New(m.cache, certmagic.Config{
 		Storage: &certmagic.FileStorage{Path: c.Folder},
-		OCSP:    certmagic.OCSPConfig{DisableStapling: true}, // it would need the network at start
+		OCSP:    certmagic.OCSPConfig{DisableStapling: true}, // stapling would need the network at start
 		Logger:  logger,
 	})
 	m.issuer = unattended{certmagic.NewACMEIssuer(m.magic, certmagic.ACMEIssuer{
@@ -111,14 +112,15 @@ func (m *Manager) Begin(ctx context.Context) {
 	}
 }
 
-// Close waits for what was begun, whose context must have ended.
+// Close waits for what Begin started. The context given to Begin must have
+// ended.
 func (m *Manager) Close() {
 	m.ended.Wait()
 	m.cache.Stop()
 }
 
-// Again looks at the folder, and asks the CA if need be, at once.
-func (m *Manager) Again() {
+// Reload looks at the folder at once, and asks the CA if necessary.
+func (m *Manager) Reload() {
 	for _, d := range m.domains {
 		select {
 		case d.wake <- struct{}{}:
@@ -127,13 +129,13 @@ func (m *Manager) Again() {
 	}
 }
 
-// Get returns the certificate that a client is shown.
+// Get returns the certificate for a client's TLS handshake.
 func (m *Manager) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	i := max(0, slices.IndexFunc(m.domains, func(d *domain) bool { return strings.EqualFold(d.name, hello.ServerName) }))
 	d := m.domains[i]
 	if slices.Contains(hello.SupportedProtos, Protocol) {
 		if !strings.EqualFold(d.name, hello.ServerName) {
-			return nil, errors.New("no certificate is asked for under this name")
+			return nil, errors.New("the gateway gets no certificate for this name")
 		}
 		return m.magic.GetCertificate(hello)
 	}
@@ -145,8 +147,8 @@ func (m *Manager) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return d.certificate, nil
 }
 
-// Challenges answers what a CA asks by HTTP-01. Everything else is not found: it
-// is for HTTPS, and a redirection would hide from its sender that it was not.
+// Challenges answers a CA's HTTP-01 challenges. Everything else gets a 404: it
+// should use HTTPS, and a redirect would hide that from its sender.
 func (m *Manager) Challenges() http.Handler {
 	other := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "Nothing is here. Use https.", http.StatusNotFound)
@@ -165,8 +167,8 @@ func (m *Manager) Challenges() http.Handler {
 	})
 }
 
-// Expiry is when the first of the certificates expires, and the Unix epoch where
-// one is missing.
+// Expiry returns when the first of the certificates expires, or the Unix epoch
+// if one is missing.
 func (m *Manager) Expiry() time.Time {
 	first := time.Unix(1<<40, 0)
 	for _, d := range m.domains {
@@ -182,7 +184,7 @@ func (m *Manager) Expiry() time.Time {
 	return first
 }
 
-// Missing says which domain has no certificate that is good, and why, or "".
+// Missing says which domain has no valid certificate, and why, or returns "".
 func (m *Manager) Missing() string {
 	for _, d := range m.domains {
 		d.mu.Lock()

@@ -27,11 +27,11 @@ import (
 func manager(t *testing.T, folder string) (*Manager, error) {
 	return New(Config{
 		Domains: []string{"license.example.com"}, Folder: folder, Directory: "https://ca.invalid/dir",
-		Listen: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, HTTPPort: 1, Look: time.Hour, Pause: time.Hour, Log: slog.New(slog.DiscardHandler),
+		Listen: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, HTTPPort: 1, CheckInterval: time.Hour, Backoff: time.Hour, Log: slog.New(slog.DiscardHandler),
 	})
 }
 
-func TestPausesGrow(t *testing.T) {
+func TestBackoffGrows(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
 	limited := func(detail string) error {
 		return fmt.Errorf("creating new order: %w", acme.Problem{Type: acme.ProblemTypeRateLimited, Detail: detail})
@@ -53,13 +53,13 @@ func TestPausesGrow(t *testing.T) {
 		{1, errClock, time.Hour},
 		{1, limited("too many, retry after 2026-99-99 99:99:99 UTC"), time.Hour},
 	} {
-		assert.Equal(t, c.pause, pause(time.Minute, c.failures, c.err, now), "%d: %v", c.failures, c.err)
+		assert.Equal(t, c.pause, backoff(time.Minute, c.failures, c.err, now), "%d: %v", c.failures, c.err)
 	}
 }
 
 func TestProblemsAreExplained(t *testing.T) {
 	assert.Equal(t, "the CA says: no (malformed)", explain(fmt.Errorf("order: %w", acme.Problem{Type: acme.ProblemTypeMalformed, Detail: "no"})))
-	assert.Contains(t, explain(acme.Problem{Type: acme.ProblemTypeCAA, Detail: "CAA record forbids"}), "name another one with --acme-ca (the CA says: CAA record forbids)")
+	assert.Contains(t, explain(acme.Problem{Type: acme.ProblemTypeCAA, Detail: "CAA record forbids"}), "choose another CA with --acme-ca (the CA says: CAA record forbids)")
 	assert.Equal(t, "connection refused", explain(errors.New("connection refused")))
 	page := explain(fmt.Errorf("HTTP 500: %s", strings.Repeat("<p>Ü\n", 100_000)))
 	assert.Less(t, len(page), 1100)
@@ -68,7 +68,7 @@ func TestProblemsAreExplained(t *testing.T) {
 	assert.Less(t, len(explain(acme.Problem{Detail: strings.Repeat("no ", 100_000)})), 1100)
 }
 
-// What is asked on the port of HTTP-01 is a challenge, or is not found.
+// The HTTP-01 port answers challenges, and 404 to everything else.
 func TestNothingButChallenges(t *testing.T) {
 	m, err := manager(t, t.TempDir())
 	require.NoError(t, err)
@@ -91,14 +91,14 @@ func TestNothingButChallenges(t *testing.T) {
 	}
 }
 
-func TestClientsAreToldWhereThereIsNoCertificate(t *testing.T) {
+func TestHandshakeFailsWithoutACertificate(t *testing.T) {
 	m, err := manager(t, t.TempDir())
 	require.NoError(t, err)
 	defer m.Close()
 	_, err = m.Get(&tls.ClientHelloInfo{ServerName: "license.example.com"})
 	assert.EqualError(t, err, "there is no certificate yet")
 	_, err = m.Get(&tls.ClientHelloInfo{ServerName: "stranger.example.com", SupportedProtos: []string{Protocol}})
-	assert.EqualError(t, err, "no certificate is asked for under this name")
+	assert.EqualError(t, err, "the gateway gets no certificate for this name")
 	assert.Equal(t, "there is no certificate for license.example.com yet: the CA is being asked", m.Missing())
 }
 
@@ -147,14 +147,14 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	err = m.attempt(t.Context(), m.domains[0])
 	assert.ErrorContains(t, err, "the files in "+filepath.Dir(file)+" are damaged (")
-	assert.ErrorContains(t, err, "remove that folder, and the CA is asked")
+	assert.ErrorContains(t, err, "remove that folder, and the gateway asks the CA")
 
 	err = m.unusable(m.domains[0], &fs.PathError{Op: "open", Path: file, Err: fs.ErrPermission})
 	assert.ErrorContains(t, err, "can't be opened: open "+file+": permission denied")
 	assert.NotContains(t, err.Error(), "remove")
 }
 
-// What else is in the folder can be damaged too, and the message says which.
+// Other files in the folder can be damaged too, and the message says which.
 func TestDamagedFilesOfOtherKinds(t *testing.T) {
 	for file, folder := range map[string]string{
 		"acme/ca.invalid-dir/users/default/default.key": "acme",
@@ -168,15 +168,15 @@ func TestDamagedFilesOfOtherKinds(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte("\x00"), 0o600))
 		require.NoError(t, os.WriteFile(strings.TrimSuffix(file, ".key")+".json", []byte("{}"), 0o600))
 		err = m.attempt(t.Context(), m.domains[0])
-		assert.ErrorContains(t, err, "if that stays so, remove "+filepath.Join(m.config.Folder, folder))
+		assert.ErrorContains(t, err, "if this persists, remove "+filepath.Join(m.config.Folder, folder))
 	}
 }
 
-// Who debugs learns what is said to the CA, and not who connects.
-func TestOnlyTheTalkWithTheCAIsLogged(t *testing.T) {
+// At debug level, the exchange with the CA is logged, but not who connects.
+func TestOnlyTheExchangeWithTheCAIsLogged(t *testing.T) {
 	for level, expected := range map[slog.Level]int{slog.LevelInfo: 0, slog.LevelDebug: 1} {
 		logs := &gatewaytest.Buffer{}
-		log := details(slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: level})))
+		log := debugLogger(slog.New(slog.NewJSONHandler(logs, &slog.HandlerOptions{Level: level})))
 		log.Error("tls-alpn challenge", zap.String("remote_addr", "203.0.113.9:4711"))
 		log.Named("issuer").Named("acme_client").Info("creating order", zap.String("account", "https://ca.invalid/1"))
 		assert.NotContains(t, logs.String(), "203.0.113.9")

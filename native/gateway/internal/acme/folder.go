@@ -12,13 +12,12 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// prepare makes the folder for its owner alone. One that exists stays as it is:
-// it may hold other things, or be a volume that belongs to another user. What is
-// put into it is for its owner alone in any case.
+// prepare creates the folder with access for its owner only. An existing one
+// stays as it is: it may hold other things, or be a volume that belongs to
+// another user. The files put into it are for their owner only in any case.
 func prepare(folder string) error { return os.MkdirAll(folder, 0o700) }
 
-// Stored returns the certificate of a domain that is in a folder, or nil where
-// there is none.
+// Stored returns a domain's certificate from a folder, or nil if there is none.
 func Stored(folder, directory, domain string) (*x509.Certificate, error) {
 	file := certificateFile(folder, directory, domain)
 	chain, err := os.ReadFile(file)

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// attemptTime bounds one attempt, which waits for those of other gateways.
+	// attemptTime bounds one attempt, which may wait for other gateways' attempts.
 	attemptTime = 5 * time.Minute
-	// longestPause is the longest time between attempts, except where the CA asks
-	// for a longer one.
-	longestPause = time.Hour
+	// maxBackoff is the longest time between attempts, unless the CA asks for a
+	// longer one.
+	maxBackoff = time.Hour
 )
 
 // keep gets a domain's certificate and renews it until the context ends.
@@ -29,14 +29,14 @@ func (m *Manager) keep(ctx context.Context, d *domain) {
 		if ctx.Err() != nil {
 			return
 		}
-		wait := m.config.Look
+		wait := m.config.CheckInterval
 		if err == nil {
 			failures = 0
 		} else {
 			failures++
-			wait = pause(m.config.Pause, failures, err, time.Now())
+			wait = backoff(m.config.Backoff, failures, err, time.Now())
 		}
-		m.tell(d, err, wait)
+		m.report(d, err, wait)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -49,12 +49,12 @@ func (m *Manager) keep(ctx context.Context, d *domain) {
 	}
 }
 
-// attempt takes the certificate from the folder, where another gateway may have
-// put it, and gets or renews it there if need be. One gateway does so at a time.
+// attempt loads the certificate from the folder, where another gateway may have
+// put it, and gets or renews it if necessary. One gateway does so at a time.
 func (m *Manager) attempt(ctx context.Context, d *domain) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	m.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: d.name}}) // what is in the cache counts as kept
+	m.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: d.name}}) // certmagic skips what is in its cache
 	err := m.magic.ManageSync(ctx, []string{d.name})
 	loadErr := m.load(ctx, d)
 	switch {
@@ -65,33 +65,34 @@ func (m *Manager) attempt(ctx context.Context, d *domain) error {
 	case err == nil:
 		return loadErr
 	}
-	return m.advised(err)
+	return m.withAdvice(err)
 }
 
-// advised adds what to do about damaged files that are no certificate's, which
-// would keep the CA from being asked.
-func (m *Manager) advised(err error) error {
+// withAdvice adds what to do about damaged account or lock files, which would
+// keep the CA from being asked.
+func (m *Manager) withAdvice(err error) error {
 	var inaccessible *fs.PathError
 	for text, folder := range map[string]string{"getting ACME account": "acme", "unable to acquire lock": "locks"} {
 		if strings.Contains(err.Error(), text) && !errors.As(err, &inaccessible) {
-			return fmt.Errorf("%w; if that stays so, remove %s", err, filepath.Join(m.config.Folder, folder))
+			return fmt.Errorf("%w; if this persists, remove %s", err, filepath.Join(m.config.Folder, folder))
 		}
 	}
 	return err
 }
 
-// errClock is why an order is not made again at once: each would cost as much as
-// the one before and be as useless.
-var errClock = errors.New("the CA gives a certificate that has expired by this machine's clock; set the clock")
+// errClock makes the next attempt wait for the longest time: every new
+// certificate would be as useless, and would count toward the CA's rate limit.
+var errClock = errors.New("the CA issues a certificate that has already expired by this machine's clock; set the clock")
 
-// unusable says what to do about files that are there. Without that, the CA is
-// never asked, as another gateway may just be writing them.
+// unusable says what to do about certificate files that can't be used. While
+// they are there, the CA is not asked, because another gateway may just be
+// writing them.
 func (m *Manager) unusable(d *domain, err error) error {
 	var inaccessible *fs.PathError
 	if errors.As(err, &inaccessible) {
 		return fmt.Errorf("the files in %s can't be opened: %w", m.config.Folder, err)
 	}
-	return fmt.Errorf("the files in %s are damaged (%w); if that stays so, remove that folder, and the CA is asked for another certificate", filepath.Dir(certificateFile(m.config.Folder, m.config.Directory, d.name)), err)
+	return fmt.Errorf("the files in %s are damaged (%w); if this persists, remove that folder, and the gateway asks the CA for another certificate", filepath.Dir(certificateFile(m.config.Folder, m.config.Directory, d.name)), err)
 }
 
 func (d *domain) expired() bool {
@@ -100,7 +101,7 @@ func (d *domain) expired() bool {
 	return time.Now().After(d.certificate.Leaf.NotAfter)
 }
 
-// load takes the certificate from the folder.
+// load loads the certificate from the folder.
 func (m *Manager) load(ctx context.Context, d *domain) error {
 	loaded, err := m.magic.CacheManagedCertificate(ctx, d.name)
 	if err != nil {
@@ -110,15 +111,15 @@ func (m *Manager) load(ctx context.Context, d *domain) error {
 	defer d.mu.Unlock()
 	if d.certificate == nil || !d.certificate.Leaf.Equal(loaded.Leaf) {
 		d.certificate = &loaded.Certificate
-		m.config.Log.Info("a certificate is used", "domain", d.name, "until", loaded.Leaf.NotAfter.UTC().Format(time.DateTime))
+		m.config.Log.Info("using a certificate", "domain", d.name, "until", loaded.Leaf.NotAfter.UTC().Format(time.DateTime))
 	}
 	return nil
 }
 
 func isMissing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// tell notes and logs how an attempt went.
-func (m *Manager) tell(d *domain, err error, wait time.Duration) {
+// report records and logs the result of an attempt.
+func (m *Manager) report(d *domain, err error, wait time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err == nil {
@@ -128,33 +129,33 @@ func (m *Manager) tell(d *domain, err error, wait time.Duration) {
 	d.problem = explain(err)
 	again := wait.Round(time.Second).String()
 	if d.certificate != nil && time.Now().Before(d.certificate.Leaf.NotAfter) {
-		m.config.Log.Warn("the certificate was not renewed; the one from before is used until it expires", "domain", d.name, "error", d.problem, "again_in", again, "until", d.certificate.Leaf.NotAfter.UTC().Format(time.DateTime))
+		m.config.Log.Warn("the certificate was not renewed; the previous one is used until it expires", "domain", d.name, "error", d.problem, "retry_in", again, "until", d.certificate.Leaf.NotAfter.UTC().Format(time.DateTime))
 		return
 	}
-	m.config.Log.Error("the gateway has no certificate, and is not ready until the CA gives it one", "domain", d.name, "error", d.problem, "again_in", again)
+	m.config.Log.Error("the gateway has no certificate, and is not ready until the CA issues one", "domain", d.name, "error", d.problem, "retry_in", again)
 }
 
-// advice is what to do about the problems that a CA may have, by their types.
+// advice says what to do about the CA's problems, by type.
 var advice = map[string]string{
 	acme.ProblemTypeDNS:                "the domain's DNS record can't be used; add an A or AAAA record with this machine's address",
-	acme.ProblemTypeConnection:         "the CA can't connect; see that the domain's DNS record names this machine, and that a firewall lets ports 443 and 80 through",
-	acme.ProblemTypeTLS:                "something else answers on the domain's port 443; see that its DNS record names this machine",
-	acme.ProblemTypeUnauthorized:       "something else answers under the domain; see that its DNS record names this machine, and that ports 443 and 80 lead to the gateway",
-	acme.ProblemTypeIncorrectResponse:  "something else answers under the domain; see that its DNS record names this machine, and that ports 443 and 80 lead to the gateway",
-	acme.ProblemTypeCAA:                "a CAA record of the domain forbids this CA; allow it, or name another one with --acme-ca",
-	acme.ProblemTypeRejectedIdentifier: "the CA gives no certificate for this domain; see that it is spelled right",
-	acme.ProblemTypeRateLimited:        "the CA's rate limit is reached, so it is asked again later; until then, a certificate in files can be used (--tls-cert)",
+	acme.ProblemTypeConnection:         "the CA can't connect; check that the domain's DNS record names this machine, and that the firewall lets ports 443 and 80 through",
+	acme.ProblemTypeTLS:                "something else answers on the domain's port 443; check that its DNS record names this machine",
+	acme.ProblemTypeUnauthorized:       "something else answers at the domain; check that its DNS record names this machine, and that ports 443 and 80 lead to the gateway",
+	acme.ProblemTypeIncorrectResponse:  "something else answers at the domain; check that its DNS record names this machine, and that ports 443 and 80 lead to the gateway",
+	acme.ProblemTypeCAA:                "a CAA record of the domain forbids this CA; allow it, or choose another CA with --acme-ca",
+	acme.ProblemTypeRejectedIdentifier: "the CA issues no certificate for this domain; check its spelling",
+	acme.ProblemTypeRateLimited:        "the CA's rate limit is reached, so the gateway asks again later; until then, you can use a certificate in files (--tls-cert)",
 }
 
-// longestExplanation bounds what is told of a CA's answer, which may be a whole
-// page of HTML.
-const longestExplanation = 1000
+// maxExplanation bounds how much of a CA's answer is shown, which may be a
+// whole page of HTML.
+const maxExplanation = 1000
 
-// explain says in words what kept the CA from giving a certificate.
+// explain says in words why the CA issued no certificate.
 func explain(err error) string {
 	text := strings.Join(strings.Fields(explainAll(err)), " ")
-	if len(text) > longestExplanation {
-		return strings.ToValidUTF8(text[:longestExplanation], "") + "…"
+	if len(text) > maxExplanation {
+		return strings.ToValidUTF8(text[:maxExplanation], "") + "…"
 	}
 	return text
 }
@@ -176,17 +177,18 @@ func explainAll(err error) string {
 	return "the CA says: " + what + " (" + strings.TrimPrefix(problem.Type, acme.ProblemTypeNamespace) + ")"
 }
 
-// limitedUntil is how Let's Encrypt says when it may be asked again, beside a
-// header that certmagic does not pass on.
+// limitedUntil matches how Let's Encrypt says when to try again. It also sends
+// a header, which certmagic does not pass on.
 var limitedUntil = regexp.MustCompile(`(?i)retry after (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC`)
 
-// pause returns how long to wait after a number of failures in a row: ever longer,
-// and as long as a CA asks for, or an hour, where its rate limit was reached.
-func pause(first time.Duration, failures int, err error, now time.Time) time.Duration {
+// backoff returns how long to wait after a number of failures in a row. It
+// grows exponentially; if the CA's rate limit was reached, it is what the CA
+// asks for, or an hour.
+func backoff(first time.Duration, failures int, err error, now time.Time) time.Duration {
 	if errors.Is(err, errClock) {
-		return longestPause
+		return maxBackoff
 	}
-	wait := min(first<<min(failures-1, 10), longestPause)
+	wait := min(first<<min(failures-1, 10), maxBackoff)
 	var problem acme.Problem
 	if !errors.As(err, &problem) || problem.Type != acme.ProblemTypeRateLimited {
 		return wait
@@ -196,5 +198,5 @@ func pause(first time.Duration, failures int, err error, now time.Time) time.Dur
 			return max(wait, min(until.Sub(now), 7*24*time.Hour))
 		}
 	}
-	return longestPause
+	return maxBackoff
 }

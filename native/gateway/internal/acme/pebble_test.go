@@ -29,8 +29,8 @@ func contains(logs *gatewaytest.Buffer, text string) bool { return count(logs, t
 
 func count(logs *gatewaytest.Buffer, text string) int { return strings.Count(logs.String(), text) }
 
-// nameOf is a test's own domain, as certmagic keeps the challenges of a process
-// by their domains.
+// nameOf returns a test's own domain: certmagic keeps a process's challenges by
+// domain.
 func nameOf(t *testing.T) string { return strings.ToLower(t.Name()) + ".example.com" }
 
 var eventually = gatewaytest.Eventually
@@ -43,7 +43,7 @@ type site struct {
 	stop func()
 }
 
-// front are the two ports on which a site serves, which a CA has to know.
+// front holds the two ports on which a site serves, which the CA has to know.
 type front struct{ http, tls net.Listener }
 
 func listen(t *testing.T) front {
@@ -57,14 +57,14 @@ func listen(t *testing.T) front {
 
 func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
-// serve serves as the gateway does, and gets what the configuration says.
+// serve serves as the gateway does, and gets certificates as configured.
 func serve(t *testing.T, on front, ca *gatewaytest.CA, change func(*Config)) *site {
 	t.Helper()
 	s := &site{addr: on.tls.Addr().String(), logs: &gatewaytest.Buffer{}}
 	c := Config{
 		Domains: []string{nameOf(t)}, Folder: filepath.Join(t.TempDir(), "acme"), Directory: ca.Directory, Roots: ca.Roots,
 		Listen: on.tls.Addr().(*net.TCPAddr), HTTPPort: port(on.http),
-		Look: 100 * time.Millisecond, Pause: 100 * time.Millisecond, Log: slog.New(slog.NewJSONHandler(io.MultiWriter(s.logs, t.Output()), nil)),
+		CheckInterval: 100 * time.Millisecond, Backoff: 100 * time.Millisecond, Log: slog.New(slog.NewJSONHandler(io.MultiWriter(s.logs, t.Output()), nil)),
 	}
 	if change != nil {
 		change(&c)
@@ -87,8 +87,8 @@ func serve(t *testing.T, on front, ca *gatewaytest.CA, change func(*Config)) *si
 	return s
 }
 
-// certificate returns the certificate that a client is shown, and which the CA
-// must vouch for.
+// certificate returns the certificate that a client gets, which must be signed
+// by the CA.
 func (s *site) certificate(t *testing.T, ca *gatewaytest.CA) *x509.Certificate {
 	t.Helper()
 	c, err := tls.Dial("tcp", s.addr, &tls.Config{ServerName: nameOf(t), RootCAs: ca.Root()})
@@ -129,8 +129,8 @@ func TestTLSALPN01(t *testing.T) {
 	assert.Equal(t, 1, ca.Orders(), "and none for a name that a stranger gave")
 }
 
-// Whatever name strangers give, they see the first domain's certificate, and none
-// is asked for.
+// Whatever name strangers give, they get the first domain's certificate, and
+// the CA is not asked.
 func TestStrangersCostTheCANothing(t *testing.T) {
 	t.Parallel()
 	on, name := listen(t), nameOf(t)
@@ -147,14 +147,14 @@ func TestStrangersCostTheCANothing(t *testing.T) {
 	_, err := tls.Dial("tcp", s.addr, &tls.Config{ServerName: name, NextProtos: []string{Protocol}, InsecureSkipVerify: true})
 	require.Error(t, err, "no order runs")
 
-	// What was asked for them would have been asked before this.
+	// Any order for them would have been made before this one.
 	require.NoError(t, os.RemoveAll(filepath.Join(s.config.Folder, "certificates")))
-	s.Again()
+	s.Reload()
 	eventually(t, "there is another", func() bool { return !first.Equal(s.certificate(t, ca)) })
 	assert.Equal(t, 2, ca.Orders())
 }
 
-// assertPrivate looks whether others can open what is in a folder.
+// assertPrivate asserts that only the owner can open what is in a folder.
 func assertPrivate(t *testing.T, folder string) {
 	t.Helper()
 	keys := 0
@@ -174,7 +174,7 @@ func assertPrivate(t *testing.T, folder string) {
 	assert.Equal(t, 2, keys, "the account's and the certificate's")
 }
 
-// A certificate is renewed, and while the CA is down the one from before is used.
+// A certificate is renewed; while the CA is down, the previous one is used.
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	on, name := listen(t), nameOf(t)
@@ -222,15 +222,15 @@ func TestDomainThatLeadsElsewhere(t *testing.T) {
 	t.Parallel()
 	on, name := listen(t), nameOf(t)
 	ca := gatewaytest.StartCA(t, port(on.http), port(on.tls), 90*24*time.Hour)
-	ca.Lead(name, "127.0.0.9") // where nothing listens
+	ca.SetAddress(name, "127.0.0.9") // where nothing listens
 	s := serve(t, on, ca, func(c *Config) { c.Domains = []string{name, "blocked.example.com"} })
 	eventually(t, "it is told", func() bool {
 		return regexp.MustCompile(`"domain":"` + name + `","error":"[^"]* DNS record names this machine`).MatchString(s.logs.String())
 	})
 	eventually(t, "the other too", func() bool {
-		return contains(s.logs, "the CA gives no certificate for this domain; see that it is spelled right")
+		return contains(s.logs, "the CA issues no certificate for this domain; check its spelling")
 	})
-	ca.Lead(name, "127.0.0.1")
+	ca.SetAddress(name, "127.0.0.1")
 	eventually(t, "there is a certificate", func() bool { return s.certificateOf(name) != nil })
 }
 
@@ -246,10 +246,10 @@ func TestRateLimit(t *testing.T) {
 	ca.LimitOrders(true)
 	s := serve(t, on, ca, nil)
 	eventually(t, "it is told", func() bool { return contains(s.logs, "the CA's rate limit is reached") })
-	assert.Regexp(t, `"again_in":"(2h0m0s|1h59m5\ds)"`, s.logs.String())
+	assert.Regexp(t, `"retry_in":"(2h0m0s|1h59m5\ds)"`, s.logs.String())
 	assert.Equal(t, 1, ca.Orders())
 	ca.LimitOrders(false)
-	s.Again() // as SIGHUP does
+	s.Reload() // as SIGHUP does
 	s.ready(t)
 	assert.Equal(t, 2, ca.Orders())
 }
@@ -261,7 +261,7 @@ func TestClockThatIsAhead(t *testing.T) {
 	ca := gatewaytest.StartCA(t, port(on.http), port(on.tls), time.Second)
 	s := serve(t, on, ca, nil)
 	eventually(t, "it is told", func() bool { return contains(s.logs, "set the clock") })
-	assert.Contains(t, s.logs.String(), `"again_in":"1h0m0s"`)
+	assert.Contains(t, s.logs.String(), `"retry_in":"1h0m0s"`)
 	assert.Contains(t, s.Missing(), "set the clock")
 	assert.Equal(t, 1, ca.Orders())
 }

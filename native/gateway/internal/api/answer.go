@@ -52,14 +52,14 @@ func newSuccess(m *check.Membership, q *request) success {
 	}
 }
 
-// errorAnswer is every answer that is not a success. The code is for programs,
+// errorAnswer is any answer that is not a success. The code is for programs,
 // the message for people.
 type errorAnswer struct {
 	Status     int           `json:"status"`
 	Code       string        `json:"code"`
 	Message    string        `json:"message"`
 	Proof      string        `json:"proof,omitzero"` // of a refusal; a compact JWS, see [lease.RefusalClaims]
-	retryAfter time.Duration // sent as Retry-After where positive
+	retryAfter time.Duration // sent as Retry-After if positive
 }
 
 func refusal(o check.Outcome) errorAnswer {
@@ -106,8 +106,8 @@ func writeError(w http.ResponseWriter, f errorAnswer) {
 	}{f})
 }
 
-// writeNotHere answers for paths that the gateway does not have. It is not
+// writeNoSuchPath answers for paths that the gateway does not have. It is not
 // JSON, because a 404 in JSON means that a license does not exist.
-func writeNotHere(w http.ResponseWriter, _ *http.Request) {
+func writeNoSuchPath(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, "There is nothing here. Licenses are checked at POST /api/v2/memberships/{license key}/validate_license.", http.StatusNotFound)
 }

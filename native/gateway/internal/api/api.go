@@ -20,8 +20,8 @@ import (
 
 const (
 	maxBody = 64 << 10
-	// smallBody is what a body may take without a share of bodiesAtOnce. What apps
-	// send to name a machine is smaller.
+	// smallBody is the size up to which a body takes no share of bodiesAtOnce. What
+	// apps send to identify a machine is smaller.
 	smallBody = 4 << 10
 	// bodiesAtOnce is how much memory all larger bodies may take at once.
 	bodiesAtOnce = 16 << 20
@@ -32,51 +32,51 @@ const (
 // validateWords are the parts of the path before the license key.
 var validateWords = [...]string{"api", "v2", "memberships"}
 
-// Checker decides what apps are answered.
+// Checker decides what to answer apps.
 type Checker interface {
-	// Check answers a query. An error is the lack of an answer.
+	// Check answers a query. An error means that no verdict was reached.
 	Check(ctx context.Context, q *check.Query) (check.Verdict, error)
-	// Forget drops what is remembered of a membership, on all gateways.
+	// Forget drops what is remembered about a membership, on all gateways.
 	Forget(ctx context.Context, membershipID string) error
 }
 
-// Metrics count what is answered.
+// Metrics counts answers.
 type Metrics interface {
 	// Validated counts a validation by its outcome: a verdict's, or the code of the
 	// error.
 	Validated(outcome string)
-	// Answered notes how long it took to answer a validation for which Whop was
+	// Answered records how long it took to answer a validation for which Whop was
 	// asked.
 	Answered(took time.Duration)
 	// ProxyProblem counts a validation that shows that a proxy's clients can't be
-	// told apart: a trusted proxy named none of them ("no_header"), or somebody did
-	// who is no trusted proxy ("not_trusted").
+	// told apart: a trusted proxy sent no X-Forwarded-For ("no_header"), or a peer
+	// that is not a trusted proxy sent one ("not_trusted").
 	ProxyProblem(problem string)
-	// WebhookTaken counts a webhook by what came of it: "applied", "ignored",
+	// WebhookTaken counts a webhook by its result: "applied", "ignored",
 	// "repeated", "refused" or "failed".
 	WebhookTaken(result string)
 	// Limited counts a validation that was answered 429, by the limit.
 	Limited(limit string)
 }
 
-// Notices are messages to the seller, each of them logged once in a while.
+// Notices logs messages to the seller, each at most once in a while.
 type Notices interface {
-	// General logs a message that concerns more than one license, at most once in
-	// the given span of time for each subject.
+	// General logs a message that concerns more than one license, at most once per
+	// interval for each subject.
 	General(level slog.Level, every time.Duration, subject, msg string, args ...any)
 }
 
-// Config is what an [API] works by and with. Every field but the lists and the
-// webhooks' is needed.
+// Config configures an [API]. Every field but the lists and the webhooks' is
+// required.
 type Config struct {
 	Checker Checker
 	Rules   binding.Rules // for what apps may send
 	Proofs  Proofs        // [Unsigned] where there is no signing key
 
 	AllowedOrigins []string       // origins whose pages may call the gateway
-	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is believed
+	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is trusted
 
-	WebhookSecret string // empty: no webhooks are taken
+	WebhookSecret string // empty: webhooks are not accepted
 	ReadEvent     EventReader
 
 	Notices Notices
@@ -95,14 +95,14 @@ type API struct {
 	routes   http.Handler // with CORS
 	ready    atomic.Bool
 	draining atomic.Bool
-	withheld func() string // why no app can be served, or ""
+	blocked  func() string // why the gateway is not ready, or ""
 	inFlight *inFlight
 	bodies   *bodies
 	notices  Notices
 	metrics  Metrics
 	log      *slog.Logger
 
-	untrusted, unnamed sync.Once // what the seller was told of a proxy in front
+	untrusted, unnamed sync.Once // warnings about a proxy in front, each logged once
 }
 
 // New returns an API that is not ready yet.
@@ -120,28 +120,30 @@ func New(c Config) *API {
 		notices:  c.Notices,
 		metrics:  c.Metrics,
 		log:      c.Log,
-		withheld: func() string { return "" },
+		blocked:  func() string { return "" },
 	}
 	a.routes = a.origins.handler(a.route)
 	return a
 }
 
-// SetReady lets /readyz say that requests should be sent here. All requests are
-// served either way.
+// SetReady makes /readyz answer that requests should be sent here. All requests
+// are served either way.
 func (a *API) SetReady() { a.ready.Store(true) }
 
-// Withhold lets /readyz say no for as long as reason returns one. Only
-// [API.ServeHealth] tells it. It is called before the first request.
-func (a *API) Withhold(reason func() string) { a.withheld = reason }
+// BlockReadiness makes /readyz answer 503 for as long as reason returns one.
+// Only [API.ServeHealth] shows the reason. It must be called before the first
+// request.
+func (a *API) BlockReadiness(reason func() string) { a.blocked = reason }
 
 // Ready reports whether requests should be sent here.
 func (a *API) Ready() bool {
-	return a.ready.Load() && !a.draining.Load() && a.withheld() == ""
+	return a.ready.Load() && !a.draining.Load() && a.blocked() == ""
 }
 
-// Drain lets /readyz say from now on that no more requests should be sent here.
-// They are still served, but each connection ends with its next answer, so that
-// none is idle, and about to be used again, when the server closes it.
+// Drain makes /readyz answer from now on that no more requests should be sent
+// here. They are still served, but each connection is closed after its next
+// answer, so that none is idle and about to be reused when the server closes
+// it.
 func (a *API) Drain() { a.draining.Store(true) }
 
 // ServeHTTP answers a request.
@@ -189,13 +191,13 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 			a.serveReady(w, "")
 		}
 	default:
-		writeNotHere(w, r)
+		writeNoSuchPath(w, r)
 	}
 }
 
-// licenseSegment returns what stands in place of the license key in a path, or
-// false for another path. Slashes too many are forgiven, as an app that joins
-// its base URL with one would take the 404 for an unknown license.
+// licenseSegment returns the segment of a path that holds the license key, or
+// false for another path. Extra slashes are ignored: an app that joins its base
+// URL with one too many would take the 404 for an unknown license.
 func licenseSegment(path string) (segment string, ok bool) {
 	for _, word := range validateWords {
 		rest := strings.TrimLeft(path, "/")
@@ -219,11 +221,12 @@ func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
-// ServeHealth answers /healthz and /readyz to the seller, who learns why no app
-// can be served. The reason may hold an email address or name files.
+// ServeHealth answers /healthz and /readyz to the seller, including the reason
+// why the gateway is not ready. The reason may contain an email address or file
+// names.
 func (a *API) ServeHealth(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/readyz" {
-		a.serveReady(w, a.withheld())
+		a.serveReady(w, a.blocked())
 		return
 	}
 	a.ServeHTTP(w, r)

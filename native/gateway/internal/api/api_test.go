@@ -18,7 +18,8 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
-// noChecker knows no license, noNotices tell nobody, and noMetrics count nothing.
+// noChecker knows no license, noNotices logs nothing, and noMetrics counts
+// nothing.
 type (
 	noChecker struct{}
 	noNotices struct{}
@@ -75,11 +76,11 @@ func TestTooManyAtOnce(t *testing.T) {
 	assert.Empty(t, api.inFlight.clients)
 }
 
-// Why no app can be served is told to the seller, and not to strangers.
-func TestReasonsAreForTheSeller(t *testing.T) {
+// Only the seller learns why the gateway is not ready.
+func TestOnlyTheSellerSeesWhyTheGatewayIsNotReady(t *testing.T) {
 	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
 	reason := "registering account [mailto:seller@example.com]"
-	api.Withhold(func() string { return reason })
+	api.BlockReadiness(func() string { return reason })
 	api.SetReady()
 	ask := func(serve http.HandlerFunc, path string) (int, string) {
 		w := httptest.NewRecorder()

@@ -9,17 +9,18 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// errNoRoom says that large bodies take all the memory that they may.
-var errNoRoom = errors.New("body: there is no room for it now")
+// errNoRoom says that large bodies have used up their memory.
+var errNoRoom = errors.New("body: too many large bodies are being received")
 
-// bodies bound the memory that bodies take, whoever sends them and however
+// bodies bounds the memory for request bodies, whoever sends them and however
 // slowly.
 type bodies struct{ room *semaphore.Weighted }
 
 func newBodies() *bodies { return &bodies{semaphore.NewWeighted(bodiesAtOnce)} }
 
-// read returns a request's body, of at most limit bytes. What it takes is given
-// back by done, which is never nil. After an error, the connection is closed.
+// read returns a request's body, of at most limit bytes. The caller must call
+// done, which is never nil, to release its memory. After an error, the
+// connection is closed.
 func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, done func(), err error) {
 	done = func() {}
 	limited := http.MaxBytesReader(w, r.Body, limit)

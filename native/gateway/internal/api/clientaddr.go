@@ -10,9 +10,9 @@ import (
 )
 
 // clientAddr returns the address that a request comes from. X-Forwarded-For is
-// believed only as far as trusted proxies wrote it: read from the right, the
-// first address that is no trusted proxy's is the client. Anyone could have sent
-// what is to the left of it.
+// trusted only as far as trusted proxies wrote it: read from the right, the
+// first address that is not a trusted proxy's is the client. Anyone could have
+// sent what is to the left of it.
 func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer := network.Addr(r.RemoteAddr)
 	if !network.Contain(trusted, peer) {

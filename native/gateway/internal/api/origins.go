@@ -14,31 +14,31 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What pages without a host send. Browsers send NoOrigin for one from a file and for
-// one in a sandboxed frame; Electron sends FileOrigin for one from a file, unless its
-// fuse grantFileProtocolExtraPrivileges is off.
+// The origins of pages without a host. Browsers send NoOrigin for a page from a
+// file and for one in a sandboxed frame; Electron sends FileOrigin for a page
+// from a file, unless its fuse grantFileProtocolExtraPrivileges is off.
 const (
 	NoOrigin   = "null"
 	FileOrigin = "file://"
 )
 
-// OfFiles says what pages from files send, and what to do instead.
-const OfFiles = "a page from a file sends file:// where Electron's fuse grantFileProtocolExtraPrivileges is on, as it is by default, and null where the fuse is off; serve your page from a scheme of its own, such as app://my-app, and allow that, or let the app's main process decide, which needs no origin"
+// FileOriginAdvice says which origins pages from files send, and what to do instead.
+const FileOriginAdvice = "a page from a file sends file:// if Electron's fuse grantFileProtocolExtraPrivileges is on, which is the default, and null if it is off; serve your page from a custom scheme, such as app://my-app, and allow that, or let the app's main process decide, which needs no origin"
 
 const (
 	// maxRequestedHeaders is how long a list of headers that a page asks for may be.
 	maxRequestedHeaders = 2 << 10
-	// Anyone can send any origin, so this bounds what is remembered and logged.
+	// Anyone can send any origin, so these bound what is remembered and logged.
 	maxOrigin         = 300
 	originsRemembered = 1000
 	originsAtOnce     = 10
 	originPace        = time.Minute
-	// pasteable is what an origin is made of that means nothing to a shell.
+	// pasteable holds the characters of an origin that have no meaning to a shell.
 	pasteable = "abcdefghijklmnopqrstuvwxyz0123456789-._:/+[]"
 )
 
-// IsOrigin reports whether text is what a browser sends as Origin, letter by
-// letter: anything else would never match.
+// IsOrigin reports whether text is exactly what a browser would send as Origin:
+// anything else would never match.
 func IsOrigin(text string) bool {
 	if text == NoOrigin || text == FileOrigin {
 		return true
@@ -76,8 +76,8 @@ func (o *origins) allows(r *http.Request) bool {
 	return origin == "" || slices.Contains(o.allowed, origin)
 }
 
-// handler adds what lets the allowed pages read answers, whatever the path: a page
-// that can't read a 404 can't say that its endpoint is wrong.
+// handler adds the CORS headers that let allowed pages read answers, whatever
+// the path: a page that can't read a 404 can't tell that its endpoint is wrong.
 func (o *origins) handler(next http.HandlerFunc) http.Handler {
 	handler := cors.New(cors.Options{
 		// A function and not the list: an empty list would allow every origin.
@@ -109,8 +109,8 @@ func (o *origins) refuse(origin string) {
 	}
 	o.said.Add(origin, struct{}{})
 	if origin == NoOrigin || origin == FileOrigin {
-		o.log.Warn("a page from a file, or in a sandboxed frame, was refused; if it is yours: "+OfFiles, "origin", origin)
+		o.log.Warn("a page from a file, or in a sandboxed frame, was refused; if it is yours: "+FileOriginAdvice, "origin", origin)
 		return
 	}
-	o.log.Warn("a page was refused, as its origin is not in --allowed-origin; if the page is yours, start the gateway with this flag too", "origin", origin, "flag", "--allowed-origin="+origin)
+	o.log.Warn("a page was refused, because its origin is not in --allowed-origin; if the page is yours, start the gateway with this flag too", "origin", origin, "flag", "--allowed-origin="+origin)
 }

@@ -24,17 +24,17 @@ import (
 // request is one validation that an app asks for.
 type request struct {
 	check.Query
-	nonce string // to be signed with the answer; empty where the app sent none
-	done  func() // gives back the room that the body takes
+	nonce string // to be signed with the answer; empty if the app sent none
+	done  func() // releases the memory of the body
 }
 
-// read takes a query from a request, or returns what is wrong with it.
+// read reads a query from a request, or returns what is wrong with it.
 func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 	// Browsers let any page send a body to any server without a preflight, unless it
 	// is JSON.
 	if !a.origins.allows(r) && !isJSON(r.Header.Get("Content-Type")) {
 		a.origins.refuse(r.Header.Get("Origin"))
-		return errors.New("content-type: must be application/json; and a page whose origin is not in --allowed-origin is not answered")
+		return errors.New("content-type: must be application/json, because the page's origin is not in --allowed-origin")
 	}
 	q.readKey(r.URL.EscapedPath())
 	body, done, err := a.bodies.read(w, r, maxBody)
@@ -69,26 +69,26 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 	return nil
 }
 
-// adviseProxies tells the seller of a proxy in front behind which all clients are
-// limited as if they were one.
+// adviseProxies warns the seller of a proxy whose clients all share one rate
+// limit.
 func (a *API) adviseProxies(r *http.Request) {
 	trusted, forwarded := network.Contain(a.trusted, network.Addr(r.RemoteAddr)), r.Header.Get("X-Forwarded-For") != ""
 	if !trusted && forwarded {
 		a.metrics.ProxyProblem("not_trusted")
 		a.untrusted.Do(func() {
-			a.log.Warn("a request names an address that it was forwarded for, and came from no trusted proxy; if a proxy of yours sent it, name it with --trusted-proxies: now all its clients are limited as if they were one")
+			a.log.Warn("a request with X-Forwarded-For came from an address that is not a trusted proxy; if it is your proxy, list it in --trusted-proxies, because otherwise all its clients share one rate limit")
 		})
 	}
 	if trusted && !forwarded {
 		a.metrics.ProxyProblem("no_header")
 		a.unnamed.Do(func() {
-			a.log.Warn("a trusted proxy sent a request without X-Forwarded-For; let it send that header: now all its clients are limited as if they were one")
+			a.log.Warn("a trusted proxy sent a request without X-Forwarded-For; make it send that header, because otherwise all its clients share one rate limit")
 		})
 	}
 }
 
-// readKey takes the license key from a path. It also keeps a text that can't be a
-// license key, as the proof of its refusal names it.
+// readKey reads the license key from a path. It also keeps text that can't be a
+// license key, because the proof of its refusal includes it.
 func (q *request) readKey(path string) {
 	segment, _ := licenseSegment(path)
 	raw, err := url.PathUnescape(segment)

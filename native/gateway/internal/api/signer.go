@@ -9,16 +9,16 @@ import (
 	"github.com/whop-license/whop-license/shared/lease"
 )
 
-// Proofs sign answers: a lease where they say yes, a proof where they refuse. It
-// is a [*Signer], or [Unsigned].
+// Proofs signs answers: a yes with a lease, a refusal with a proof. It is a
+// [*Signer], or [Unsigned].
 type Proofs interface {
-	// lease returns the lease of a license that is valid for the machine that asked,
-	// or nothing where nothing is signed.
+	// lease returns the lease of a license that is valid for the machine that
+	// asked, or "" if nothing is signed.
 	lease(m *check.Membership, q *request, now time.Time) (string, error)
 	// refusal returns the proof that this gateway gave a code to this very request,
-	// which has a nonce, or nothing where nothing is signed.
+	// which has a nonce, or "" if nothing is signed.
 	refusal(code string, q *request, now time.Time) (string, error)
-	// keys are the public keys, so that other software can check leases too.
+	// keys returns the public keys, so that other software can verify leases too.
 	keys() jose.JSONWebKeySet
 }
 
@@ -38,10 +38,10 @@ type Signer struct {
 	published  jose.JSONWebKeySet
 }
 
-// NewSigner returns a signer of leases that live for ttl, and may stand in for
-// grace after that while the gateway can't be reached. The first of the private
-// keys signs. All are published, so that a key can be known before it is used
-// and after; there must be one at least.
+// NewSigner returns a signer of leases that are valid for ttl, and may stand in
+// for grace after that while the gateway can't be reached. The first of the
+// private keys signs. All are published, so that apps can know a key before and
+// after it is used; there must be at least one.
 func NewSigner(issuer string, ttl, grace time.Duration, keys []*jose.JSONWebKey) (*Signer, error) {
 	s := &Signer{issuer: issuer, ttl: ttl, grace: grace}
 	for _, key := range keys {
@@ -67,7 +67,7 @@ func (s *Signer) lease(m *check.Membership, q *request, now time.Time) (string, 
 	iat := now.Unix()
 	exp, grace := iat+int64(s.ttl.Seconds()), int64(s.grace.Seconds())
 	if end := m.EndsAt; end != nil {
-		// An end that has passed is one that Whop has not acted on yet.
+		// If the end has passed, Whop has not acted on it yet.
 		last := max(*end, iat) + int64(check.EndAllowance.Seconds())
 		exp = min(exp, last)
 		grace = min(grace, last-exp)

@@ -71,7 +71,7 @@ func (a *API) admit(w http.ResponseWriter, q *request, v check.Verdict) {
 func (a *API) refuse(w http.ResponseWriter, q *request, v check.Verdict) {
 	a.count(v.Outcome.String(), q)
 	level := slog.LevelInfo
-	if v.Source == check.FromCache || v.Source == check.FromKey { // costs nothing, so anyone could fill the log
+	if v.Source == check.FromCache || v.Source == check.FromKey { // these are cheap to cause, so anyone could fill the log
 		level = slog.LevelDebug
 	}
 	a.logVerdict(level, q, v)
@@ -92,8 +92,8 @@ func (a *API) logVerdict(level slog.Level, q *request, v check.Verdict) {
 	}
 }
 
-// count counts a validation. How long it took is of interest only where Whop was
-// asked: most others are answered at once, whatever the gateway does.
+// count counts a validation. Its duration matters only if Whop was asked: most
+// others are answered at once in any case.
 func (a *API) count(outcome string, q *request) {
 	a.metrics.Validated(outcome)
 	if q != nil && q.Asked {
@@ -106,8 +106,8 @@ func (a *API) fail(w http.ResponseWriter, q *request, f errorAnswer, err error) 
 	a.count(f.Code, q)
 	if err != nil {
 		level := slog.LevelInfo
-		if check.CostsNothing(err) { // so anyone could fill the log
-			level = slog.LevelDebug
+		if check.CostsNothing(err) {
+			level = slog.LevelDebug // these are cheap to cause, too
 		}
 		var limited *check.LimitedError
 		if errors.As(err, &limited) {
@@ -119,18 +119,18 @@ func (a *API) fail(w http.ResponseWriter, q *request, f errorAnswer, err error) 
 	writeError(w, f)
 }
 
-// adviseLimit tells the seller that clients are turned away.
+// adviseLimit warns the seller that clients are turned away.
 func (a *API) adviseLimit(what string) {
 	switch what {
 	case check.LimitClient:
-		a.notices.General(slog.LevelWarn, time.Minute, what, "a client was answered 429, as it used up the look-ups that one address may cause; if many customers share that address, as behind a proxy, see --trusted-proxies and --client-limit")
+		a.notices.General(slog.LevelWarn, time.Minute, what, "a client was answered 429, because it used up the look-ups that one address may cause; if many customers share that address, for example behind a proxy, see --trusted-proxies and --client-limit")
 	case check.LimitUnknownKeys:
-		a.notices.General(slog.LevelWarn, time.Minute, what, "a client was answered 429, as it asked about too many license keys that don't exist; if many customers share its address, as behind a proxy, see --trusted-proxies and --client-limit")
+		a.notices.General(slog.LevelWarn, time.Minute, what, "a client was answered 429, because it asked about too many license keys that don't exist; if many customers share its address, for example behind a proxy, see --trusted-proxies and --client-limit")
 	}
 }
 
-// answerTo returns what a customer is told of an error. What the seller did wrong
-// is only in the log.
+// answerTo returns the answer for an error. The seller's mistakes are only in
+// the log.
 func answerTo(err error) errorAnswer {
 	var failed check.Failure
 	var limited *check.LimitedError

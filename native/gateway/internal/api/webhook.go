@@ -19,16 +19,18 @@ import (
 const (
 	maxWebhookBody = 256 << 10
 	webhookTime    = 5 * time.Second
-	// unsignedNotice is how often the seller is told of webhooks that are refused.
+	// unsignedNotice is how often refused webhooks are logged.
 	unsignedNotice = time.Minute
-	// rememberedWebhooks is how many ids are remembered, to notice a repetition. A
-	// signature is good for five minutes either way, so this is enough for over a
-	// hundred webhooks a second. An unnoticed repetition is harmless.
+	// rememberedWebhooks is how many ids are remembered to detect repeated events.
+	// A signature is valid for five minutes before and after its time, so this is
+	// enough for over a hundred webhooks a second. An undetected repetition is
+	// harmless.
 	rememberedWebhooks = 1 << 16
 )
 
-// webhooks takes Whop's news of memberships, which are signed as Standard Webhooks
-// says (https://www.standardwebhooks.com), and has those memberships forgotten.
+// webhooks accepts Whop's events about memberships, which are signed as
+// Standard Webhooks specifies (https://www.standardwebhooks.com), and drops
+// what is remembered about those memberships.
 type webhooks struct {
 	bodies    *bodies
 	checker   Checker
@@ -41,15 +43,15 @@ type webhooks struct {
 }
 
 // EventReader reads the body of a webhook: its type, and the ids of the
-// memberships that it is about, none where it is about something else.
+// memberships that it is about, or none if it is about something else.
 type EventReader func(body []byte) (kind string, memberships []string, err error)
 
 // newWebhooks reads the secret in both encodings that are in use: the key
-// itself as text, and "whsec_" before the key in base64. Without a secret there
-// are no webhooks.
+// itself as text, and "whsec_" followed by the key in base64. Without a secret,
+// webhooks are not accepted.
 func newWebhooks(c Config, shared *bodies) http.Handler {
 	if c.WebhookSecret == "" {
-		return http.HandlerFunc(writeNotHere)
+		return http.HandlerFunc(writeNoSuchPath)
 	}
 	secret := c.WebhookSecret
 	h := &webhooks{bodies: shared, checker: c.Checker, read: c.ReadEvent, notices: c.Notices, metrics: c.Metrics, log: c.Log}
@@ -76,8 +78,8 @@ func WebhookKey(secret string) []byte {
 
 const encodedPrefix = "whsec_"
 
-// IsMisspelledSecret reports whether a webhook secret looks as if it held the key
-// in base64, and does not.
+// IsMisspelledSecret reports whether a webhook secret looks like an encoded key
+// but isn't valid base64.
 func IsMisspelledSecret(secret string) bool {
 	return strings.HasPrefix(secret, encodedPrefix) && encodedKey(secret) == nil
 }
@@ -124,7 +126,7 @@ func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, 
 	}
 	kind, memberships, err := h.read(body)
 	if err != nil {
-		return "refused", &errorAnswer{Status: http.StatusBadRequest, Code: "invalid_request", Message: "This can't be used: " + err.Error()}
+		return "refused", &errorAnswer{Status: http.StatusBadRequest, Code: "invalid_request", Message: "The event can't be used: " + err.Error()}
 	}
 	if len(memberships) == 0 {
 		h.seen.Add(id, struct{}{})

@@ -1,5 +1,5 @@
-// Package binding decides which stored metadata is which machine. It is pure: it
-// asks nobody and keeps nothing.
+// Package binding decides which stored metadata is which machine. It is pure:
+// it does no I/O and keeps no state.
 package binding
 
 import (

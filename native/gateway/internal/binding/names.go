@@ -10,9 +10,9 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/logtext"
 )
 
-// NamesDiffer reports whether a mismatch comes from the names alone: no name that
-// was sent is stored with another value, and either other stored names are in
-// the way, or some of the sent names are not stored.
+// NamesDiffer reports whether a mismatch is due to the names alone: no sent
+// name is stored with another value, and either other stored names are in the
+// way, or some of the sent names are not stored.
 func (r Rules) NamesDiffer(stored, sent Metadata) bool {
 	foreign := r.foreign(stored, sent)
 	if len(foreign) > 0 {
@@ -38,8 +38,8 @@ func (r Rules) NamesDiffer(stored, sent Metadata) bool {
 	return common > 0 && common < len(sent)
 }
 
-// foreign lists the stored names that hold something and belong neither to the
-// seller nor to a machine that sends these names.
+// foreign lists the stored names with a value that belong neither to the seller
+// nor to a machine that sends these names.
 func (r Rules) foreign(stored, sent Metadata) (names []string) {
 	ours := r.ours(sent)
 	for name, v := range stored {
@@ -51,8 +51,8 @@ func (r Rules) foreign(stored, sent Metadata) (names []string) {
 	return names
 }
 
-// ours is the set of names that a machine which sends these names can have in
-// any of the places.
+// ours returns the set of names under which a machine that sends these names
+// can be stored, in any of the places.
 func (r Rules) ours(sent Metadata) map[string]bool {
 	names := make(map[string]bool, len(sent)*r.MaxMachines)
 	for name := range sent {
@@ -63,9 +63,9 @@ func (r Rules) ours(sent Metadata) map[string]bool {
 	return names
 }
 
-// Alterations lists how Whop changed what was written for a machine, one line for
-// each name, fit for a log. The list is empty if Whop stored it as written, or
-// stores something else.
+// Alterations lists how Whop changed what was written for a machine, one line
+// for each name, safe for a log. The list is empty if Whop stored it as
+// written, or stores something else.
 func (r Rules) Alterations(stored, whole, sent Metadata) (list []string) {
 	ours := r.ours(sent)
 	for _, name := range slices.Sorted(maps.Keys(whole)) {
@@ -116,12 +116,12 @@ func (v Value) kind() string {
 	}
 }
 
-// longEnough is how many bytes must be left of a value that Whop cut, so that it
-// still counts as the same value.
+// longEnough is how many bytes of a value must be left if Whop truncated it, so
+// that it still counts as the same value.
 const longEnough = 16
 
-// resembles reports whether v can be what became of a value that was written:
-// in another type, without white space, in another case, or cut.
+// resembles reports whether v can be an altered form of a value that was
+// written: in another type, without white space, in another case, or truncated.
 func (v Value) resembles(written Value) bool {
 	plain := func(v Value) string { return strings.ToLower(strings.TrimSpace(v.Text)) }
 	is, was := plain(v), plain(written)

@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// Place is what is stored for one machine, under the names by which the app sends
-// it.
+// Place is what is stored for one machine, under the names that the app sends.
 type Place struct {
 	Number  int // from 1
 	Machine Metadata
@@ -17,8 +16,9 @@ type Place struct {
 // maxPlaces is how many machines a seller can allow at most.
 const maxPlaces = 25
 
-// splitName is the inverse of [placeName]. A name that an app itself ends in _2
-// looks like one of a second place, as nothing but the name tells.
+// splitName is the inverse of [placeName]. If an app's own name ends in _2, it
+// looks like a name of the second place, because only the name distinguishes
+// them.
 func splitName(stored string) (name string, place int) {
 	if i := strings.LastIndexByte(stored, '_'); i > 0 {
 		if n, err := strconv.Atoi(stored[i+1:]); err == nil && n >= 2 && n <= maxPlaces && stored[i+1:] == strconv.Itoa(n) {
@@ -49,8 +49,8 @@ func (r Rules) Places(stored Metadata) []Place {
 	return list
 }
 
-// Another returns what a machine would send that is not one of those stored: the
-// names that are stored, each with the given value.
+// Another returns what a machine that is not stored would send: the stored
+// names, each with the given value.
 func (r Rules) Another(stored Metadata, value string) Metadata {
 	sent := Metadata{}
 	for _, place := range r.Places(stored) {
@@ -78,9 +78,9 @@ func (r Rules) PlaceOf(stored, sent Metadata) int {
 const AllPlaces = 0
 
 // Freed returns the whole metadata to store so that a place, or [AllPlaces], is
-// free. The names of the place get the given value, null or "": without them, a
-// Whop that merges metadata would leave them as they are. Where nothing else is
-// stored it returns {}, which clears all.
+// free. The names of the place get the given value, null or "": if they were
+// left out and Whop merges metadata, they would stay. If nothing else is
+// stored, Freed returns {}, which clears all.
 func (r Rules) Freed(stored Metadata, place int, nothing Value) Metadata {
 	whole, kept := Metadata{}, 0
 	for name, v := range stored {
@@ -100,14 +100,14 @@ func (r Rules) Freed(stored Metadata, place int, nothing Value) Metadata {
 	return whole
 }
 
-// The ways to store that there is nothing.
+// The values that mean that nothing is stored.
 var (
 	Null      = Value{Text: "null"}
 	EmptyText = Value{IsString: true}
 )
 
-// Shortened returns the metadata with values that can't be told in full: the
-// first and last characters of each.
+// Shortened returns the metadata with each value shortened, so that it can be
+// shown.
 func (m Metadata) Shortened(shorten func(string) string) map[string]string {
 	short := make(map[string]string, len(m))
 	for name, v := range m {

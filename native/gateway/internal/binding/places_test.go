@@ -27,8 +27,8 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// What is written frees the place however Whop reads it: by merging it with what
-// is stored, or in place of that.
+// What is written frees the place whether Whop merges it with what is stored or
+// replaces that.
 func TestFreed(t *testing.T) {
 	r := Rules{MaxMachines: 2, SellerNames: map[string]bool{"note": true}}
 	for _, c := range []struct {
@@ -50,7 +50,7 @@ func TestFreed(t *testing.T) {
 	}
 }
 
-// Another machine is one that the stored names tell apart from those stored.
+// Another returns a machine that differs from those stored, under their names.
 func TestAnother(t *testing.T) {
 	r := Rules{MaxMachines: 2}
 	for stored, want := range map[string]Match{`{}`: Free, `{"HWID":"a"}`: Free, `{"X":"a","Y":"b"}`: Free, `{"X":"a","X_2":"b"}`: Differs, `{"HWID":"a","HWID_3":"c"}`: Differs} {

@@ -19,7 +19,7 @@ func placeName(name string, place int) string {
 	return name + "_" + strconv.Itoa(place)
 }
 
-// Rules say what of a membership's metadata binds it to machines.
+// Rules say which of a membership's metadata binds it to machines.
 type Rules struct {
 	MaxMachines int             // how many machines may use one license, from 1
 	SellerNames map[string]bool // the seller's own metadata, which binds nothing
@@ -64,12 +64,11 @@ const (
 	Free                 // there is room for one more machine
 )
 
-// Compare decides whether a machine that sent metadata may use a membership with
-// stored metadata. It compares as Whop's API v2 did: value by value, and a place
-// is free only where nothing is stored for it. Where a place is free, Compare
-// also returns the whole metadata to store.
-//
-// A machine that sends nothing is not named, so it matches and binds nothing.
+// Compare decides whether a machine that sent metadata may use a membership
+// with stored metadata. It compares as Whop's API v2 did: value by value, and a
+// place is free only if nothing is stored for it. If a place is free, Compare
+// also returns the whole metadata to store. Empty metadata identifies no
+// machine, so it matches and binds nothing.
 func (r Rules) Compare(stored, sent Metadata) (Match, Metadata) {
 	for place := 1; place <= r.MaxMachines; place++ {
 		if placeHolds(stored, sent, place) {
@@ -77,8 +76,8 @@ func (r Rules) Compare(stored, sent Metadata) (Match, Metadata) {
 		}
 	}
 	// A stored name that belongs to no place of this app was bound under other
-	// names. If it passed for the seller's own, anyone who chooses other names could
-	// bind the license once more.
+	// names. If it counted as the seller's own, anyone could bind the license again
+	// by choosing other names.
 	if len(r.foreign(stored, sent)) > 0 {
 		return Differs, nil
 	}

@@ -86,8 +86,8 @@ func TestNoMoreIsStoredThanWhopTakes(t *testing.T) {
 	assert.Equal(t, Differs, m)
 }
 
-// Whoever chooses names and values at will gets no more machines in than the
-// seller allows.
+// An attacker who chooses names and values freely gets no more machines in than
+// the seller allows.
 func TestNoChoiceOfNamesAddsAMachine(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	names := []string{"A", "B", "A_2", "A_3", "B_2", "C"}
@@ -144,7 +144,8 @@ func FuzzCompare(f *testing.F) {
 	})
 }
 
-// A name is the seller's own also where it is another machine's place.
+// A name is the seller's own even if it looks like a name of another machine's
+// place.
 func TestSellersNamesMayNotBeSent(t *testing.T) {
 	r := Rules{MaxMachines: 3, SellerNames: map[string]bool{"note": true, "address_2": true}}
 	for sent, good := range map[string]bool{`{"HWID":"a"}`: true, `{"note_2":"a"}`: true, `{"note":"a"}`: false, `{"address":"a"}`: false, `{"address_2":"a"}`: false} {

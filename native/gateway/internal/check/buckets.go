@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// maxBuckets is how many clients or licenses are remembered at once. The
-// longest unseen is forgotten first, and with it what it had used up.
+// maxBuckets is how many clients or licenses are remembered at once. The least
+// recently seen one is forgotten first, and its bucket is then full again.
 const maxBuckets = 1 << 16
 
 // buckets are token buckets, one for each key. A key may have a multiple of the
@@ -21,8 +21,8 @@ type buckets[K comparable] struct {
 	burst int
 }
 
-// newBuckets allows each key perMinute events a minute, burst of them at once.
-// With perMinute 0 nothing is limited.
+// newBuckets allows each key perMinute events per minute, burst of them at
+// once. If perMinute is 0, nothing is limited.
 func newBuckets[K comparable](perMinute, burst int) *buckets[K] {
 	b := &buckets[K]{rate: rate.Limit(perMinute) / 60, burst: burst}
 	if perMinute > 0 {
@@ -54,15 +54,15 @@ func (b *buckets[K]) exhausted(key K, share int) time.Duration {
 	return 0
 }
 
-// charge counts one event, into debt if need be.
+// charge counts one event, going into debt if necessary.
 func (b *buckets[K]) charge(key K, share int) {
 	if b.byKey != nil {
 		b.bucket(key, share).Reserve()
 	}
 }
 
-// pace returns how long the key's next event should be put off, or false and
-// the time to wait where that is more than patience; then nothing is counted.
+// pace returns how long to delay the key's next event. If that is more than
+// patience, it returns false and the time to wait, and counts nothing.
 func (b *buckets[K]) pace(key K, patience time.Duration) (time.Duration, bool) {
 	if b.byKey == nil {
 		return 0, true

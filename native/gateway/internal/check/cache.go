@@ -12,16 +12,17 @@ import (
 const (
 	// maxCached is how many license keys, and how many memberships, are held.
 	maxCached = 1 << 16
-	// maxRefusalAge is how long an unknown key, a license without entitlement or
-	// a mismatch may be repeated without asking Whop.
+	// maxRefusalAge is how long the refusal of an unknown key, of an inactive
+	// license or of a mismatch may be repeated without asking Whop.
 	maxRefusalAge = 5 * time.Second
-	// maxRepeats is how many machines one look-up may refuse. The next machine causes
-	// a new look-up, so that whoever makes up machines reaches the rate limits.
+	// maxRepeats is how many machines one look-up may refuse. The next machine
+	// causes a new look-up, so that someone who makes up machine ids runs into the
+	// rate limits.
 	maxRepeats = 100
 )
 
-// lookUp is the result of one look-up. It counts as of when Whop was asked:
-// whatever happened after that may be missing from the answer.
+// lookUp is the result of one look-up. It is as old as the question: whatever
+// happened after Whop was asked may be missing from the answer.
 type lookUp struct {
 	asked      time.Time
 	membership *Membership // nil: there is no such membership
@@ -29,16 +30,16 @@ type lookUp struct {
 }
 
 // cache holds the last look-ups of license keys and of memberships. The later
-// question wins, in whatever order the answers come in.
+// question wins, in whatever order the answers arrive.
 type cache struct {
 	mu      sync.Mutex
 	keys    *simplelru.LRU[tag.Tag, keyEntry]
 	members *simplelru.LRU[tag.Tag, memberEntry]
-	floor   time.Time // nothing that was asked before counts
+	floor   time.Time // entries asked before this don't count
 
-	// refused is when other gateways said that Whop refused a license key, a
-	// membership or a machine. When an entry has to make room, its time becomes the
-	// floor, which counts for every tag.
+	// refused holds when other gateways said that Whop refused a license key, a
+	// membership or a machine. When an entry is evicted, its time becomes
+	// refusedFloor, which applies to every tag.
 	refused      *simplelru.LRU[tag.Tag, time.Time]
 	refusedFloor time.Time
 }
@@ -63,8 +64,9 @@ func newCache() *cache {
 	return c
 }
 
-// get returns what is known of a license key. It counts as of the older of two
-// questions: which membership the key belongs to, and how that membership is.
+// get returns what is known about a license key. It is as old as the older of
+// two questions: which membership the key belongs to, and the state of that
+// membership.
 func (c *cache) get(key tag.Tag) (lookUp, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,7 +88,7 @@ func (c *cache) get(key tag.Tag) (lookUp, bool) {
 	return l, true
 }
 
-// latest returns what was last seen of a membership, by whatever key.
+// latest returns the last look-up of a membership, by whatever key.
 func (c *cache) latest(member tag.Tag) (lookUp, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -132,8 +134,8 @@ func (c *cache) refuse(l lookUp) {
 	}
 }
 
-// repeat reports whether a look-up may refuse one more machine (at most
-// maxRepeats), and counts it. It may once a machine was refused because of it.
+// repeat reports whether a look-up may refuse one more machine, and counts it.
+// It may once it has refused a first machine, and at most maxRepeats times.
 func (c *cache) repeat(l lookUp) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,7 +148,7 @@ func (c *cache) repeat(l lookUp) bool {
 	return true
 }
 
-// outdated reports whether a look-up is older than what was learned since.
+// outdated reports whether something newer than a look-up has been learned.
 func (c *cache) outdated(l lookUp) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,14 +156,14 @@ func (c *cache) outdated(l lookUp) bool {
 	return !l.asked.After(c.floor) || ok && e.asked.After(l.asked)
 }
 
-// drop forgets a membership. The answer to a look-up that is under way won't be
+// drop forgets a membership. The result of a look-up that is in flight won't be
 // kept either.
 func (c *cache) drop(member tag.Tag) {
 	c.putLatest(lookUp{asked: time.Now(), tag: member})
 }
 
-// dropAll forgets everything. Answers to look-ups that are under way won't be kept
-// either.
+// dropAll forgets everything. The results of look-ups that are in flight won't
+// be kept either.
 func (c *cache) dropAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,16 +172,16 @@ func (c *cache) dropAll() {
 	c.members.Purge()
 }
 
-// refusedElsewhere notes that Whop refused a license key, a membership or a machine
-// to another gateway.
+// refusedElsewhere records that another gateway learned of a refusal of a
+// license key, a membership or a machine.
 func (c *cache) refusedElsewhere(t tag.Tag) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refused.Add(t, time.Now())
 }
 
-// refusedSince reports whether Whop may have refused any of these to another
-// gateway since a look-up.
+// refusedSince reports whether another gateway may have learned of a refusal of
+// any of these since a look-up.
 func (c *cache) refusedSince(l lookUp, tags ...tag.Tag) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

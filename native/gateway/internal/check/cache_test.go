@@ -40,8 +40,8 @@ func TestNewerQuestionsWin(t *testing.T) {
 	assert.Equal(t, "recent", status(c))
 }
 
-// nextTick returns the time once the clock has moved on, which on some systems takes
-// milliseconds.
+// nextTick waits until the clock has advanced, which takes milliseconds on some
+// systems, and returns the time.
 func nextTick() time.Time {
 	start := time.Now()
 	for {

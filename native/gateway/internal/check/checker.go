@@ -1,9 +1,8 @@
-// Package check decides whether a license is good on a machine: it looks the
+// Package check decides whether a license is valid on a machine: it looks the
 // license up, compares what is stored with what was sent, binds the license to
-// the machine where there is a free place, and remembers what it saw.
-//
-// It declares what it needs of the world as interfaces, so that it can run on
-// another host than this server. It knows no HTTP, no Redis and no flags.
+// the machine if there is a free place, and remembers what it saw. It declares
+// what it needs as interfaces, so that a program other than this server can use
+// it. It knows nothing of HTTP, Redis or flags.
 package check
 
 import (
@@ -22,23 +21,23 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// answerTime is how long a check may take before a binding is begun. Clients
-// commonly give up after 15 s.
+// answerTime is how long after its arrival a check may still begin a binding.
+// Clients commonly give up after 15 s.
 const answerTime = 14 * time.Second
 
-// Config is what a [Checker] works by and with. Every field is needed; [Alone]
-// and [LocalRefusals] stand for other gateways where there are none.
+// Config configures a [Checker]. Every field is required; a single gateway uses
+// [Alone] and [LocalRefusals].
 type Config struct {
 	Rules      binding.Rules
 	Products   []string // whose licenses are accepted, by id
-	Entitled   []string // membership statuses that entitle to use
+	Entitled   []string // membership statuses that entitle the customer
 	Documented []string // all statuses that Whop documents
 
-	CacheTTL        time.Duration // how long a good license is not asked about again
-	StaleIfError    time.Duration // how long a good license stays good while Whop can't be asked
+	CacheTTL        time.Duration // how long a valid license is not looked up again
+	StaleIfError    time.Duration // how long a valid license stays valid while Whop can't be asked
 	UpstreamTimeout time.Duration // for one call to Whop
-	ClientLimit     int           // look-ups a minute that one client may cause; 0 is no limit
-	LicenseLimit    int           // look-ups a minute of one license; 0 is no limit
+	ClientLimit     int           // look-ups per minute that one client may cause; 0 means no limit
+	LicenseLimit    int           // look-ups per minute of one license; 0 means no limit
 
 	Whop      Whop
 	Strangers Strangers
@@ -52,8 +51,9 @@ type Config struct {
 	Log       *slog.Logger
 }
 
-// A Checker answers queries. It keeps what Whop says of a membership for a short
-// time, and never keeps an error. Many goroutines can use it at once.
+// A Checker answers queries. It remembers what Whop says about a membership for
+// a short time, and never remembers an error. Many goroutines can use it at
+// once.
 type Checker struct {
 	rules      binding.Rules
 	products   map[string]bool
@@ -81,11 +81,11 @@ type Checker struct {
 	seen     *lru.Cache[tag.Tag, struct{}] // license keys of our products
 
 	strangers    Strangers
-	strangersNow *semaphore.Weighted // look-ups of other keys under way
+	strangersNow *semaphore.Weighted // in-flight look-ups of keys that are not in seen
 
 	flights  singleflight.Group
 	turns    *turns
-	altered  *lru.Cache[tag.Tag, tag.Tag] // machines, by what is stored in place of them
+	altered  *lru.Cache[tag.Tag, tag.Tag] // from a machine to what is stored in its place
 	staleLog rate.Sometimes
 }
 
@@ -131,8 +131,8 @@ func setOf(names []string) map[string]bool {
 	return set
 }
 
-// Check answers a query. An error is the lack of an answer: a [Failure], a
-// [*LimitedError], a [*BusyError], or the context's.
+// Check answers a query. An error means that no verdict was reached: it is a
+// [Failure], a [*LimitedError], a [*BusyError], or the context's error.
 func (c *Checker) Check(ctx context.Context, q *Query) (Verdict, error) {
 	if q.NotAKey {
 		return Verdict{Outcome: NotFound, Source: FromKey}, nil
@@ -154,17 +154,17 @@ func (c *Checker) Check(ctx context.Context, q *Query) (Verdict, error) {
 	return v, err
 }
 
-// fromWhop answers a query by a look-up, and by binding the license where it
-// has a free place.
+// fromWhop answers a query by a look-up, and binds the license if it has a free
+// place.
 func (c *Checker) fromWhop(ctx context.Context, q *Query) (Verdict, error) {
 	l, err := c.lookUpShared(q)
 	if err != nil {
 		return Verdict{}, err
 	}
-	// A look-up that was under way when this query arrived may have begun before the
-	// customer reset the key, or before a webhook. So a refusal by it does not count,
-	// nor does anything that a webhook has overtaken. A second look-up can only have
-	// begun after the first had ended.
+	// A look-up that was in flight when this query arrived may have begun before
+	// the customer reset the key, or before a webhook. So its refusal does not
+	// count, nor does a result that a webhook has overtaken. A second look-up can
+	// only have begun after the first had ended.
 	o, _ := c.judge(l.membership, q.Sent)
 	if (o == Mismatch || o == unbound || c.cache.outdated(l)) && l.asked.Before(q.Arrived) {
 		if l, err = c.lookUpShared(q); err != nil {
@@ -198,8 +198,8 @@ func (c *Checker) fromWhop(ctx context.Context, q *Query) (Verdict, error) {
 	return v, nil
 }
 
-// fromCache answers from a look-up of a short while ago. A mismatch of one
-// machine refuses others too, but never the same machine again: it asks again
+// fromCache answers from a recent look-up. One machine's mismatch refuses other
+// machines too, but never the same machine again: it probably asks again
 // because its customer has reset the key. If the refusal can't be recorded, the
 // cached mismatch is not used.
 func (c *Checker) fromCache(ctx context.Context, q *Query, known lookUp) (Verdict, bool) {
@@ -245,8 +245,8 @@ func (c *Checker) judge(m *Membership, sent binding.Metadata) (Outcome, binding.
 	return Mismatch, nil
 }
 
-// machineTag returns the tag of one machine with one membership, by whatever key
-// it asks.
+// machineTag returns the tag of one machine with one membership, whichever
+// license key it sends.
 func (c *Checker) machineTag(member tag.Tag, sent binding.Metadata) tag.Tag {
 	return c.tags.Of("machine", append(member[:], sent.Canonical()...))
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// Where Whop answered and nothing can be decided, no older look-up stands in.
+// If Whop answered but no verdict is possible, no older look-up stands in.
 func TestUndecidedIsNotUnasked(t *testing.T) {
 	for kind, want := range map[undecidedKind]bool{tooLate: true, unknownStatus: false, notStored: false, storedAltered: false} {
 		assert.Equal(t, want, unasked(&undecided{kind: kind, err: errors.New("x")}), kind)

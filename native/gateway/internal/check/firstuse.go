@@ -15,15 +15,15 @@ import (
 // license, once within this gateway and once for the other gateways.
 const LockPatience = 5 * time.Second
 
-// BindTime returns how long a binding may take from the moment it may begin: a
+// BindTime returns how long a binding may take once it holds the lock: a
 // look-up, a write, and a look-up to confirm, with a second to spare.
 func BindTime(upstreamTimeout time.Duration) time.Duration {
 	return 3*upstreamTimeout + time.Second
 }
 
-// LockTime returns how long the right to bind lasts. It outlives [BindTime] by
-// more than Redis may have taken to say that the right was given. It is also how
-// long a license can't be bound when a gateway dies while it binds it.
+// LockTime returns how long the right to bind lasts. It exceeds [BindTime] by
+// more than Redis may take to answer that the lock was obtained. It is also how
+// long a license can't be bound after a gateway dies while binding it.
 func LockTime(upstreamTimeout time.Duration) time.Duration {
 	return BindTime(upstreamTimeout) + 3*time.Second
 }
@@ -33,26 +33,26 @@ func LongestCheck(upstreamTimeout time.Duration) time.Duration {
 	return answerTime + LockPatience + LockTime(upstreamTimeout)
 }
 
-// firstUse gives a license to the machine that asked, unless another was faster.
-// Whop has no call that compares and writes at once, so one first use at a time
-// looks again, writes, and settles what came of it by a further look-up.
+// firstUse binds a license to the machine that asked, unless another was
+// faster. Whop has no atomic compare-and-set, so one first use at a time looks
+// again, writes, and determines the result by a further look-up.
 type firstUse struct {
 	*Checker
 	query *Query
 	seen  lookUp // the look-up that found a free place
-	turn  *turn  // keeps this gateway's other first uses of the license out
-	hold  Hold   // keeps the other gateways' out
+	turn  *turn  // excludes this gateway's other first uses of the license
+	hold  Hold   // excludes those of other gateways
 
-	// pending says that a write was not seen yet, and may still be carried out. Then
-	// nobody else may write, here and on other gateways, until the right to bind has
-	// ended by itself.
+	// pending says that a write is not visible yet and may still be carried out.
+	// Until the right to bind expires, nobody else may write, here or on other
+	// gateways.
 	pending bool
 
 	// A write whose answer was lost is repeated under the same key, so that it is
 	// carried out once. The next write gets a new key, as the same machine may bind
 	// again after a reset.
 	idempotencyKey string
-	written        error // what the last write ended with
+	written        error // the result of the last write
 }
 
 // bind lets a query's machine use a license for the first time.
@@ -62,14 +62,14 @@ func (c *Checker) bind(ctx context.Context, q *Query, seen lookUp) (Verdict, err
 		return Verdict{}, err
 	}
 	defer u.leave()
-	// Whoever had the turn before has just looked.
+	// Whoever had the turn before has just looked the license up.
 	if latest, ok := c.cache.latest(seen.tag); ok && latest.asked.After(seen.asked) {
 		if o, _ := c.judge(latest.membership, q.Sent); o != unbound {
 			return Verdict{o, latest.membership, FromWhop}, nil
 		}
 	}
-	// From here on, the binding goes on even if the caller leaves: half a binding
-	// helps nobody.
+	// From here on, the binding is finished even if the caller goes away: half a
+	// binding helps nobody.
 	ctx = context.WithoutCancel(ctx)
 	if err := u.excludeOthers(ctx); err != nil {
 		return Verdict{}, err
@@ -101,8 +101,8 @@ func (u *firstUse) excludeOthers(ctx context.Context) error {
 	return nil
 }
 
-// leave gives back what was taken, or lets it end by itself while a write is
-// pending.
+// leave releases the lock and the turn. While a write is pending, it lets them
+// expire instead.
 func (u *firstUse) leave() {
 	if u.pending {
 		time.AfterFunc(LockTime(u.upstreamTimeout), u.turn.release)
@@ -112,8 +112,8 @@ func (u *firstUse) leave() {
 	u.turn.release()
 }
 
-// lookAndWrite looks again and writes, twice if need be, until it is settled
-// whose the license is.
+// lookAndWrite looks again and writes, twice if necessary, until it is certain
+// which machine has the license.
 func (u *firstUse) lookAndWrite(ctx context.Context) (Verdict, error) {
 	now, err := u.lookAgain(ctx)
 	if err != nil {
@@ -129,7 +129,7 @@ func (u *firstUse) lookAndWrite(ctx context.Context) (Verdict, error) {
 		if err := u.write(ctx, whole); err != nil {
 			return Verdict{}, err
 		}
-		// Only a look-up tells what is stored now, also when the answer was lost.
+		// Only a look-up tells what is stored now, even if the write's answer was lost.
 		now, err = u.lookAgain(ctx)
 		u.tellOthers(ctx)
 		if err != nil {
@@ -139,7 +139,7 @@ func (u *firstUse) lookAndWrite(ctx context.Context) (Verdict, error) {
 			return v, nil
 		}
 		var f Failure
-		if errors.As(u.written, &f) && !f.Passing() {
+		if errors.As(u.written, &f) && !f.Transient() {
 			return Verdict{}, u.written
 		}
 		if u.written == nil {
@@ -155,7 +155,7 @@ func (u *firstUse) lookAgain(ctx context.Context) (lookUp, error) {
 }
 
 // write stores the metadata that binds the license to the machine, unless the
-// right to bind has ended. What came of the write is in u.written.
+// right to bind has expired. The write's result is in u.written.
 func (u *firstUse) write(ctx context.Context, whole binding.Metadata) error {
 	if err := u.hold.Confirm(ctx); err != nil {
 		return err
@@ -165,8 +165,8 @@ func (u *firstUse) write(ctx context.Context, whole binding.Metadata) error {
 		return nil
 	}
 	u.pending = true
-	if err := u.hold.Prolong(ctx); err != nil {
-		u.log.Warn("a lock could not be prolonged; others can bind the license when it ends", "key", license.ShortenKey(u.query.Key), "error", err.Error())
+	if err := u.hold.Extend(ctx); err != nil {
+		u.log.Warn("a lock could not be extended; others can bind the license once it expires", "key", license.ShortenKey(u.query.Key), "error", err.Error())
 	}
 	return nil
 }
@@ -178,7 +178,7 @@ func (u *firstUse) tellOthers(ctx context.Context) {
 	}
 }
 
-// settle takes the verdict from a look-up after the write, unless the place
+// settle returns the verdict of a look-up after the write, unless the place
 // still looks free.
 func (u *firstUse) settle(now lookUp, whole binding.Metadata) (v Verdict, settled bool) {
 	o, _ := u.judge(now.membership, u.query.Sent)
@@ -198,11 +198,11 @@ func (u *firstUse) settle(now lookUp, whole binding.Metadata) (v Verdict, settle
 	return Verdict{o, now.membership, FromBound}, true
 }
 
-// giveUp reports that the writes came to nothing.
+// giveUp reports that no write was stored.
 func (u *firstUse) giveUp() error {
 	u.metrics.Bound("lost")
 	if u.written == nil {
-		u.notices.License(slog.LevelError, u.seen.membership.ID, "Whop accepts a binding and does not store it, so the license can't be used; see whether its metadata can be changed on Whop's dashboard")
+		u.notices.License(slog.LevelError, u.seen.membership.ID, "Whop accepts a binding but does not store it, so the license can't be used; check whether its metadata can be changed in Whop's dashboard")
 	}
 	return &undecided{kind: notStored, err: errors.New("the binding was not stored")}
 }

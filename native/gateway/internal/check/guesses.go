@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// strangersAtOnce is how many license keys that were never seen are looked up at
-	// once. So most connections to Whop are kept for licenses that exist.
+	// strangersAtOnce is how many license keys that were never seen are looked up
+	// at once, which reserves most connections to Whop for licenses that exist.
 	strangersAtOnce = 64
 	// strangersPatience is how long such a look-up waits for its turn.
 	strangersPatience = 1500 * time.Millisecond
 )
 
-// guesses limit how many license keys that don't exist a client may ask about. A
-// look-up counts once it turns out that there is no such license; until then it
-// takes room.
+// guesses limits how many license keys that don't exist a client may ask about.
+// A look-up counts once it turns out that there is no such license; until then
+// it is pending.
 type guesses struct {
 	mu     sync.Mutex
 	counts *simplelru.LRU[netip.Prefix, *guessed] // nil: nothing is limited
@@ -35,7 +35,7 @@ type guesses struct {
 // guessed is what one network has asked about.
 type guessed struct {
 	limiter *rate.Limiter
-	pending int // look-ups under way
+	pending int // in-flight look-ups
 }
 
 // newGuesses allows a tenth of a client's look-ups to be guesses.
@@ -47,8 +47,8 @@ func newGuesses(clientLimit int) *guesses {
 	return g
 }
 
-// begin makes room for a look-up, or returns how long to wait for it. The look-up
-// has to be ended, by what came of it.
+// begin admits a look-up, or returns how long to wait. The caller must call end
+// with the result of the look-up.
 func (g *guesses) begin(client netip.Addr) (end func(unknown bool), wait time.Duration) {
 	if g.counts == nil {
 		return func(bool) {}, 0
@@ -88,8 +88,8 @@ func (g *guesses) begin(client netip.Addr) (end func(unknown bool), wait time.Du
 	}, 0
 }
 
-// beginStranger makes room for a look-up of a license key that was never seen, of
-// which anyone can make up as many as they like.
+// beginStranger admits a look-up of a license key that was never seen. Anyone
+// can make up as many of these as they like.
 func (c *Checker) beginStranger(q *Query) (end func(unknown bool), err error) {
 	guess, wait := c.guesses.begin(q.Client)
 	if wait > 0 {

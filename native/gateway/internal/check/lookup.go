@@ -8,12 +8,13 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/network"
 )
 
-// licensePatience is how long a look-up may be put off because its license was
+// licensePatience is how long a look-up may be delayed because its license was
 // looked up too often just before.
 const licensePatience = 2 * time.Second
 
-// lookUpShared looks a license up, together with all others who want to know the
-// same. It goes on when its caller leaves, as others may be waiting with it.
+// lookUpShared looks a license up, sharing one look-up among concurrent queries
+// for the same key. It continues if its caller goes away, because others may be
+// waiting for it.
 func (c *Checker) lookUpShared(q *Query) (lookUp, error) {
 	for _, n := range network.Of(q.Client) {
 		if wait := c.clients.exhausted(n.Prefix, n.Share); wait > 0 {
@@ -27,8 +28,8 @@ func (c *Checker) lookUpShared(q *Query) (lookUp, error) {
 	return l.(lookUp), err
 }
 
-// lookUpCharged looks a license key up, at the cost of the client that asked
-// first, and remembers the answer.
+// lookUpCharged looks a license key up, charges the client that asked first,
+// and remembers the answer.
 func (c *Checker) lookUpCharged(q *Query) (l lookUp, err error) {
 	if !c.seen.Contains(q.keyTag) {
 		end, tooMany := c.beginStranger(q)

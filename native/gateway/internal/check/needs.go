@@ -14,11 +14,11 @@ import (
 // Whop looks memberships up and writes to them.
 type Whop interface {
 	// LookUp returns the membership with a license key or a membership id. It
-	// returns [ErrUnknown] where Whop has no such membership, and else a [Failure].
+	// returns [ErrUnknown] if Whop has no such membership, or a [Failure].
 	LookUp(ctx context.Context, id string) (*Membership, error)
-	// SetMetadata stores the whole metadata of a membership. After an error it may
-	// or may not have been stored; only a look-up tells. Repeated with the same
-	// idempotency key it is stored once. Its error is a [Failure].
+	// SetMetadata replaces the whole metadata of a membership. After an error it
+	// may or may not have been stored; only a look-up tells. Repeated with the same
+	// idempotency key, it is stored once. Its error is a [Failure].
 	SetMetadata(ctx context.Context, id string, whole binding.Metadata, idempotencyKey string) error
 }
 
@@ -30,64 +30,67 @@ type Exclusion interface {
 }
 
 // Hold is the right to bind one membership. It lasts [LockTime] unless it is
-// prolonged or released.
+// extended or released.
 type Hold interface {
 	// Confirm returns a [*BusyError] unless the right still holds.
 	Confirm(ctx context.Context) error
-	// Prolong makes the right last its whole time from now on.
-	Prolong(ctx context.Context) error
+	// Extend makes the right last [LockTime] from now on.
+	Extend(ctx context.Context) error
 	// Release ends the right.
 	Release()
 }
 
-// Refusals remember for some minutes which machines were refused.
+// Refusals remembers for some minutes which machines were refused.
 type Refusals interface {
 	// MarkRefused remembers a machine. After an error it is not remembered.
 	MarkRefused(ctx context.Context, machine tag.Tag) error
-	// WasRefused reports whether a machine was refused. In doubt it was, so that
-	// Whop is asked.
+	// WasRefused reports whether a machine was refused. If that can't be
+	// determined, it returns true, so that Whop is asked.
 	WasRefused(ctx context.Context, machine tag.Tag) bool
-	// NoteRefusal remembers for the seller that a membership was refused now, and
-	// how. Where that fails, nothing is remembered.
+	// NoteRefusal records for the seller that a membership was refused now, and
+	// how. If that fails, nothing is recorded.
 	NoteRefusal(ctx context.Context, member tag.Tag, outcome Outcome)
-	// LastRefusal returns what was noted last, or nothing.
+	// LastRefusal returns what was recorded last, or the zero Refusal.
 	LastRefusal(ctx context.Context, member tag.Tag) Refusal
 }
 
-// Peers are the other gateways of the same seller. What they tell, the
-// [Checker] takes by its methods Changed, RefusedElsewhere and MissedNews.
+// Peers is the connection to the same seller's other gateways. What they tell
+// reaches the [Checker] through its methods Changed, RefusedElsewhere and
+// MissedNews.
 type Peers interface {
-	// TellChanged tells that a membership changed.
+	// TellChanged tells the peers that a membership changed.
 	TellChanged(ctx context.Context, member tag.Tag) error
-	// TellRefused tells that Whop was asked about a license key, a membership or a
-	// machine, and that the answer was no.
+	// TellRefused tells the peers that Whop was asked about a license key, a
+	// membership or a machine, and that the answer was no.
 	TellRefused(ctx context.Context, refused tag.Tag) error
-	// CatchUp returns once everything has been heard that the peers have told until
-	// now, or an error where that can't be known.
+	// CatchUp returns once everything that the peers have told until now has been
+	// received, or an error if that can't be known.
 	CatchUp(ctx context.Context) error
 }
 
-// Strangers is the part of Whop's quota that license keys may use which were never
-// seen good. A look-up counts in it only if the key turns out to be unknown.
+// Strangers is the part of Whop's quota for license keys that were never seen
+// valid. A look-up counts against it only if the key turns out to be unknown.
 type Strangers interface {
-	// Room returns 0 if there is room for a look-up, or else how long until there is.
+	// Room returns 0 if a look-up may be made now, or how long until it may.
 	Room(ctx context.Context) time.Duration
 	// Spend counts a look-up.
 	Spend(ctx context.Context)
 }
 
-// Notices are messages to the seller, each of them logged once in a while.
+// Notices logs messages to the seller, each at most once in a while.
 type Notices interface {
-	// License logs a message about one license, given by its key or membership id.
+	// License logs a message about one license, identified by its key or membership
+	// id.
 	License(level slog.Level, id, msg string, args ...any)
-	// General logs a message that concerns more than one license, at most once in
-	// the given span of time for each subject.
+	// General logs a message that concerns more than one license, at most once per
+	// interval for each subject.
 	General(level slog.Level, every time.Duration, subject, msg string, args ...any)
 }
 
 // Audit records who may use a license on which machine.
 type Audit interface {
-	// Bound records that a membership was bound to a machine, in a place from 1.
+	// Bound records that a membership was bound to a machine, and in which place,
+	// counting from 1.
 	Bound(licenseKey, membershipID string, place int, machine binding.Metadata)
 	// Freed records that a place of a membership was freed, or [binding.AllPlaces].
 	Freed(membershipID string, place int)
@@ -102,45 +105,44 @@ func (NoAudit) Bound(string, string, int, binding.Metadata) {}
 // Freed does nothing.
 func (NoAudit) Freed(string, int) {}
 
-// Metrics count what a [Checker] does.
+// Metrics counts what a [Checker] does.
 type Metrics interface {
 	// CacheUsed counts a query that was answered from the cache, or was not.
 	CacheUsed(hit bool)
-	// Bound counts a first use, by what came of it: "bound", "refused" (no right to
-	// bind was to be had), "lost" (Whop did not store it) or "altered" (Whop stored
-	// it in another form).
+	// Bound counts a first use by its result: "bound", "refused" (the lock could
+	// not be obtained), "lost" (Whop did not store the binding) or "altered" (Whop
+	// stored it in another form).
 	Bound(result string)
 	// AnsweredStale counts a query that was answered from an older look-up.
 	AnsweredStale()
 }
 
-// Alone is the [Exclusion], the [Hold] and the [Peers] of a gateway that has no
-// others beside it.
+// Alone is the [Exclusion], the [Hold] and the [Peers] of a single gateway.
 type Alone struct{}
 
 // Obtain gives the right to bind at once.
 func (Alone) Obtain(context.Context, tag.Tag) (Hold, error) { return Alone{}, nil }
 
-// Confirm does nothing, as nobody else could take the right.
+// Confirm does nothing, because nobody else can take the right.
 func (Alone) Confirm(context.Context) error { return nil }
 
-// Prolong does nothing, as the right has no end.
-func (Alone) Prolong(context.Context) error { return nil }
+// Extend does nothing, because the right never expires.
+func (Alone) Extend(context.Context) error { return nil }
 
-// Release does nothing, as nobody waits for the right.
+// Release does nothing, because nobody waits for the right.
 func (Alone) Release() {}
 
-// TellChanged does nothing, as there is nobody to tell.
+// TellChanged does nothing, because there is nobody to tell.
 func (Alone) TellChanged(context.Context, tag.Tag) error { return nil }
 
-// TellRefused does nothing, as there is nobody to tell.
+// TellRefused does nothing, because there is nobody to tell.
 func (Alone) TellRefused(context.Context, tag.Tag) error { return nil }
 
-// CatchUp does nothing, as nobody tells anything.
+// CatchUp does nothing, because there is nobody to hear from.
 func (Alone) CatchUp(context.Context) error { return nil }
 
-// LocalRefusals are the [Refusals] of a gateway that has no others beside it.
-// They are kept in memory, as many as there is room for.
+// LocalRefusals is the [Refusals] of a single gateway, a bounded number of them
+// kept in memory.
 type LocalRefusals struct{ machines *lru.Cache[tag.Tag, struct{}] }
 
 // NewLocalRefusals returns refusals that remember no machine yet.
@@ -160,14 +162,13 @@ func (r LocalRefusals) WasRefused(_ context.Context, machine tag.Tag) bool {
 	return r.machines.Contains(machine)
 }
 
-// NoteRefusal does nothing: what one gateway holds in memory, the seller's
-// commands can't see.
+// NoteRefusal does nothing: the seller's commands can't see a gateway's memory.
 func (LocalRefusals) NoteRefusal(context.Context, tag.Tag, Outcome) {}
 
 // LastRefusal returns nothing.
 func (LocalRefusals) LastRefusal(context.Context, tag.Tag) Refusal { return Refusal{} }
 
-// Sleep waits for d, or until the context ends, whose error it then returns.
+// Sleep waits for d, or returns the context's error if that ends first.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

@@ -6,7 +6,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// Forget drops what is remembered of a membership, here and on every other
+// Forget drops what is remembered about a membership, here and on every other
 // gateway. After an error, other gateways may still remember it.
 func (c *Checker) Forget(ctx context.Context, membershipID string) error {
 	member := c.tags.OfMembership(membershipID)
@@ -14,13 +14,13 @@ func (c *Checker) Forget(ctx context.Context, membershipID string) error {
 	return c.peers.TellChanged(ctx, member)
 }
 
-// Changed takes another gateway's news that a membership changed.
+// Changed receives another gateway's news that a membership changed.
 func (c *Checker) Changed(member tag.Tag) { c.cache.drop(member) }
 
-// RefusedElsewhere takes another gateway's news that Whop was asked about a
+// RefusedElsewhere receives another gateway's news that Whop was asked about a
 // license key, a membership or a machine, and that the answer was no.
 func (c *Checker) RefusedElsewhere(refused tag.Tag) { c.cache.refusedElsewhere(refused) }
 
-// MissedNews drops everything that is remembered, as news of any of it may have
-// been missed.
+// MissedNews drops everything that is remembered, because news about any of it
+// may have been missed.
 func (c *Checker) MissedNews() { c.cache.dropAll() }

@@ -11,7 +11,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/binding"
 )
 
-// A Report is what there is to know of a license, for its seller.
+// A Report is what a seller can know about a license.
 type Report struct {
 	Membership *Membership // nil: Whop has no such license
 	Places     []binding.Place
@@ -23,7 +23,7 @@ type Report struct {
 	LastRefusal Refusal
 }
 
-// A Refusal is when a license was refused, and how. It is zero where that is not
+// A Refusal says when a license was refused, and how. It is zero if that is not
 // known.
 type Refusal struct {
 	At      time.Time
@@ -31,10 +31,10 @@ type Refusal struct {
 }
 
 // ErrNothingToFree says that a place holds no machine.
-var ErrNothingToFree = errors.New("no machine is stored there")
+var ErrNothingToFree = errors.New("there is nothing to free: no machine is stored")
 
-// ErrOtherProduct says that a license belongs to a product that is not accepted,
-// so that nothing is written to it.
+// ErrOtherProduct says that a license belongs to a product that is not
+// accepted, so nothing is written to it.
 var ErrOtherProduct = errors.New("the license belongs to a product that --product does not list")
 
 // Inspect looks a license up by its key or membership id, and changes nothing.
@@ -59,10 +59,10 @@ func (c *Checker) report(ctx context.Context, m *Membership) Report {
 	return r
 }
 
-// Free takes a place of a license, or all of them by [binding.AllPlaces], from the
-// machine that has it, for whoever asks next. It writes under the same exclusion
-// as a binding, and looks afterwards whether Whop stored it. It returns the
-// license as it then is.
+// Free frees a place of a license, or all of them with [binding.AllPlaces], for
+// the machine that asks next. It writes under the same exclusion as a binding,
+// then checks whether Whop stored the change, and returns the new state of the
+// license.
 func (c *Checker) Free(ctx context.Context, id string, place int) (Report, error) {
 	m, err := c.whop.LookUp(ctx, id)
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *Checker) Free(ctx context.Context, id string, place int) (Report, error
 	defer cancel()
 	now, pending, err := c.freeUnder(ctx, hold, m.ID, place)
 	if pending {
-		_ = hold.Prolong(ctx) // nobody may write before this write can't be carried out any more
+		_ = hold.Extend(ctx) // nobody may write while this write may still be carried out
 	} else {
 		hold.Release()
 	}
@@ -90,13 +90,13 @@ func (c *Checker) Free(ctx context.Context, id string, place int) (Report, error
 	}
 	c.audit.Freed(m.ID, place)
 	if told != nil {
-		return Report{}, fmt.Errorf("it is done, and the gateways could not be told; they learn of it within --cache-ttl: %w", told)
+		return Report{}, fmt.Errorf("the change was made, but the gateways could not be told; they learn of it within --cache-ttl: %w", told)
 	}
 	return c.report(ctx, now), nil
 }
 
-// freeUnder writes and looks. A write that was not seen, and may still be carried
-// out, is pending.
+// freeUnder writes, and looks the license up again. A write that is not visible
+// yet and may still be carried out is pending.
 func (c *Checker) freeUnder(ctx context.Context, hold Hold, id string, place int) (now *Membership, pending bool, err error) {
 	if now, err = c.whop.LookUp(ctx, id); err != nil {
 		return nil, false, err
@@ -104,7 +104,7 @@ func (c *Checker) freeUnder(ctx context.Context, hold Hold, id string, place int
 	if !c.taken(now, place) {
 		return nil, false, ErrNothingToFree
 	}
-	for _, nothing := range []binding.Value{binding.Null, binding.EmptyText} { // Whop may not take or keep a null
+	for _, nothing := range []binding.Value{binding.Null, binding.EmptyText} { // Whop may reject or ignore a null
 		if err := hold.Confirm(ctx); err != nil {
 			return nil, false, err
 		}
@@ -124,9 +124,10 @@ func (c *Checker) freeUnder(ctx context.Context, hold Hold, id string, place int
 	return nil, pending, err
 }
 
-var errNotShown = errors.New("Whop accepts the change and does not show it; look at the license again, and use Reset Key on Whop's dashboard if nothing has changed")
+var errNotShown = errors.New("Whop accepted the change but does not show it; look at the license again, and use Reset Key in Whop's dashboard if nothing has changed")
 
-// taken reports whether a place, or any by [binding.AllPlaces], holds a machine.
+// taken reports whether a place, or any place with [binding.AllPlaces], holds a
+// machine.
 func (c *Checker) taken(m *Membership, place int) bool {
 	for _, p := range c.rules.Places(m.Metadata) {
 		if place == binding.AllPlaces || p.Number == place {

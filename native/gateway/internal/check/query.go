@@ -11,25 +11,25 @@ import (
 // A Query is one question of an app: whether a license is good on a machine.
 type Query struct {
 	Key        string           // the license key, cleaned
-	NotAKey    bool             // Key can't be a license key, so it is not asked about
-	Sent       binding.Metadata // what the app sent to name its machine
+	NotAKey    bool             // Key can't be a license key, so Whop is not asked
+	Sent       binding.Metadata // what the app sent to identify its machine
 	KeepsLease bool             // the app sent a nonce, so it keeps leases that stand in
 	Client     netip.Addr       // the client's address
 	Arrived    time.Time
 
 	// Set by [Checker.Check].
-	Asked  bool // Whop was asked, for this query or for one that it shared
+	Asked  bool // Whop was asked, for this query or for one that shared the look-up
 	keyTag tag.Tag
 }
 
 // A Verdict is the answer to a [Query].
 type Verdict struct {
 	Outcome    Outcome
-	Membership *Membership // set where the outcome is [Valid]
+	Membership *Membership // set if the outcome is [Valid]
 	Source     Source
 }
 
-// Outcome is what a [Verdict] says of a license.
+// Outcome is what a [Verdict] says about a license.
 type Outcome int
 
 // The outcomes of a check.
@@ -42,12 +42,12 @@ const (
 	// unbound is no verdict yet: the license has a free place, and this machine has
 	// to be bound to it first.
 	unbound
-	// altered is no verdict either: Whop stored what binds the license to this
-	// machine in another form than it was written.
+	// altered is no verdict either: Whop stored this machine's binding in another
+	// form than it was written.
 	altered
 )
 
-// String returns the outcome's name, as it stands in logs and metrics.
+// String returns the outcome's name in logs and metrics.
 func (o Outcome) String() string {
 	return [...]string{"valid", "metadata_mismatch", "inactive", "not_found", "unbound", "altered"}[o]
 }
@@ -57,16 +57,16 @@ type Source string
 
 // The sources of verdicts.
 const (
-	FromCache Source = "cache" // a look-up of a short while ago
-	FromWhop  Source = "whop"  // a look-up for this query, or one that it shared
-	FromBound Source = "bound" // the license was just bound, or found to be when that was tried
-	FromStale Source = "stale" // an older look-up, as Whop can't be asked
-	FromKey   Source = "key"   // the license key alone, which can't be one
+	FromCache Source = "cache" // a recent look-up
+	FromWhop  Source = "whop"  // a look-up for this query, or a shared one
+	FromBound Source = "bound" // the license was just bound, or the attempt found it bound
+	FromStale Source = "stale" // an older look-up, because Whop can't be asked
+	FromKey   Source = "key"   // the text alone, which can't be a license key
 )
 
 // Membership is what the gateway keeps of a membership: no customer's name,
-// address or license key. Times are Unix seconds. Pointers are nil where Whop
-// says nothing, or nothing readable, of a member that decides nothing.
+// address or license key. Times are Unix seconds. A pointer is nil if Whop
+// gives no such member, or one that can't be read and decides nothing.
 type Membership struct {
 	ID                string
 	Product           string
@@ -81,8 +81,7 @@ type Membership struct {
 	PeriodStart       *int64
 	PeriodEnd         *int64
 
-	// EndsAt is when the right to use ends, as far as it is known, or nil where no
-	// end is known. Where there is an end that can't be read, it is 0, an end that
-	// has passed.
+	// EndsAt is when the license ends, or nil if no end is known. If there is an
+	// end that can't be read, it is 0, an end that has passed.
 	EndsAt *int64
 }

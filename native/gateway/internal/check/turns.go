@@ -7,18 +7,19 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// turns let one first use of each membership at a time proceed within a process.
+// turns lets one first use of each membership at a time proceed within a
+// process.
 type turns struct {
 	mu    sync.Mutex
 	taken map[tag.Tag]*turn
 }
 
-// turn is that of one membership.
+// turn is the turn for one membership.
 type turn struct {
 	all   *turns
 	of    tag.Tag
 	busy  chan struct{} // holds one element while the turn is taken
-	users int           // who has the turn or waits for it
+	users int           // how many have the turn or wait for it
 }
 
 func newTurns() *turns { return &turns{taken: map[tag.Tag]*turn{}} }

@@ -13,7 +13,7 @@ import (
 // methods.
 type LocalBudget interface {
 	// Take waits for one call's share of the quota, or returns how long the wait
-	// would be where that is too long.
+	// would be if that is too long.
 	Take(ctx context.Context, operation string) (wait time.Duration, err error)
 	// Left returns how many calls may be made at once now.
 	Left(ctx context.Context, count string) float64
@@ -23,12 +23,12 @@ type LocalBudget interface {
 // Limit is a token bucket for one count of calls.
 type Limit struct {
 	Burst  int // calls at once
-	Refill int // calls a minute after that
+	Refill int // calls per minute after that
 }
 
-// Budget counts the calls to Whop of all gateways of one seller, in Redis. Without
-// Redis each gateway counts for itself; Whop's own 429 then holds what several
-// together take too much.
+// Budget counts the calls to Whop of all gateways of one seller, in Redis.
+// While Redis can't be used, each gateway counts for itself; if several
+// together exceed the quota, Whop's own 429 limits them.
 type Budget struct {
 	store     *Store
 	limiter   *redis_rate.Limiter
@@ -38,9 +38,9 @@ type Budget struct {
 	fallback  LocalBudget
 }
 
-// NewBudget returns a budget with a limit for each count. The one of the given name
-// counts look-ups of unknown license keys. A call waits for its share for at most
-// the given patience.
+// NewBudget returns a budget with a limit for each count. The count named
+// strangers is for look-ups of unknown license keys. A call waits for its share
+// for at most the given patience.
 func NewBudget(s *Store, limits map[string]Limit, strangers string, patience time.Duration, fallback LocalBudget) *Budget {
 	b := &Budget{
 		store:     s,
@@ -56,7 +56,8 @@ func NewBudget(s *Store, limits map[string]Limit, strangers string, patience tim
 	return b
 }
 
-// allow takes n calls from a count, or none and tells how many are left.
+// allow takes n calls from a count, or none if there are fewer, and returns how
+// many are left.
 func (b *Budget) allow(ctx context.Context, count string, n int) (result *redis_rate.Result, err error) {
 	err = b.store.do(ctx, func(ctx context.Context) (err error) {
 		result, err = b.limiter.AllowN(ctx, b.store.prefix+"budget:"+count, b.limits[count], n)
@@ -74,8 +75,8 @@ func (b *Budget) Left(ctx context.Context, count string) float64 {
 	return float64(result.Remaining)
 }
 
-// Room returns 0 if unknown license keys may be looked up, or how long until they
-// may.
+// Room returns 0 if unknown license keys may be looked up now, or how long
+// until they may.
 func (b *Budget) Room(ctx context.Context) time.Duration {
 	result, err := b.allow(ctx, b.strangers, 0)
 	switch {
@@ -95,9 +96,9 @@ func (b *Budget) Spend(ctx context.Context) {
 	}
 }
 
-// Take waits for one call's share of the quota, or takes nothing and returns how
-// long the wait would be where that is longer than the patience. Its error is
-// the context's.
+// Take waits for one call's share of the quota. If the wait would exceed the
+// patience, it takes nothing and returns how long the wait would be. Its error
+// is the context's.
 func (b *Budget) Take(ctx context.Context, operation string) (wait time.Duration, err error) {
 	deadline := time.Now().Add(b.patience)
 	for {

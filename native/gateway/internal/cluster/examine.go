@@ -6,18 +6,18 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// Condition is what an operator should know of a Redis that works.
+// Condition is what an operator should know about a Redis that works.
 type Condition struct {
 	MayInfo  bool   // whether INFO may be run; without it the rest is unknown
 	Eviction string // maxmemory-policy, which should be noeviction
 }
 
-// Examine tries everything that gateways need of Redis, and returns what fails
-// first. It is for a store that nothing else uses.
+// Examine tries everything that gateways need from Redis, and returns the first
+// failure. The store must not be in use otherwise.
 func (s *Store) Examine(ctx context.Context) (Condition, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go s.Follow(ctx, deaf{})
+	go s.Follow(ctx, ignore{})
 	if err := s.works(ctx); err != nil {
 		return Condition{}, err
 	}
@@ -25,9 +25,9 @@ func (s *Store) Examine(ctx context.Context) (Condition, error) {
 	return Condition{err == nil, infoField(info, "maxmemory_policy")}, nil
 }
 
-// deaf is the [Listener] of a store that serves nobody.
-type deaf struct{}
+// ignore is a [Listener] that ignores all news.
+type ignore struct{}
 
-func (deaf) Changed(tag.Tag)          {}
-func (deaf) RefusedElsewhere(tag.Tag) {}
-func (deaf) MissedNews()              {}
+func (ignore) Changed(tag.Tag)          {}
+func (ignore) RefusedElsewhere(tag.Tag) {}
+func (ignore) MissedNews()              {}

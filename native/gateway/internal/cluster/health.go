@@ -11,13 +11,13 @@ import (
 // healthEvery is how often Redis is probed.
 const healthEvery = time.Second
 
-// Metrics tell how Redis does.
+// Metrics records the state of Redis.
 type Metrics interface {
-	// RedisUp tells whether Redis works.
+	// RedisUp records whether Redis works.
 	RedisUp(up bool)
 }
 
-// Health tells whether Redis works.
+// Health monitors whether Redis works.
 type Health struct {
 	Store   *Store
 	Metrics Metrics
@@ -25,12 +25,12 @@ type Health struct {
 	Worked  func() // called once, when Redis has worked for the first time
 
 	problem string    // what was wrong at the last probe, or empty
-	said    time.Time // when it was last logged
+	logged  time.Time // when it was last logged
 	worked  bool
 }
 
-// Watch probes Redis, at once and then every second, until the
-// context ends. It returns after the first time.
+// Watch probes Redis, at once and then every second, until the context ends. It
+// returns after the first probe.
 func (h *Health) Watch(ctx context.Context) {
 	h.probe(ctx)
 	go func() {
@@ -49,14 +49,14 @@ func (h *Health) probe(ctx context.Context) {
 		return
 	}
 	h.Metrics.RedisUp(now == "")
-	if now == "" && !h.worked { // later it is no reason to turn machines away that are bound
+	if now == "" && !h.worked { // if Redis fails later, machines that are bound are still served
 		h.worked = true
 		h.Worked()
 	}
 	switch {
-	case now != "" && (h.problem == "" || time.Since(h.said) > time.Minute):
-		h.Log.Error("Redis can't be used; licenses that are bound are served, new ones can't be bound", "error", now)
-		h.said = time.Now()
+	case now != "" && (h.problem == "" || time.Since(h.logged) > time.Minute):
+		h.Log.Error("Redis can't be used; licenses that are already bound are served, but new ones can't be bound", "error", now)
+		h.logged = time.Now()
 	case now == "" && h.problem != "":
 		h.Log.Info("Redis works")
 	}

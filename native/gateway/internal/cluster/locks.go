@@ -12,12 +12,11 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// Locks are the [check.Exclusion] of several gateways, kept in Redis.
-//
-// A lock outlives the time within which its holder may write, so a holder that
-// was killed or cut off has stopped writing before another can begin. If Redis
+// Locks is the [check.Exclusion] of several gateways, kept in Redis. A lock
+// outlives the time within which its holder may write, so a holder that was
+// killed or cut off has stopped writing before another can begin. If Redis
 // loses its data, it loses its locks too. A gateway notices this by the epoch,
-// and then binds nothing until every lock that was lost would have ended.
+// and then binds nothing until every lost lock would have expired.
 type Locks struct {
 	store  *Store
 	locker *redislock.Client
@@ -28,12 +27,13 @@ type Locks struct {
 	settled time.Time // nothing is bound before
 }
 
-// NewLocks returns locks that each last ttl unless they are prolonged or released.
+// NewLocks returns locks that last ttl each, unless they are extended or
+// released.
 func NewLocks(s *Store, ttl time.Duration) *Locks {
 	return &Locks{store: s, locker: redislock.New(s.rdb), ttl: ttl}
 }
 
-// Begin learns the epoch before anything is served. Where Redis does not answer,
+// Begin reads the epoch before anything is served. If Redis does not answer,
 // the first epoch seen later counts as a new one.
 func (l *Locks) Begin(ctx context.Context) error {
 	epoch, err := l.store.epoch(ctx)
@@ -54,8 +54,8 @@ func (l *Locks) Obtain(ctx context.Context, member tag.Tag) (check.Hold, error) 
 	if err != nil {
 		return nil, err
 	}
-	// The lock may have begun when it was asked for, but the holder counts its time
-	// to write from when Obtain returns. So what lies between is bounded.
+	// The lock may have begun when it was requested, but the holder's time to write
+	// begins when Obtain returns. So the time between the two is bounded.
 	ctx, cancel = context.WithDeadline(ctx, asked.Add(2*Timeout))
 	defer cancel()
 	h := &hold{locks: l, lock: lock}
@@ -71,7 +71,8 @@ func (l *Locks) Obtain(ctx context.Context, member tag.Tag) (check.Hold, error) 
 	return h, nil
 }
 
-// wait asks for the lock until it is given, and returns when it was asked for.
+// wait requests the lock until it is granted, and returns when it was
+// requested.
 func (l *Locks) wait(ctx context.Context, member tag.Tag) (lock *redislock.Lock, asked time.Time, err error) {
 	for {
 		asked = time.Now()
@@ -82,7 +83,7 @@ func (l *Locks) wait(ctx context.Context, member tag.Tag) (lock *redislock.Lock,
 			}
 			return err
 		})
-		if err != nil && ctx.Err() == nil { // else the time to wait has ended while Redis was asked
+		if err != nil && ctx.Err() == nil { // otherwise the patience ended while Redis was asked
 			return nil, asked, &check.BusyError{Kind: check.RedisDown, RetryAfter: 5 * time.Second, Cause: err}
 		}
 		if lock != nil {
@@ -95,7 +96,7 @@ func (l *Locks) wait(ctx context.Context, member tag.Tag) (lock *redislock.Lock,
 }
 
 // unsettled returns how long it takes until every lock of an earlier epoch has
-// ended.
+// expired.
 func (l *Locks) unsettled(epoch string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +107,7 @@ func (l *Locks) unsettled(epoch string, now time.Time) time.Duration {
 	return l.settled.Sub(now)
 }
 
-// hold is a lock that was given.
+// hold is a lock that was granted.
 type hold struct {
 	locks *Locks
 	lock  *redislock.Lock
@@ -128,12 +129,12 @@ func (h *hold) Confirm(ctx context.Context) error {
 	return nil
 }
 
-// Prolong makes the lock last its whole time from now on.
-func (h *hold) Prolong(ctx context.Context) error {
+// Extend makes the lock last its full time from now on.
+func (h *hold) Extend(ctx context.Context) error {
 	return h.locks.store.do(ctx, func(ctx context.Context) error { return h.lock.Refresh(ctx, h.locks.ttl, nil) })
 }
 
-// Release frees the lock at once; where that fails, it frees itself in time.
+// Release releases the lock at once. If that fails, the lock expires by itself.
 func (h *hold) Release() {
 	_ = h.locks.store.do(context.Background(), func(ctx context.Context) error {
 		if err := h.lock.Release(ctx); !errors.Is(err, redislock.ErrLockNotHeld) {

@@ -25,7 +25,7 @@ func newTestStore(t *testing.T, r *gatewaytest.Redis) *Store {
 	return s
 }
 
-// A lock that is no longer held stops the write that it was taken for.
+// A lock that is no longer held stops the write that it was for.
 func TestLockLostBeforeTheWrite(t *testing.T) {
 	r := gatewaytest.StartRedis(t)
 	s := newTestStore(t, r)
@@ -38,13 +38,13 @@ func TestLockLostBeforeTheWrite(t *testing.T) {
 	require.Len(t, keys, 1)
 	require.True(t, strings.HasPrefix(keys[0], s.prefix))
 	require.NoError(t, r.Client().PExpire(t.Context(), keys[0], 5*time.Second).Err())
-	require.NoError(t, h.Prolong(t.Context()))
+	require.NoError(t, h.Extend(t.Context()))
 	assert.Greater(t, r.Client().PTTL(t.Context(), keys[0]).Val(), 5*time.Second)
 	require.NoError(t, r.Client().Set(t.Context(), keys[0], "another gateway", 0).Err())
 	var busy *check.BusyError
 	require.ErrorAs(t, h.Confirm(t.Context()), &busy)
 	assert.Equal(t, check.LockLost, busy.Kind)
-	require.Error(t, h.Prolong(t.Context()))
+	require.Error(t, h.Extend(t.Context()))
 	h.Release()
 	assert.Equal(t, "another gateway", r.Client().Get(t.Context(), keys[0]).Val(), "another's lock is not released")
 
@@ -57,7 +57,7 @@ func TestLockLostBeforeTheWrite(t *testing.T) {
 	assert.LessOrEqual(t, locks.unsettled(locks.epoch, time.Now().Add(10*time.Second)), time.Duration(0))
 }
 
-// deadlines is a hook that keeps until when each command may take.
+// deadlines is a hook that records the deadlines of commands.
 type deadlines struct{ first, last time.Time }
 
 func (d *deadlines) note(ctx context.Context) {
@@ -77,8 +77,8 @@ func (d *deadlines) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return func(ctx context.Context, cmds []redis.Cmder) error { d.note(ctx); return next(ctx, cmds) }
 }
 
-// A lock begins when Redis is asked for it, and a binding when all that is asked
-// of Redis has been answered: what lies between is bounded as a whole.
+// A lock begins when it is requested from Redis, and a binding after Redis has
+// answered all commands: the time between is bounded as a whole.
 func TestNoTimeIsLostBetweenLockAndBinding(t *testing.T) {
 	r := gatewaytest.StartRedis(t)
 	s := newTestStore(t, r)
@@ -91,8 +91,8 @@ func TestNoTimeIsLostBetweenLockAndBinding(t *testing.T) {
 	assert.False(t, d.last.After(d.first), "the question for the lock must be the one that sets the end")
 }
 
-// A Redis that comes back from an older snapshot has lost locks, and keeps the
-// value by which an empty one is known.
+// A Redis that is restarted from an older snapshot has lost locks, although it
+// still has the value that an emptied one would lack.
 func TestEpochOfARestartFromASnapshot(t *testing.T) {
 	r := gatewaytest.StartRedis(t)
 	s := newTestStore(t, r)
@@ -116,7 +116,7 @@ func TestEpochOfARestartFromASnapshot(t *testing.T) {
 	assert.Equal(t, kept, without)
 }
 
-// No epoch is made up where Redis can't be used.
+// No epoch is made up if Redis can't be used.
 func TestEpochOfADatabaseThatIsNotThere(t *testing.T) {
 	options := gatewaytest.StartRedis(t).Options()
 	options.DB = 99

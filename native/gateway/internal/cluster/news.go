@@ -11,14 +11,14 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// Listener takes the news that other gateways tell.
+// Listener receives the news from other gateways.
 type Listener interface {
-	// Changed takes the news that a membership changed.
+	// Changed receives the news that a membership changed.
 	Changed(member tag.Tag)
-	// RefusedElsewhere takes the news that Whop was asked about a license key, a
+	// RefusedElsewhere receives the news that Whop was asked about a license key, a
 	// membership or a machine, and that the answer was no.
 	RefusedElsewhere(refused tag.Tag)
-	// MissedNews says that news may have been missed, of any of it.
+	// MissedNews says that any news may have been missed.
 	MissedNews()
 }
 
@@ -32,7 +32,8 @@ const (
 	newsEcho    newsKind = '?' // a gateway listens for its own message, see [Store.CatchUp]
 )
 
-// echoes are a gateway's messages to itself, which show that it hears all news.
+// echoes are a gateway's messages to itself, which show that it receives all
+// news.
 type echoes struct {
 	begin   sync.Once
 	begun   chan struct{} // closed with the first connection
@@ -59,7 +60,7 @@ func (s *Store) TellRefused(ctx context.Context, refused tag.Tag) error {
 	return s.tell(ctx, newsRefused, refused)
 }
 
-// Follow passes on what other gateways tell, until the context ends.
+// Follow passes on the news from other gateways until the context ends.
 func (s *Store) Follow(ctx context.Context, to Listener) {
 	for ctx.Err() == nil {
 		s.listen(ctx, to)
@@ -67,9 +68,8 @@ func (s *Store) Follow(ctx context.Context, to Listener) {
 }
 
 // listen holds one subscription until the context ends or [Store.listenAgain]
-// gives it up: the Redis client reconnects by itself, but it does not subscribe
-// again where it was not allowed to before. Each new connection may have missed
-// news.
+// ends it: the Redis client reconnects by itself, but does not repeat a
+// subscription that was denied. Each new connection may have missed news.
 func (s *Store) listen(ctx context.Context, to Listener) {
 	sub := s.rdb.Subscribe(ctx, s.prefix+"changed")
 	defer sub.Close()
@@ -117,9 +117,10 @@ func (s *Store) heard(message string, to Listener) {
 	}
 }
 
-// CatchUp returns once this gateway has heard everything that the others have
-// told until now, or an error where it can't know that. Messages arrive in the
-// order in which they were sent, so it waits for one of its own to come back.
+// CatchUp returns once this gateway has received everything that the others
+// have told until now, or an error if it can't know that. Messages arrive in
+// the order in which they were sent, so it sends one and waits for it to come
+// back.
 func (s *Store) CatchUp(ctx context.Context) error {
 	_, err, _ := s.echoes.flight.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)

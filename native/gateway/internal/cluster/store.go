@@ -1,7 +1,7 @@
-// Package cluster is what several gateways of one seller share in Redis: locks,
-// the quota for calls to Whop, who was refused, and news of what changed. Redis
-// holds no license key, no metadata and nothing about a person, and may lose
-// everything at any time.
+// Package cluster implements what several gateways of one seller share in
+// Redis: locks, the quota for calls to Whop, who was refused, and news of what
+// changed. Redis holds no license key, no metadata and no personal data, and
+// may lose everything at any time.
 package cluster
 
 import (
@@ -28,20 +28,21 @@ import (
 type Store struct {
 	rdb     *redis.Client
 	prefix  string
-	self    string // tells this gateway's own news from others'
+	self    string // distinguishes this gateway's own news from others'
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	echoes  echoes
-	silent  sync.Once // that Redis does not say who it is
+	noInfo  sync.Once // the warning that INFO is not permitted
 	log     *slog.Logger
 }
 
 const (
-	// Timeout is how long Redis may take for one command.
+	// Timeout is the timeout for one Redis command.
 	Timeout = time.Second
-	// redisRest is how long Redis is left alone after it failed three times.
+	// redisRest is how long Redis is not asked after it failed three times in a
+	// row.
 	redisRest = time.Second
-	// refusedFor is how long a refused machine is remembered. Its customer needs
-	// that time to reset the key.
+	// refusedFor is how long a refused machine is remembered, which gives its
+	// customer time to reset the key.
 	refusedFor = 10 * time.Minute
 )
 
@@ -51,7 +52,7 @@ func NewStore(options *redis.Options, tags tag.Tagger, log *slog.Logger) *Store 
 	options.ReadTimeout = Timeout
 	options.WriteTimeout = Timeout
 	options.PoolTimeout = Timeout
-	options.MaxRetries = 1 // everything asked of Redis here may be asked twice
+	options.MaxRetries = 1 // every command here may be repeated safely
 	options.DialerRetries = 1
 	options.ContextTimeoutEnabled = true
 	options.ClientName = "whop-license-gateway"
@@ -76,7 +77,7 @@ func NewStore(options *redis.Options, tags tag.Tagger, log *slog.Logger) *Store 
 // Close ends all connections.
 func (s *Store) Close() error { return s.rdb.Close() }
 
-// do asks Redis, in bounded time, unless it has just failed.
+// do runs commands in bounded time, unless Redis has just failed.
 func (s *Store) do(ctx context.Context, ask func(context.Context) error) error {
 	_, err := s.breaker.Execute(func() (struct{}, error) {
 		ctx, cancel := context.WithTimeout(ctx, 2*Timeout)
@@ -86,18 +87,18 @@ func (s *Store) do(ctx context.Context, ask func(context.Context) error) error {
 	return err
 }
 
-// workScript shows whether Redis runs scripts.
+// workScript tests whether Redis runs scripts.
 var workScript = redis.NewScript(`return redis.call("GET", KEYS[1])`)
 
-// works returns what is wrong with Redis, or nil. Redis works if it is of a
-// supported kind, takes a write, a read and a script, and returns this gateway's
-// own news.
+// works returns an error unless Redis works: it is of a supported kind, a
+// write, a read and a script succeed, and this gateway receives its own
+// messages.
 func (s *Store) works(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*Timeout)
 	defer cancel()
 	info, err := s.rdb.Info(ctx, "server").Result()
 	if redis.HasErrorPrefix(err, "NOPERM") {
-		s.silent.Do(func() {
+		s.noInfo.Do(func() {
 			s.log.Warn("the Redis user may not run INFO, so the gateway does not notice when another Redis takes over and locks are lost; give the user +info")
 		})
 	}
@@ -118,18 +119,18 @@ func (s *Store) works(ctx context.Context) error {
 	}
 	if err := s.CatchUp(ctx); err != nil {
 		s.listenAgain()
-		return fmt.Errorf("news did not come back: %w", err)
+		return fmt.Errorf("a published message did not come back: %w", err)
 	}
 	return nil
 }
 
 var errNotWritten = errors.New("it did not return what was written")
 
-// supportedMode refuses Redis that gateways can't share.
+// supportedMode rejects kinds of Redis that gateways can't share.
 func supportedMode(mode string) error {
 	switch mode {
 	case "sentinel":
-		return errors.New("this is a Sentinel, which holds no data; give --redis-url the address under which the primary is always reached, such as that of a proxy in front")
+		return errors.New("this is a Redis Sentinel, which holds no data; set --redis-url to an address that always leads to the primary, such as that of a proxy in front of it")
 	case "cluster":
 		return errors.New("this is a node of a Redis Cluster, which is not supported; use a Redis without cluster mode")
 	}
@@ -139,7 +140,7 @@ func supportedMode(mode string) error {
 // epoch returns a value that changes when Redis may have lost data: when it was
 // emptied, and when another process answers, after a restart from an older
 // snapshot or a failover. Without permission to run INFO, only an emptied Redis
-// is noticed.
+// is detected.
 func (s *Store) epoch(ctx context.Context) (epoch string, err error) {
 	err = s.do(ctx, func(ctx context.Context) error {
 		key := s.prefix + "epoch"
@@ -147,7 +148,7 @@ func (s *Store) epoch(ctx context.Context) (epoch string, err error) {
 		pipe.SetNX(ctx, key, rand.Text(), 0)
 		get, info := pipe.Get(ctx, key), pipe.Info(ctx, "server")
 		// Without a connection, the pipeline fails as a whole and its commands have no
-		// errors of their own. INFO alone may fail, for want of a permission.
+		// errors of their own. INFO alone may fail for lack of permission.
 		_, err := pipe.Exec(ctx)
 		if get.Val() == "" {
 			return cmp.Or(err, errNotWritten)
@@ -158,7 +159,7 @@ func (s *Store) epoch(ctx context.Context) (epoch string, err error) {
 	return epoch, err
 }
 
-// infoField finds a field in what INFO says.
+// infoField finds a field in the output of INFO.
 func infoField(info, name string) string {
 	_, after, _ := strings.Cut(info, "\n"+name+":")
 	value, _, _ := strings.Cut(after, "\r")
@@ -172,8 +173,8 @@ func (s *Store) MarkRefused(ctx context.Context, machine tag.Tag) error {
 	})
 }
 
-// WasRefused reports whether a machine is remembered. In doubt it is, so that
-// Whop is asked.
+// WasRefused reports whether a machine is remembered. If Redis fails, it
+// returns true, so that Whop is asked.
 func (s *Store) WasRefused(ctx context.Context, machine tag.Tag) bool {
 	var n int64
 	err := s.do(ctx, func(ctx context.Context) (err error) {
@@ -186,11 +187,12 @@ func (s *Store) WasRefused(ctx context.Context, machine tag.Tag) bool {
 const (
 	// noteFor is how long the last refusal of a membership is remembered.
 	noteFor = 30 * 24 * time.Hour
-	// noteTime is how long an answer waits for that.
+	// noteTime bounds how long an answer waits for that.
 	noteTime = 200 * time.Millisecond
 )
 
-// NoteRefusal remembers for the seller that a membership was refused now, and how.
+// NoteRefusal records for the seller that a membership was refused now, and
+// how.
 func (s *Store) NoteRefusal(ctx context.Context, member tag.Tag, outcome check.Outcome) {
 	ctx, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
@@ -199,7 +201,7 @@ func (s *Store) NoteRefusal(ctx context.Context, member tag.Tag, outcome check.O
 	})
 }
 
-// LastRefusal returns what was noted last, or nothing.
+// LastRefusal returns what was recorded last, or the zero Refusal.
 func (s *Store) LastRefusal(ctx context.Context, member tag.Tag) (last check.Refusal) {
 	var text string
 	err := s.do(ctx, func(ctx context.Context) (err error) {

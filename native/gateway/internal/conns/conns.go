@@ -1,5 +1,4 @@
-// Package conns bounds the connections that a server holds: all together, and
-// those of one client.
+// Package conns bounds the connections to a server: in total, and per client.
 package conns
 
 import (
@@ -18,32 +17,31 @@ import (
 )
 
 const (
-	// clientShare is which part of all connections one client may hold.
+	// clientShare is the divisor for one client's share of all connections.
 	clientShare = 16
-	// keptWaiting is how many connections that wait are kept however much memory is
-	// taken. They take little, and most customers are among them.
+	// keptWaiting is how many waiting connections are kept however much memory is in
+	// use. They need little, and most customers are among them.
 	keptWaiting = 500
 )
 
-// Metrics count connections.
+// Metrics counts connections.
 type Metrics interface {
-	// ConnectionsOpen tells how many connections are open.
+	// ConnectionsOpen records how many connections are open.
 	ConnectionsOpen(n int)
 	// ConnectionClosed counts a connection that was closed to make room, or not
-	// taken: for the "client"'s sake, as it holds its share, for "all", or for the
-	// sake of "memory".
+	// accepted, by the limit that was reached: "client" for one client's share,
+	// "all", or "memory".
 	ConnectionClosed(limit string)
 }
 
-// Notices are messages to the seller, each of them logged once in a while.
+// Notices logs messages to the seller, each at most once in a while.
 type Notices interface {
-	// General logs a message that concerns more than one license, at most once in
-	// the given span of time for each subject.
+	// General logs a message that concerns more than one license, at most once per
+	// interval for each subject.
 	General(level slog.Level, every time.Duration, subject, msg string, args ...any)
 }
 
-// Config is what a [Listener] works by and with. Every field but Trusted is
-// needed.
+// Config configures a [Listener]. Every field but Trusted is required.
 type Config struct {
 	Max     int            // connections at once
 	Trusted []netip.Prefix // proxies, which may hold all of them
@@ -51,9 +49,8 @@ type Config struct {
 	Metrics Metrics
 }
 
-// Listener takes connections as long as there is room. Where there is none, it
-// closes one that waits: on which the client has no request under way. The one
-// that has waited longest goes first.
+// Listener accepts connections as long as there is room. If there is none, it
+// closes the connection that has been idle longest, with no request in flight.
 type Listener struct {
 	net.Listener
 	config Config
@@ -61,28 +58,28 @@ type Listener struct {
 	mu      sync.Mutex
 	open    int
 	clients map[netip.Prefix]*client
-	waiting list.List // of *conn, the longest waiting first
+	waiting list.List // of *conn without a request in flight, the longest idle first
 }
 
-// client is the connections of one network.
+// client counts the connections from one network.
 type client struct {
 	open    int
-	waiting list.List // of *conn, the longest waiting first; only of narrowest networks
+	waiting list.List // of *conn without a request in flight, the longest idle first; only of narrowest networks
 }
 
 // conn is a connection that is counted until it is closed.
 type conn struct {
 	net.Conn
 	from     *Listener
-	networks []network.Network // none where the peer is trusted
+	networks []network.Network // none if the peer is trusted
 
 	// Guarded by the listener's mutex.
 	closed                   bool
-	waitingAll, waitingThere *list.Element // nil while a request is under way
+	waitingAll, waitingThere *list.Element // nil while a request is in flight
 }
 
-// Limit returns a listener that holds the configured number of connections. The
-// server that it is for must call [Listener.StateChanged] as its ConnState.
+// Limit returns a listener that keeps at most the configured number of
+// connections open. Its server must use [Listener.StateChanged] as ConnState.
 func Limit(l net.Listener, c Config) *Listener {
 	return &Listener{Listener: l, config: c, clients: map[netip.Prefix]*client{}}
 }
@@ -95,14 +92,14 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := &conn{Conn: accepted, from: l, networks: l.networksOf(accepted)}
-		taken, victim, limit := l.take(c)
+		admitted, victim, limit := l.admit(c)
 		if limit != "" {
-			l.tell(limit)
+			l.report(limit)
 		}
 		if victim != nil {
 			_ = victim.Conn.Close()
 		}
-		if taken {
+		if admitted {
 			return c, nil
 		}
 		_ = accepted.Close()
@@ -117,9 +114,9 @@ func (l *Listener) networksOf(c net.Conn) []network.Network {
 	return network.Of(peer)
 }
 
-// take counts a connection if there is room for it. It returns the connection
-// that has to make room, if one has to, and which limit was reached.
-func (l *Listener) take(c *conn) (taken bool, victim *conn, limit string) {
+// admit counts a connection if there is room for it. It returns the connection
+// to close in its favor, if any, and which limit was reached.
+func (l *Listener) admit(c *conn) (admitted bool, victim *conn, limit string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, n := range c.networks {
@@ -153,36 +150,37 @@ func (l *Listener) take(c *conn) (taken bool, victim *conn, limit string) {
 	return true, victim, limit
 }
 
-func (l *Listener) tell(limit string) {
+func (l *Listener) report(limit string) {
 	l.config.Metrics.ConnectionClosed(limit)
 	switch limit {
 	case "client":
-		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "one client holds as many connections as it may, so some of its connections are closed; if it is a proxy of yours, name it with --trusted-proxies", "connections", l.config.Max/clientShare)
+		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "one client holds as many connections as it may, so some of its connections are closed; if it is your proxy, list it in --trusted-proxies", "connections", l.config.Max/clientShare)
 	case "memory":
-		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the gateway takes more memory than it should, so many of the connections that wait are closed; if these are customers', give it more (GOMEMLIMIT)")
+		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the gateway uses more memory than it should, so many connections without a request are closed; if they are customers', give it more (GOMEMLIMIT)")
 	default:
-		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "as many connections are open as the gateway holds, so those that wait longest are closed; it may hold more with a higher limit of open files (LimitNOFILE)", "connections", l.config.Max)
+		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the limit of connections is reached, so those that have been idle longest are closed; a higher limit of open files (LimitNOFILE) allows more", "connections", l.config.Max)
 	}
 }
 
-// Watch looks at how much memory the process takes, again and again until the
-// context ends. While that is more than it should be, connections that wait are
-// closed, as what they have sent so far may be what takes it.
-func (l *Listener) Watch(ctx context.Context, every time.Duration, memory func() (taken, most uint64)) {
+// Watch checks how much memory the process uses, at each interval until the context
+// ends. While that is too much, waiting connections are closed, because what they
+// have sent so far may be what uses it.
+func (l *Listener) Watch(ctx context.Context, every time.Duration, memory func() (used, most uint64)) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(every):
 		}
-		if taken, most := memory(); taken > most {
-			l.relieve(1 - float64(most)/float64(taken))
+		if used, most := memory(); used > most {
+			l.closeWaiting(1 - float64(most)/float64(used))
 		}
 	}
 }
 
-// relieve closes a part of the connections that wait, the longest waiting first.
-func (l *Listener) relieve(part float64) {
+// closeWaiting closes this part of the waiting connections, the longest waiting
+// first.
+func (l *Listener) closeWaiting(part float64) {
 	l.mu.Lock()
 	var victims []*conn
 	for range min(int(math.Ceil(part*float64(l.waiting.Len()))), l.waiting.Len()-keptWaiting) {
@@ -192,12 +190,12 @@ func (l *Listener) relieve(part float64) {
 	}
 	l.mu.Unlock()
 	for _, victim := range victims {
-		l.tell("memory")
+		l.report("memory")
 		_ = victim.Conn.Close()
 	}
 }
 
-// StateChanged notes whether a request is under way on a connection.
+// StateChanged tracks whether a request is in flight on a connection.
 func (l *Listener) StateChanged(of net.Conn, state http.ConnState) {
 	if encrypted, ok := of.(*tls.Conn); ok {
 		of = encrypted.NetConn()
@@ -218,7 +216,7 @@ func (l *Listener) StateChanged(of net.Conn, state http.ConnState) {
 	}
 }
 
-// unlist takes a connection from those that wait.
+// unlist removes a connection from the lists of idle ones.
 func (l *Listener) unlist(c *conn) {
 	if c.waitingAll != nil {
 		l.waiting.Remove(c.waitingAll)

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// arrived is a listener on which connections have arrived, from any address.
+// arrived is a listener with a queue of connections, from any address.
 type arrived struct{ queue []net.Conn }
 
 func (a *arrived) Accept() (net.Conn, error) {
@@ -28,7 +28,7 @@ func (a *arrived) Accept() (net.Conn, error) {
 func (*arrived) Close() error   { return nil }
 func (*arrived) Addr() net.Addr { return &net.TCPAddr{} }
 
-// from is a connection from an address. It notes whether it was closed.
+// from is a connection from an address. It records whether it was closed.
 type from struct {
 	net.Conn
 	addr   string
@@ -40,7 +40,7 @@ func (f *from) RemoteAddr() net.Addr {
 }
 func (f *from) Close() error { f.closed = true; return nil }
 
-// door is a limited listener, and what it tells.
+// door is a limited listener, and what it reported.
 type door struct {
 	*Listener
 	open   int
@@ -54,14 +54,14 @@ func (d *door) General(_ slog.Level, every time.Duration, subject, _ string, _ .
 	d.said[fmt.Sprint(subject, " ", every)]++
 }
 
-// newDoor holds 32 connections, two of a client.
+// newDoor allows 32 connections, two per client.
 func newDoor(trusted ...netip.Prefix) *door {
 	d := &door{closed: map[string]int{}, said: map[string]int{}}
 	d.Listener = Limit(&arrived{}, Config{Max: 32, Trusted: trusted, Notices: d, Metrics: d})
 	return d
 }
 
-// knock connects from an address. The connection is nil where it was not taken.
+// knock connects from an address. The connection is nil if it was not accepted.
 func (d *door) knock(t *testing.T, addr string, states ...http.ConnState) (net.Conn, *from) {
 	t.Helper()
 	f := &from{addr: addr}
@@ -131,7 +131,7 @@ func TestOneSiteOfManyNetworksHoldsItsShare(t *testing.T) {
 	})
 }
 
-func TestTrustedProxiesHoldAllAndTheLongestWaitingGoesFirst(t *testing.T) {
+func TestTrustedProxiesMayUseAllAndTheLongestIdleIsClosedFirst(t *testing.T) {
 	d := newDoor(netip.MustParsePrefix("10.0.0.0/8"))
 	var list []*from
 	for range 32 {

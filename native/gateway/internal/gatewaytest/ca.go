@@ -21,12 +21,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// CA is Pebble, Let's Encrypt's CA for tests, with a DNS for it in which every
-// name is this machine's. What stands in front of it can be down, or refuse more
-// orders.
+// CA is Pebble, Let's Encrypt's test CA, with a DNS server in which every name
+// leads to this machine. A proxy in front of it can simulate an outage or a
+// rate limit.
 type CA struct {
 	Directory string // its URL
-	RootsFile string // who vouches for the CA's own server, in PEM
+	RootsFile string // the root certificate of the CA's own server, in PEM
 	Roots     *x509.CertPool
 
 	t                  testing.TB
@@ -36,7 +36,7 @@ type CA struct {
 }
 
 // StartCA starts a CA that connects to these ports of a domain, and whose
-// certificates are good for a time.
+// certificates are valid for the given lifetime.
 func StartCA(t testing.TB, httpPort, tlsPort int, lifetime time.Duration) *CA {
 	t.Helper()
 	ca, dir := &CA{t: t, management: FreeAddress(t), dns: FreeAddress(t)}, t.TempDir()
@@ -70,17 +70,18 @@ func StartCA(t testing.TB, httpPort, tlsPort int, lifetime time.Duration) *CA {
 	return ca
 }
 
-// Down lets the CA break off every connection, or no longer.
+// Down makes the CA break every connection, or stops that.
 func (ca *CA) Down(down bool) { ca.down.Store(down) }
 
-// LimitOrders lets the CA refuse orders for its rate limit's sake, or no longer.
+// LimitOrders makes the CA refuse orders because of its rate limit, or stops
+// that.
 func (ca *CA) LimitOrders(limited bool) { ca.limitReached.Store(limited) }
 
-// Orders returns how many certificates were asked for.
+// Orders returns how many certificates were ordered.
 func (ca *CA) Orders() int { return int(ca.orders.Load()) }
 
-// Lead lets a name's DNS record name another address than this machine's.
-func (ca *CA) Lead(name, address string) {
+// SetAddress makes a name's DNS record point to an address.
+func (ca *CA) SetAddress(name, address string) {
 	ca.t.Helper()
 	for _, change := range []string{"clear-a", "add-a"} {
 		body, err := json.Marshal(map[string]any{"host": name + ".", "addresses": []string{address}})
@@ -92,7 +93,7 @@ func (ca *CA) Lead(name, address string) {
 	}
 }
 
-// Root is who vouches for the CA's certificates.
+// Root returns the root of the certificates that the CA issues.
 func (ca *CA) Root() *x509.CertPool {
 	ca.t.Helper()
 	resp, err := ca.client().Get("https://" + ca.management + "/roots/0")
@@ -106,15 +107,15 @@ func (ca *CA) Root() *x509.CertPool {
 	return pool
 }
 
-// front forwards to Pebble what it is not told to refuse. Pebble takes the host
-// that it is asked under for its own.
+// front forwards requests to Pebble unless it simulates a failure. It keeps the
+// Host header, which Pebble uses in its URLs.
 func (ca *CA) front(upstream *url.URL) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(upstream)
 			r.Out.Host = r.In.Host
 		},
-		Transport:    &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, // its certificate is this one
+		Transport:    &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, // Pebble uses the proxy's own certificate
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -155,13 +156,13 @@ func (ca *CA) answers() bool {
 	return true
 }
 
-// start runs one of the programs that `make pebble` puts into bin.
+// start runs one of the programs that `make pebble` builds into bin.
 func start(t testing.TB, program string, args ...string) {
 	t.Helper()
 	root, err := exec.Command("go", "env", "GOMOD").Output()
 	require.NoError(t, err)
 	cmd := exec.Command(filepath.Join(filepath.Dir(string(root)), "bin", program), args...)
-	// It would wait at times, and refuse good requests at times, as a CA may.
+	// By default Pebble sometimes delays, and sometimes rejects valid requests.
 	cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0")
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	require.NoError(t, cmd.Start(), "%s is needed: make pebble", program)

@@ -17,28 +17,28 @@ import (
 )
 
 // Secrets and personal data in the tests carry these marks, so that what must
-// not be logged or answered can be found whatever happens to it. The middle of a
-// license key is what a shortened one leaves out.
+// not be logged or answered can be found wherever it ends up. KeyMark is in the
+// middle of a license key, which a shortened one leaves out.
 const (
 	KeyMark      = "KEYMIDDLE"
 	MachineMark  = "machine-mark-"
 	PersonalMark = "Person-Mark"
 )
 
-// Key returns a license key that is named for what a test does with it.
+// Key returns a license key that is named after what a test does with it.
 func Key(name string) string { return "A1B2-" + name + "-" + KeyMark + "-C3D4" }
 
 // Machine returns the machine id of the nth machine.
 func Machine(n int) string { return fmt.Sprintf("%s%04d", MachineMark, n) }
 
-// Customer and Stranger name licenses: those that Whop knows, and those that
-// were made up to do harm.
+// Customer and Stranger name licenses: those that Whop knows, and those that an
+// attacker made up.
 func Customer(n int) string { return fmt.Sprint("customer", n) }
 
 // Stranger is described at [Customer].
 func Stranger(n int) string { return fmt.Sprint("stranger", n) }
 
-// DiscardLog returns a log that goes nowhere.
+// DiscardLog returns a log that discards everything.
 func DiscardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // Buffer is a [bytes.Buffer] for several goroutines.
@@ -78,7 +78,8 @@ func SignedHeaders(t testing.TB, key []byte, id string, at time.Time, body strin
 	return []string{"webhook-id", id, "webhook-timestamp", strconv.FormatInt(at.Unix(), 10), "webhook-signature", signature}
 }
 
-// FreeAddress is a port on loopback that was free a moment ago.
+// FreeAddress returns a loopback address with a port that was free a moment
+// ago.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")

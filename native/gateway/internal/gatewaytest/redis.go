@@ -14,8 +14,7 @@ import (
 )
 
 // Redis is a real redis-server on a socket of its own: a port that was free
-// could be another connection's by the time it is listened on, or again after a
-// restart.
+// could be taken by the time the server listens on it, or restarts.
 type Redis struct {
 	t   *testing.T
 	dir string

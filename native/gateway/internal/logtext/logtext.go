@@ -1,4 +1,4 @@
-// Package logtext makes texts from elsewhere fit for a log.
+// Package logtext makes untrusted text safe for a log.
 package logtext
 
 import (
@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxName is how many characters of a name from elsewhere are logged.
+// MaxName is how many characters of an untrusted name are logged.
 const MaxName = 40
 
-// Fit makes a text from elsewhere fit for a log: printable, on one line, and no
-// longer than max characters.
+// Fit makes untrusted text safe for a log: printable, on one line, and at most
+// max characters long.
 func Fit(text string, max int) string {
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	text = strings.Map(func(r rune) rune {
@@ -29,8 +29,8 @@ func Fit(text string, max int) string {
 	return text
 }
 
-// FitAll makes a list from elsewhere fit for a log: its first texts, at most most
-// of them, each made fit.
+// FitAll makes an untrusted list safe for a log: at most the first most texts,
+// each as [Fit] returns it.
 func FitAll(list []string, most, max int) []string {
 	more := len(list) > most
 	fitting := make([]string, 0, min(len(list), most)+1)

@@ -1,5 +1,6 @@
-// Package network reads a client's address, and says as what it is counted. An
-// IPv6 customer has a whole /64 to choose addresses from, and often a /56 or a /48.
+// Package network reads a client's address, and says under which networks it is
+// rate-limited. An IPv6 customer has a whole /64 to choose addresses from, and
+// often a /56 or a /48.
 package network
 
 import (
@@ -25,15 +26,15 @@ func Contain(networks []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// Network is one of those that an address is counted in.
+// Network is a network under which an address is counted.
 type Network struct {
 	netip.Prefix
 	Share int // how many times a single client's limit it may use
 }
 
-// Of returns the networks of an address, the narrowest first: the address itself
-// for IPv4; the /64, the /56 and the /48 for IPv6. All addresses that are not known
-// count as one.
+// Of returns the networks of an address, the narrowest first: the address
+// itself for IPv4; the /64, the /56 and the /48 for IPv6. All invalid addresses
+// count as one network.
 func Of(addr netip.Addr) []Network {
 	addr = addr.Unmap().WithZone("")
 	switch {

@@ -1,4 +1,4 @@
-// Package notice tells the seller, in the log, what to look at.
+// Package notice logs what the seller should look at.
 package notice
 
 import (
@@ -15,18 +15,19 @@ import (
 )
 
 const (
-	// everyLicense is how often the same message is logged about one license.
+	// everyLicense is how often the same message about one license is logged.
 	everyLicense = time.Hour
-	// maxRemembered is how many messages are remembered, so as not to be repeated.
+	// maxRemembered is how many messages are remembered, so that they are not
+	// repeated.
 	maxRemembered = 1 << 14
-	// licensesAtOnce and licensePace bound the messages about licenses: this many
-	// at once, and then one in each pace.
+	// licensesAtOnce and licensePace bound the messages about licenses: a burst of
+	// this many, then one per licensePace.
 	licensesAtOnce = 100
 	licensePace    = time.Second
 )
 
-// Notices are messages to the seller. Each one is logged only once in a while,
-// however often it comes up. As strangers can cause some of them, both what is
+// Notices logs messages to the seller. Each one is logged only once in a while,
+// however often it comes up. Strangers can cause some of them, so both what is
 // remembered and what is logged is bounded.
 type Notices struct {
 	tags tag.Tagger
@@ -38,24 +39,24 @@ type Notices struct {
 	pace *rate.Limiter
 }
 
-// New returns notices that are written to a log.
+// New returns notices that write to a log.
 func New(tags tag.Tagger, log *slog.Logger) *Notices {
 	n := &Notices{tags: tags, log: log, now: time.Now, pace: rate.NewLimiter(rate.Every(licensePace), licensesAtOnce)}
 	n.said, _ = simplelru.NewLRU[tag.Tag, time.Time](maxRemembered, nil)
 	return n
 }
 
-// License logs a message about one license, which is given by its key or
-// membership id, at most once an hour.
+// License logs a message about one license, identified by its key or membership
+// id, at most once an hour.
 func (n *Notices) License(level slog.Level, id, msg string, args ...any) {
 	if n.due(everyLicense, msg, id, true) {
 		n.log.Log(context.Background(), level, msg, append([]any{"key", license.ShortenKey(id)}, args...)...)
 	}
 }
 
-// General logs a message that concerns more than one license, at most once in
-// the given span of time for each subject. It must be about something that
-// strangers can't cause, as the number of such messages is not bounded.
+// General logs a message that concerns more than one license, at most once per
+// interval for each subject. It must be about something that strangers can't
+// cause, as the number of such messages is not bounded.
 func (n *Notices) General(level slog.Level, every time.Duration, subject, msg string, args ...any) {
 	if n.due(every, msg, subject, false) {
 		n.log.Log(context.Background(), level, msg, args...)
@@ -71,7 +72,7 @@ func (n *Notices) due(every time.Duration, msg, subject string, paced bool) bool
 		return false
 	}
 	if paced && !n.pace.AllowN(now, 1) {
-		return false // it is due again as soon as it comes up
+		return false // it is logged when it comes up again
 	}
 	n.said.Add(what, now)
 	return true

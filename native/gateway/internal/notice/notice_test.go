@@ -13,7 +13,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-func TestNoticesAreSaidOnceInAWhile(t *testing.T) {
+func TestNoticesAreLoggedOnceInAWhile(t *testing.T) {
 	var out gatewaytest.Buffer
 	n := New(tag.Tagger{}, slog.New(slog.NewJSONHandler(&out, nil)))
 	at := time.Now()
@@ -39,8 +39,8 @@ func TestNoticesAreSaidOnceInAWhile(t *testing.T) {
 	assert.Equal(t, 6, said())
 }
 
-// Whoever invents licenses can neither fill the log nor the memory, nor keep
-// what concerns all out of it.
+// An attacker who makes up licenses can fill neither the log nor the memory,
+// and can't keep general messages out of the log.
 func TestNoticesAreBounded(t *testing.T) {
 	var out gatewaytest.Buffer
 	n := New(tag.Tagger{}, slog.New(slog.NewJSONHandler(&out, nil)))

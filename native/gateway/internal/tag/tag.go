@@ -1,6 +1,6 @@
 // Package tag makes the tags that stand for license keys, memberships and
-// machines wherever one is remembered or shared, so that none is ever stored in
-// the clear.
+// machines wherever they are remembered or shared, so that none is ever stored
+// in plain text.
 package tag
 
 import (
@@ -13,24 +13,26 @@ import (
 const Size = 16
 
 // A Tag stands for a license key, a membership, a machine, or another name. It
-// can't be turned back, and nobody without the seller's API key can guess at it.
+// can't be reversed, and nobody without the seller's API key can verify a
+// guess.
 type Tag [Size]byte
 
-// String returns the tag in hexadecimal, as it stands in Redis.
+// String returns the tag in hexadecimal, as Redis stores it.
 func (t Tag) String() string { return hex.EncodeToString(t[:]) }
 
-// A Tagger makes tags. Taggers of one API key make the same ones. The zero
-// Tagger is for tests.
+// A Tagger makes tags. Taggers with the same API key make the same tags. The
+// zero Tagger is for tests.
 type Tagger struct{ secret [sha256.Size]byte }
 
-// NewTagger returns the Tagger of a seller's API key.
+// NewTagger returns the Tagger for a seller's API key.
 func NewTagger(apiKey string) Tagger {
 	return Tagger{sha256.Sum256([]byte("whop-license gateway tags\x00" + apiKey))}
 }
 
-// Of returns the tag of a name of some kind: HMAC-SHA-256 under the seller's
-// secret over the kind, a zero byte and the name, cut to [Size] bytes. The same
-// name of another kind has another tag. The kind must hold no zero byte.
+// Of returns the tag of a name of some kind: the HMAC-SHA-256 of the kind, a
+// zero byte and the name, keyed with the seller's secret and truncated to
+// [Size] bytes. The same name of another kind has another tag. The kind must
+// contain no zero byte.
 func (t Tagger) Of(kind string, name []byte) Tag {
 	mac := hmac.New(sha256.New, t.secret[:])
 	message := make([]byte, 0, 256)

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestTagsTellNothing(t *testing.T) {
+func TestTagsDependOnTheAPIKeyAndTheKind(t *testing.T) {
 	a, b := NewTagger("one"), NewTagger("two")
 	assert.NotEqual(t, a.Of("key", []byte("k")), b.Of("key", []byte("k")), "without the API key nobody can guess")
 	assert.NotEqual(t, a.Of("key", []byte("k")), a.Of("membership", []byte("k")))

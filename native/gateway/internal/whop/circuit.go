@@ -13,36 +13,37 @@ import (
 )
 
 const (
-	// maxKnown is how many licenses that Whop has answered about are remembered.
+	// maxKnown is how many licenses are remembered that Whop has answered about.
 	maxKnown = 1 << 16
-	// circuitTrip is how many different licenses must fail before Whop is taken to
-	// be down, and they must be at least half of what was asked last.
-	circuitTrip = 10
-	// circuitMemory is how long an answer or a failure counts. One license's
+	// circuitThreshold is how many different licenses must fail before Whop counts
+	// as down. They must also be at least half of the last look-ups.
+	circuitThreshold = 10
+	// circuitWindow is how long an answer or a failure counts. One license's
 	// failures within it count once.
-	circuitMemory = 30 * time.Second
-	// circuitRest is how long Whop is then not asked at all.
-	circuitRest = 5 * time.Second
-	// circuitTrials is how many licenses may be asked about at once to see whether
-	// Whop is back.
-	circuitTrials = 3
+	circuitWindow = 30 * time.Second
+	// circuitOpenTime is how long the circuit stays open, so that Whop is not asked.
+	circuitOpenTime = 5 * time.Second
+	// circuitProbes is how many licenses may be looked up at once to see whether Whop is back.
+	circuitProbes = 3
 )
 
-// circuit stops asking Whop while it is down. Only failures of licenses that
-// Whop has answered about before count. Anyone can make up license keys, and may
-// find some that make Whop fail; those must neither open the circuit nor keep it
-// open. Until a gateway has seen enough licenses, only the quota holds it back.
+// circuit is a circuit breaker: it stops calling Whop while Whop is down. Only
+// failures for licenses that Whop has answered about before count. Anyone can
+// make up license keys, and may find some that make Whop fail; those must
+// neither open the circuit nor keep it open. Until a gateway has seen enough
+// licenses, only the quota limits its calls.
 type circuit struct {
 	metrics Metrics
 	log     *slog.Logger
 
 	mu     sync.Mutex
-	known  *simplelru.LRU[tag.Tag, time.Time] // licenses that Whop has told of, and when each failed last
-	recent []askedWhop                        // the last 2 × circuitTrip, oldest first
+	known  *simplelru.LRU[tag.Tag, time.Time] // licenses that Whop has answered about, and when each last failed
+	recent []askedWhop                        // the last 2 × circuitThreshold, oldest first
 	state  circuitState
-	turn   int // counts changes of the state, so that a late answer changes nothing
-	trials int // licenses that are asked about on trial
-	until  time.Time
+	// generation counts changes of the state, so that a late answer changes nothing.
+	generation int
+	probes     int // look-ups of known licenses while half-open
+	openUntil  time.Time
 }
 
 type askedWhop struct {
@@ -55,7 +56,7 @@ type circuitState string
 const (
 	isClosed circuitState = "closed"
 	isOpen   circuitState = "open"
-	onTrial  circuitState = "trial" // strangers pass; of known licenses a few, and one answer decides
+	halfOpen circuitState = "half-open" // strangers pass, and a few known licenses; the first answer decides
 )
 
 func newCircuit(m Metrics, log *slog.Logger) *circuit {
@@ -64,51 +65,51 @@ func newCircuit(m Metrics, log *slog.Logger) *circuit {
 }
 
 func circuitError() error {
-	return &Failure{Kind: circuitOpen, after: circuitRest, err: errors.New("it was failing and is left alone")}
+	return &Failure{Kind: circuitOpen, after: circuitOpenTime, err: errors.New("it was failing and is not asked for now")}
 }
 
-// open returns a [*Failure] while Whop is not to be asked.
+// open returns a [*Failure] while the circuit is open.
 func (c *circuit) open() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == isOpen && time.Now().Before(c.until) {
+	if c.state == isOpen && time.Now().Before(c.openUntil) {
 		return circuitError()
 	}
 	return nil
 }
 
-// run makes a call about one license, or returns a [*Failure] at once
-// while the circuit is open.
+// run makes a call about one license, or returns a [*Failure] immediately while
+// the circuit is open.
 func (c *circuit) run(id tag.Tag, call func() (*check.Membership, error)) (*check.Membership, error) {
-	turn, known, ok := c.begin(id)
+	generation, known, ok := c.begin(id)
 	if !ok {
 		return nil, circuitError()
 	}
 	m, err := call()
-	c.end(id, turn, known, err)
+	c.end(id, generation, known, err)
 	return m, err
 }
 
-func (c *circuit) begin(id tag.Tag) (turn int, known, ok bool) {
+func (c *circuit) begin(id tag.Tag) (generation int, known, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state == isOpen {
-		if time.Now().Before(c.until) {
+		if time.Now().Before(c.openUntil) {
 			return 0, false, false
 		}
-		c.change(onTrial)
+		c.change(halfOpen)
 	}
 	known = c.known.Contains(id)
-	if c.state == onTrial && known {
-		if c.trials == circuitTrials {
+	if c.state == halfOpen && known {
+		if c.probes == circuitProbes {
 			return 0, false, false
 		}
-		c.trials++
+		c.probes++
 	}
-	return c.turn, known, true
+	return c.generation, known, true
 }
 
-func (c *circuit) end(id tag.Tag, turn int, known bool, err error) {
+func (c *circuit) end(id tag.Tag, generation int, known bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	failed := known && isOutage(err)
@@ -117,18 +118,18 @@ func (c *circuit) end(id tag.Tag, turn int, known bool, err error) {
 		c.known.Add(id, failedAt)
 	}
 	switch {
-	case turn != c.turn:
-	case c.state == onTrial && failed:
+	case generation != c.generation:
+	case c.state == halfOpen && failed:
 		c.change(isOpen)
-	case c.state == onTrial && (known || err == nil):
+	case c.state == halfOpen && (known || err == nil):
 		c.change(isClosed)
 	case c.state == isClosed && failed:
 		failedAt, _ := c.known.Peek(id)
-		if time.Since(failedAt) < circuitMemory {
+		if time.Since(failedAt) < circuitWindow {
 			return
 		}
 		c.known.Add(id, time.Now())
-		if c.record(true) >= circuitTrip {
+		if c.record(true) >= circuitThreshold {
 			c.change(isOpen)
 		}
 	case c.state == isClosed && err == nil:
@@ -136,14 +137,15 @@ func (c *circuit) end(id tag.Tag, turn int, known bool, err error) {
 	}
 }
 
-// record notes what came of a call, and returns how many of the last failed.
+// record records the result of a call, and returns how many of the recent ones
+// failed.
 func (c *circuit) record(failed bool) (failures int) {
-	if len(c.recent) == 2*circuitTrip {
+	if len(c.recent) == 2*circuitThreshold {
 		c.recent = append(c.recent[:0], c.recent[1:]...)
 	}
 	c.recent = append(c.recent, askedWhop{time.Now(), failed})
 	for _, r := range c.recent {
-		if r.failed && time.Since(r.at) < circuitMemory {
+		if r.failed && time.Since(r.at) < circuitWindow {
 			failures++
 		}
 	}
@@ -153,9 +155,9 @@ func (c *circuit) record(failed bool) (failures int) {
 func (c *circuit) change(to circuitState) {
 	c.log.Warn("the circuit to Whop changed", "from", c.state, "to", to)
 	c.metrics.CircuitOpen(to == isOpen)
-	c.state, c.trials, c.recent = to, 0, c.recent[:0]
-	c.turn++
+	c.state, c.probes, c.recent = to, 0, c.recent[:0]
+	c.generation++
 	if to == isOpen {
-		c.until = time.Now().Add(circuitRest)
+		c.openUntil = time.Now().Add(circuitOpenTime)
 	}
 }

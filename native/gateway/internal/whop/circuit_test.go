@@ -26,21 +26,21 @@ func circuitOf() (c *circuit, ask func(name string, answer error) (asked bool)) 
 	}
 }
 
-// tripped returns a circuit that has just opened: customers 0 to circuitTrip-1
-// were seen good, and failed.
+// tripped returns a circuit that has just opened: customers 0 to circuitThreshold-1
+// were seen valid, and then failed.
 func tripped(t *testing.T) (c *circuit, ask func(string, error) bool) {
 	c, ask = circuitOf()
-	for n := range circuitTrip {
+	for n := range circuitThreshold {
 		require.True(t, ask(gatewaytest.Customer(n), nil))
 	}
-	for n := range circuitTrip {
+	for n := range circuitThreshold {
 		require.True(t, ask(gatewaytest.Customer(n), errDown))
 	}
 	require.Error(t, c.open())
 	return c, ask
 }
 
-// noMetrics count nothing.
+// noMetrics counts nothing.
 type noMetrics struct{}
 
 func (noMetrics) Called(string, string, time.Duration) {}
@@ -54,19 +54,19 @@ func TestCircuitCountsDifferentLicensesThatWereSeenBefore(t *testing.T) {
 			ask(gatewaytest.Stranger(n), errDown)
 		}
 		assert.NoError(t, c.open(), "keys that Whop never told of")
-		for n := range circuitTrip {
+		for n := range circuitThreshold {
 			ask(gatewaytest.Customer(n), nil)
 		}
 		for range 1000 {
 			ask(gatewaytest.Customer(0), errDown)
 		}
 		assert.NoError(t, c.open(), "one license")
-		for n := range circuitTrip - 1 {
+		for n := range circuitThreshold - 1 {
 			assert.NoError(t, c.open())
 			ask(gatewaytest.Customer(n), errDown)
 		}
 		assert.NoError(t, c.open())
-		assert.True(t, ask(gatewaytest.Customer(circuitTrip-1), errDown))
+		assert.True(t, ask(gatewaytest.Customer(circuitThreshold-1), errDown))
 		assert.Error(t, c.open())
 		assert.False(t, ask(gatewaytest.Customer(0), nil))
 		assert.False(t, ask(gatewaytest.Stranger(0), nil))
@@ -96,7 +96,7 @@ func TestCircuitForgets(t *testing.T) {
 		}
 		for n := range 100 {
 			ask(gatewaytest.Customer(n), errDown)
-			time.Sleep(circuitMemory/(circuitTrip-1) + 1)
+			time.Sleep(circuitWindow/(circuitThreshold-1) + 1)
 			require.NoError(t, c.open())
 		}
 	})
@@ -109,11 +109,11 @@ func TestCircuitCountsNoAnswers(t *testing.T) {
 		&Failure{Kind: rateLimited, after: time.Second, err: status},
 	} {
 		c, ask := circuitOf()
-		for n := range 10 * circuitTrip {
+		for n := range 10 * circuitThreshold {
 			ask(gatewaytest.Customer(n), nil)
 			ask(gatewaytest.Stranger(n), err)
 		}
-		for n := range 10 * circuitTrip {
+		for n := range 10 * circuitThreshold {
 			ask(gatewaytest.Customer(n), err)
 		}
 		assert.NoError(t, c.open(), err.Error())
@@ -125,10 +125,10 @@ func TestCircuitClosesWithAnAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, ask := tripped(t)
-				time.Sleep(circuitRest)
+				time.Sleep(circuitOpenTime)
 				assert.True(t, ask(who, nil))
 				assert.Equal(t, isClosed, c.state)
-				for n := range circuitTrip - 1 {
+				for n := range circuitThreshold - 1 {
 					assert.True(t, ask(gatewaytest.Customer(n), errDown), "what failed before it opened counts no more")
 				}
 			})
@@ -140,7 +140,7 @@ func TestCircuitOpensAgainWithAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, ask := tripped(t)
 		for range 10 {
-			time.Sleep(circuitRest)
+			time.Sleep(circuitOpenTime)
 			assert.True(t, ask(gatewaytest.Customer(0), errDown))
 			assert.Error(t, c.open())
 			assert.False(t, ask(gatewaytest.Customer(1), nil))
@@ -148,12 +148,12 @@ func TestCircuitOpensAgainWithAFailure(t *testing.T) {
 	})
 }
 
-// Whoever has keys that make Whop fail, or hang, can't keep the circuit from
-// closing.
+// An attacker who has keys that make Whop fail, or hang, can't keep the circuit
+// from closing.
 func TestStrangersCannotKeepTheCircuitOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, ask := tripped(t)
-		time.Sleep(circuitRest)
+		time.Sleep(circuitOpenTime)
 		hang := make(chan struct{})
 		for n := range 100 {
 			go func() {
@@ -166,7 +166,7 @@ func TestStrangersCannotKeepTheCircuitOpen(t *testing.T) {
 			ask(gatewaytest.Stranger(n), check.ErrUnknown)
 		}
 		assert.NoError(t, c.open())
-		assert.Equal(t, onTrial, c.state, "nor close it")
+		assert.Equal(t, halfOpen, c.state, "nor close it")
 		assert.True(t, ask(gatewaytest.Customer(0), nil))
 		close(hang)
 		synctest.Wait()
@@ -177,9 +177,9 @@ func TestStrangersCannotKeepTheCircuitOpen(t *testing.T) {
 func TestCircuitTriesAFewLicensesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, ask := tripped(t)
-		time.Sleep(circuitRest)
+		time.Sleep(circuitOpenTime)
 		hang := make(chan struct{})
-		for n := range circuitTrials {
+		for n := range circuitProbes {
 			go func() {
 				_, _ = c.run(tag.NewTagger("k").Of("call", []byte(gatewaytest.Customer(n))), func() (*check.Membership, error) { <-hang; return nil, nil })
 			}()

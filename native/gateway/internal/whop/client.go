@@ -1,6 +1,7 @@
-// Package whop speaks Whop's Current API: it looks memberships up and writes
-// their metadata, in every shape that Whop's versions have, within Whop's quota
-// and without asking a Whop that is down. It knows nothing of apps.
+// Package whop is a client of Whop's Current API: it looks memberships up and
+// writes their metadata, in every shape that Whop's versions have, within
+// Whop's quota and without calling Whop while it is down. It knows nothing
+// about apps.
 package whop
 
 import (
@@ -28,14 +29,15 @@ import (
 	"github.com/whop-license/whop-license/shared/version"
 )
 
-// versionHeader names the version of Whop's API that an answer's shape is of.
+// versionHeader selects the version of Whop's API, and with it the shape of the
+// answers.
 const versionHeader = "Api-Version-Date"
 
 // maxUpstreamBody is far above any membership: 50 metadata values of 500
 // characters are under 64 KiB.
 const maxUpstreamBody = 256 << 10
 
-// operation is a call that Whop limits by itself.
+// operation is a kind of call that has a quota of its own at Whop.
 type operation string
 
 const (
@@ -43,29 +45,31 @@ const (
 	opWrite  operation = "write"
 )
 
-// Metrics count the calls to Whop.
+// Metrics counts the calls to Whop.
 type Metrics interface {
 	// Called counts one call of an operation ("look_up" or "write"), by its result:
 	// "ok", "unknown" or a [Kind].
 	Called(operation, result string, took time.Duration)
-	// HeldBack counts a call that was not made, by the [Kind] of its failure.
+	// HeldBack counts a call that was not made, by the [Kind] of the failure.
 	HeldBack(operation, reason string)
-	// CircuitOpen tells whether Whop is left alone because it was failing.
+	// CircuitOpen records whether the circuit breaker is open because Whop was
+	// failing.
 	CircuitOpen(open bool)
 }
 
-// Notices are messages to the seller, each of them logged once in a while.
+// Notices logs messages to the seller, each at most once in a while.
 type Notices interface {
-	// License logs a message about one license, given by its key or membership id.
+	// License logs a message about one license, identified by its key or membership
+	// id.
 	License(level slog.Level, id, msg string, args ...any)
-	// General logs a message that concerns more than one license, at most once in
-	// the given span of time for each subject.
+	// General logs a message that concerns more than one license, at most once per
+	// interval for each subject.
 	General(level slog.Level, every time.Duration, subject, msg string, args ...any)
 }
 
-// Config is what a [Client] works by and with. Every field is needed.
+// Config configures a [Client]. Every field is required.
 type Config struct {
-	Base    *url.URL // of the Current API, without a slash at its end
+	Base    *url.URL // of the Current API, without a trailing slash
 	APIKey  string
 	Version string        // of the API, see [IsVersion]
 	Timeout time.Duration // for one call
@@ -77,10 +81,10 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Client speaks the Current API of Whop with the seller's API key. It is used by
-// many goroutines at once.
+// Client calls Whop's Current API with the seller's API key. It is safe for
+// concurrent use.
 type Client struct {
-	base    string // the URL, without a slash at its end
+	base    string // the URL, without a trailing slash
 	headers map[string]string
 	timeout time.Duration
 	tags    tag.Tagger
@@ -89,7 +93,7 @@ type Client struct {
 	circuit *circuit
 	pauses  map[operation]*pause
 	reach   map[operation]*reach
-	secrets []string // beside the license key, what no log may hold
+	secrets []string // what must never be logged, besides the license key
 	notices Notices
 	metrics Metrics
 	log     *slog.Logger
@@ -99,8 +103,8 @@ type Client struct {
 func New(c Config) *Client {
 	return &Client{
 		base: c.Base.String(),
-		// Without this header, Whop takes the version of the day on which the API key
-		// was made.
+		// Without the version header, Whop uses the version that was current when the
+		// API key was made.
 		headers: map[string]string{"Authorization": "Bearer " + c.APIKey, "Accept": "application/json", versionHeader: c.Version},
 		timeout: c.Timeout,
 		tags:    c.Tags,
@@ -117,11 +121,11 @@ func New(c Config) *Client {
 }
 
 // newHTTPClient returns the client for one server. Every uncached validation is
-// a call to Whop; this client makes one for well under half of what net/http's
-// costs.
+// a call to Whop, and with this client a call costs well under half of what it
+// costs with net/http.
 func newHTTPClient(base *url.URL, timeout time.Duration) *fasthttp.HostClient {
 	return &fasthttp.HostClient{
-		// The port is added here, because our own dialer is given this as it is.
+		// The port is added here, because our own dialer gets the address unchanged.
 		Addr:                      fasthttp.AddMissingPort(base.Host, base.Scheme == "https"),
 		IsTLS:                     base.Scheme == "https",
 		Name:                      "whop-license-gateway/" + version.Version,
@@ -132,13 +136,13 @@ func newHTTPClient(base *url.URL, timeout time.Duration) *fasthttp.HostClient {
 		MaxIdleConnDuration:       30 * time.Second,
 		MaxIdemponentCallAttempts: 3, // look-ups only: the server may just have closed an idle connection
 		MaxResponseBodySize:       maxUpstreamBody,
-		ReadBufferSize:            16 << 10, // also what an answer's header may take
+		ReadBufferSize:            16 << 10, // this also bounds an answer's headers
 		DisablePathNormalizing:    true,
 		SecureErrorLogMessage:     true,
 	}
 }
 
-// dialer connects directly, or through the proxy that the environment names
+// dialer connects directly, or through the proxy from the environment
 // (HTTPS_PROXY, NO_PROXY).
 func dialer(upstream *url.URL, limit time.Duration) fasthttp.DialFuncWithTimeout {
 	if proxy, err := httpproxy.FromEnvironment().ProxyFunc()(upstream); err == nil && proxy == nil {
@@ -160,12 +164,12 @@ func dialer(upstream *url.URL, limit time.Duration) fasthttp.DialFuncWithTimeout
 }
 
 // LookUp returns the membership with the given license key or membership id, or
-// [check.ErrUnknown], or a [*Failure]. After a failure that may pass by itself,
-// it asks once more.
+// [check.ErrUnknown], or a [*Failure]. After a transient failure, it asks once
+// more.
 func (w *Client) LookUp(ctx context.Context, id string) (*check.Membership, error) {
 	m, err := w.call(ctx, opLookUp, id, nil, "")
 	var up *Failure
-	if !errors.As(err, &up) || !up.Passing() {
+	if !errors.As(err, &up) || !up.Transient() {
 		return m, err
 	}
 	select {
@@ -176,9 +180,9 @@ func (w *Client) LookUp(ctx context.Context, id string) (*check.Membership, erro
 	}
 }
 
-// SetMetadata stores the whole metadata of a membership. After an error, a
-// [*Failure], it may or may not have been stored; only a look-up tells. Repeated
-// with the same idempotency key it is stored once.
+// SetMetadata replaces the whole metadata of a membership. After an error, a
+// [*Failure], it may or may not have been stored; only a look-up tells.
+// Repeated with the same idempotency key, it is stored once.
 func (w *Client) SetMetadata(ctx context.Context, id string, whole binding.Metadata, idempotencyKey string) error {
 	body, err := json.Marshal(map[string]binding.Metadata{"metadata": whole}, json.Deterministic(true))
 	if err != nil {
@@ -188,11 +192,11 @@ func (w *Client) SetMetadata(ctx context.Context, id string, whole binding.Metad
 	return err
 }
 
-// call makes one call in its time, within the quota, and unless the circuit is
-// open.
+// call makes one call, with a timeout and within the quota, unless the circuit
+// is open.
 func (w *Client) call(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*check.Membership, error) {
 	pause, member := w.pauses[op], w.tags.Of("call", []byte(id))
-	if err := w.hold(ctx, op, pause.remaining(member, time.Now())); err != nil {
+	if err := w.holdBack(ctx, op, pause.remaining(member, time.Now())); err != nil {
 		return nil, err
 	}
 	m, err := w.circuit.run(member, func() (*check.Membership, error) {
@@ -214,19 +218,20 @@ func (w *Client) call(ctx context.Context, op operation, id string, body []byte,
 		case circuitOpen:
 			w.metrics.HeldBack(string(op), string(up.Kind))
 		}
-		// The message quotes the version that was asked for, which is none of them.
+		// The message also quotes the requested version, which is not one of those
+		// offered.
 		up.versions = slices.DeleteFunc(up.versions, func(v string) bool { return v == w.headers[versionHeader] })
 	}
 	w.report(op, id, w.reach[op].of(member, err, time.Now()), err)
 	return m, err
 }
 
-// hold returns why a call is not to be made now, if it isn't.
-func (w *Client) hold(ctx context.Context, op operation, pause time.Duration) error {
+// holdBack returns an error if a call must not be made now.
+func (w *Client) holdBack(ctx context.Context, op operation, pause time.Duration) error {
 	var err error
 	if pause > 0 {
-		err = &Failure{Kind: paused, after: pause, err: errors.New("asked to be left alone")}
-	} else if err = w.circuit.open(); err == nil { // before it costs anything of the quota
+		err = &Failure{Kind: paused, after: pause, err: errors.New("it asked for a pause")}
+	} else if err = w.circuit.open(); err == nil { // before it uses any of the quota
 		err = w.takeShare(ctx, op)
 	}
 	if err != nil {
@@ -250,7 +255,7 @@ func (w *Client) takeShare(ctx context.Context, op operation) error {
 }
 
 // exchange sends one request and reads its answer. A look-up returns the
-// membership. The answer to a write is read only to see whether it is Whop's, as a
+// membership. The answer to a write is only checked for being Whop's, because a
 // look-up follows.
 func (w *Client) exchange(op operation, id string, body []byte, idempotencyKey string, deadline time.Time) (*check.Membership, error) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
@@ -272,11 +277,11 @@ func (w *Client) exchange(op operation, id string, body []byte, idempotencyKey s
 	status := resp.StatusCode()
 	switch {
 	case status == http.StatusOK && op == opLookUp:
-		m, odd, err := parseMembership(resp.Body(), id)
+		m, skipped, err := parseMembership(resp.Body(), id)
 		if err != nil {
 			return nil, newFailure(badAnswer, err)
 		}
-		w.reportOdd(odd)
+		w.reportSkipped(skipped)
 		return m, nil
 	case status/100 == 2 && op == opWrite:
 		if len(resp.Body()) > 0 && jsontext.Value(resp.Body()).Kind() != '{' {
@@ -303,12 +308,12 @@ func transportKind(err error) Kind {
 	}
 }
 
-// errNotHTTP replaces the HTTP client's error about an answer that it can't read,
-// because that error quotes the answer.
+// errNotHTTP replaces the HTTP client's error about an answer that it can't
+// parse, because that error quotes the answer.
 var errNotHTTP = errors.New("the answer was cut off or is not HTTP")
 
-// loggable returns a transport's error if it is about the connection, and so
-// quotes nothing of an answer.
+// loggable returns the HTTP client's error if it is about the connection, so
+// that it quotes nothing from an answer.
 func loggable(err error) error {
 	var (
 		network *net.OpError

@@ -27,7 +27,8 @@ func TestAddressOfTheServer(t *testing.T) {
 	}
 }
 
-// What an HTTP client says of an answer that it can't read may quote from it.
+// An HTTP client's error about an answer that it can't parse may quote the
+// answer.
 func TestErrorsOfATransportQuoteNoAnswer(t *testing.T) {
 	quoting := errors.New(`invalid header value "` + gatewaytest.PersonalMark + `"`)
 	assert.Equal(t, errNotHTTP, loggable(quoting))

@@ -13,8 +13,8 @@ import (
 	"github.com/whop-license/whop-license/shared/license"
 )
 
-// readFailure turns an answer that is no success into an error. The secrets,
-// such as the license key that was asked about, are kept out of what is logged.
+// readFailure turns an answer that is not a success into an error. It keeps the
+// secrets, such as the license key that was asked about, out of what is logged.
 func readFailure(code int, after string, body []byte, secrets ...string) error {
 	said, whops := readErrorBody(body)
 	e := &Failure{err: fmt.Errorf("status %d", code), said: scrub(said.text(), secrets...)}
@@ -26,8 +26,8 @@ func readFailure(code int, after string, body []byte, secrets ...string) error {
 		e.Kind = unanswered
 	case code/100 == 5:
 		e.Kind = failing
-		// A proxy on the way answered these, as it got no answer from Whop. Those from
-		// 520 on are Cloudflare's.
+		// A proxy on the way sends these if it got no answer from Whop. Those from 520
+		// on are Cloudflare's.
 		if !whops || code == http.StatusBadGateway || code == http.StatusGatewayTimeout || code >= 520 {
 			e.Kind = unanswered
 		}
@@ -59,12 +59,12 @@ func readFailure(code int, after string, body []byte, secrets ...string) error {
 // errorBody is what Whop says went wrong.
 type errorBody struct{ kind, message string }
 
-// maxErrorText is how much of Whop's own message is looked at.
+// maxErrorText bounds how much of Whop's own message is read.
 const maxErrorText = 4 << 10
 
-// readErrorBody reads the shapes in which Whop gives errors, and reports
-// whether the body has one of them, so that a proxy's page is not taken for
-// Whop's word.
+// readErrorBody reads the shapes in which Whop sends errors, and reports
+// whether the body has one of them, so that a proxy's page is not mistaken for
+// Whop's answer.
 func readErrorBody(body []byte) (said errorBody, ok bool) {
 	w, err := readMembers(body, "error", "message")
 	if err != nil || w["error"].twice || w["message"].twice || !w["error"].given() && !w["message"].given() {
@@ -89,8 +89,8 @@ func readErrorBody(body []byte) (said errorBody, ok bool) {
 	return said, true
 }
 
-// beginning cuts a long text between words. Half a word could be half a secret,
-// which scrub would not find.
+// beginning truncates a long text between words. Half a word could be half a
+// secret, which scrub would not find.
 func beginning(text string) string {
 	if len(text) <= maxErrorText {
 		return text
@@ -113,7 +113,7 @@ var (
 )
 
 // aboutMembership reports whether a 404 says that there is no such membership,
-// and not that a route or anything else is missing, which would be so for every
+// and not that a route or anything else is missing, which would affect every
 // license.
 func (b errorBody) aboutMembership(secrets []string) bool {
 	text := pathLike.ReplaceAllString(without(b.text(), secrets, ""), "")
@@ -155,8 +155,8 @@ func (b errorBody) versions(body []byte, secrets []string) []string {
 
 var tryAgainIn = regexp.MustCompile(`(?i)try again in (\d{1,4}) ?s`)
 
-// retryAfter returns how long Whop wants to be left alone, from 1 s to 2 min. It
-// reads the Retry-After header, or else the message ("Try again in 12 seconds.").
+// retryAfter returns how long Whop asks to wait, from 1 s to 2 min. It reads
+// the Retry-After header, or else the message ("Try again in 12 seconds.").
 func retryAfter(header string, body []byte) time.Duration {
 	wait := 10 * time.Second
 	if header != "" {

@@ -14,8 +14,8 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
-// What Whop's answers mean that are no success, and whether a write that was
-// answered so may still be carried out.
+// What Whop's error answers mean, and whether a write with that answer may
+// still be carried out.
 func TestReadFailure(t *testing.T) {
 	for name, c := range map[string]struct {
 		code    int
@@ -94,7 +94,7 @@ func TestVersionsThatWhopLists(t *testing.T) {
 	assert.LessOrEqual(t, len(up.said), maxSaid+len("…"))
 }
 
-// A long message is cut so that nothing is left of a word that may not be logged.
+// A long message is truncated so that no part of a secret word is left.
 func TestLongErrors(t *testing.T) {
 	var up *Failure
 	body := `{"message":"'` + strings.Repeat("x ", maxErrorText/2-6) + `' KEYMIDDLE-KEYMIDDLE"}`
@@ -125,7 +125,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// The log's own words hold whatever Whop says, and answers hold none of it.
+// Whatever Whop says, what is logged of it is bounded and on one line.
 func FuzzReadFailure(f *testing.F) {
 	f.Add(404, `{"error":{"type":"not_found","message":"No such Membership found with the provided ID: KEY"}}`, "KEY")
 	f.Add(400, `{"message":"version 2025-01-01"}`, "2025")

@@ -6,13 +6,13 @@ import (
 )
 
 // ReadEvent reads the body of a webhook in any of Whop's shapes: its type, and
-// the ids of the memberships that it is about. It returns all that it could be
-// about, as looking one up once too often does no harm. An event of another kind
-// is about none.
+// the ids of the memberships that it is about. In doubt it returns several,
+// because an unnecessary look-up does no harm. An event of another kind is
+// about none.
 func ReadEvent(body []byte) (kind string, memberships []string, err error) {
 	w, err := readMembers(body, "type", "action", "event", "data")
 	if err != nil {
-		return "", nil, errors.New("the body is not an event in JSON")
+		return "", nil, errors.New("the body is not an event as a JSON object")
 	}
 	for _, name := range []string{"type", "action", "event"} { // the name of type in older versions
 		if !w[name].given() || kind != "" {
@@ -20,7 +20,7 @@ func ReadEvent(body []byte) (kind string, memberships []string, err error) {
 		}
 		text, ok := readText(w[name].raw)
 		if !ok || w[name].twice {
-			return "", nil, errors.New("the event's type is not a text")
+			return "", nil, errors.New("the event's type is not a string")
 		}
 		kind = text
 	}
@@ -34,8 +34,8 @@ func ReadEvent(body []byte) (kind string, memberships []string, err error) {
 	return kind, memberships, nil
 }
 
-// membershipsOf returns the ids of the memberships that an event's data is, or
-// names.
+// membershipsOf returns the ids of the memberships that an event's data is or
+// refers to.
 func membershipsOf(data member) (ids []string) {
 	add := func(m member) {
 		if id, ok := readReference(m); ok && isMembershipID(id) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Kind says why there is no answer from Whop. It is also the name in metrics.
+// Kind says why Whop gave no usable answer. It is also the label in metrics.
 type Kind string
 
 // The kinds of [Failure].
@@ -16,30 +16,30 @@ const (
 	overBudget  Kind = "over_budget"
 	circuitOpen Kind = "circuit_open"
 
-	// Whop, or the way to it, is failing.
+	// Whop, or the network on the way, is failing.
 	timeout     Kind = "timeout"
 	unreachable Kind = "unreachable"
 	unanswered  Kind = "unanswered" // something on the way answered in Whop's place
 	failing     Kind = "failing"    // Whop itself says so
 
-	// Whop answered, and it can't be used.
+	// Whop answered, but the answer can't be used.
 	rateLimited   Kind = "rate_limited"
 	badAnswer     Kind = "bad_answer"      // not Whop's, or not to be trusted
-	otherNotFound Kind = "other_not_found" // a 404 about something else than the membership
+	otherNotFound Kind = "other_not_found" // a 404 about something other than the membership
 	unauthorized  Kind = "unauthorized"
 	forbidden     Kind = "forbidden"
 	badRequest    Kind = "bad_request"
 	badVersion    Kind = "bad_version"
 
-	// A 404 to the write of a membership that was just read.
+	// A 404 to a write to a membership that was just read.
 	unknownToWrite Kind = "unknown_to_write"
 )
 
 // HeldBack are the kinds of calls that were not made.
 var HeldBack = []Kind{paused, overBudget, circuitOpen}
 
-// outage reports whether the kind shows that Whop itself, or the way to it, is
-// failing. What one license's look-up alone can bring about does not.
+// outage reports whether the kind shows that Whop itself, or the network on the
+// way, is failing. A failure that a single license can cause does not.
 func (k Kind) outage() bool {
 	switch k {
 	case timeout, unreachable, unanswered, failing:
@@ -51,8 +51,8 @@ func (k Kind) outage() bool {
 // heldBack reports whether nothing was sent.
 func (k Kind) heldBack() bool { return slices.Contains(HeldBack, k) }
 
-// sellersFault reports whether asking again does not help until the seller has
-// acted (a wrong API key, a missing permission).
+// sellersFault reports whether asking again is useless until the seller acts:
+// the API key is wrong, or a permission is missing.
 func (k Kind) sellersFault() bool {
 	switch k {
 	case unauthorized, forbidden, badRequest:
@@ -64,8 +64,8 @@ func (k Kind) sellersFault() bool {
 // refusal reports whether Whop refused the call, for one license or for all.
 func (k Kind) refusal() bool { return k.sellersFault() || k == otherNotFound }
 
-// mayBeCarriedOut reports whether a write that failed so can still be carried
-// out: it was sent, and Whop has not said that it failed.
+// mayBeCarriedOut reports whether a write with this failure may still be
+// carried out: it was sent, and Whop has not said that it failed.
 func (k Kind) mayBeCarriedOut() bool {
 	switch k {
 	case timeout, unreachable, unanswered, badAnswer:
@@ -74,44 +74,45 @@ func (k Kind) mayBeCarriedOut() bool {
 	return false
 }
 
-// Failure is the lack of an answer from Whop.
+// Failure means that Whop gave no usable answer.
 type Failure struct {
 	Kind     Kind
 	op       operation     // what failed
-	after    time.Duration // how long to leave Whop alone, where known
-	said     string        // Whop's own message, fit for a log
-	versions []string      // of the API, that Whop lists where it does not know ours
+	after    time.Duration // how long to wait before asking Whop again, if known
+	said     string        // Whop's own message, safe for a log
+	versions []string      // of the API, which Whop lists if it does not know ours
 	err      error
 }
 
-// Error says what kind of failure it is, and what was seen of it.
+// Error returns the kind of the failure, and its details.
 func (e *Failure) Error() string { return "whop: " + string(e.Kind) + ": " + e.err.Error() }
 
 // Unwrap returns the underlying failure.
 func (e *Failure) Unwrap() error { return e.err }
 
-// Unasked reports whether Whop said nothing of the license.
+// Unasked reports whether Whop said nothing about the license.
 func (e *Failure) Unasked() bool { return e.Kind != unknownToWrite }
 
 // HeldBack reports whether Whop was not called.
 func (e *Failure) HeldBack() bool { return e.Kind.heldBack() }
 
-// MayBeCarriedOut reports whether a write that failed so can still be carried
-// out.
+// MayBeCarriedOut reports whether a write with this failure may still be
+// carried out.
 func (e *Failure) MayBeCarriedOut() bool { return e.Kind.mayBeCarriedOut() }
 
-// Passing reports whether the same call may succeed at once.
-func (e *Failure) Passing() bool { return (e.Kind.outage() || e.Kind == badAnswer) && e.after == 0 }
+// Transient reports whether the same call may succeed if it is repeated at once.
+func (e *Failure) Transient() bool { return (e.Kind.outage() || e.Kind == badAnswer) && e.after == 0 }
 
-// SellersFault reports whether asking again does not help until the seller has
-// acted.
+// SellersFault reports whether asking again is useless until the seller acts.
 func (e *Failure) SellersFault() bool { return e.Kind.sellersFault() }
 
-// Refused reports whether Whop refuses every call until the seller has acted: the
-// API key is wrong, lacks a permission, or its version of the API is not known.
+// Refused reports whether Whop refuses every call until the seller acts: the
+// API key is wrong or lacks a permission, or Whop does not know the version of
+// its API.
 func (e *Failure) Refused() bool { return e.Kind.sellersFault() || e.Kind == badVersion }
 
-// RetryAfter is how long to leave Whop alone, or 0 where that is not known.
+// RetryAfter returns how long to wait before asking Whop again, or 0 if that is
+// not known.
 func (e *Failure) RetryAfter() time.Duration { return e.after }
 
 func newFailure(kind Kind, err error) *Failure { return &Failure{Kind: kind, err: err} }

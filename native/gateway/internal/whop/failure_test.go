@@ -9,7 +9,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// Only what shows that Whop is failing may end in leaving it alone.
+// Only failures of Whop itself count as an outage.
 func TestKindsOfFailure(t *testing.T) {
 	outages := map[Kind]bool{timeout: true, unreachable: true, unanswered: true, failing: true}
 	for _, k := range []Kind{

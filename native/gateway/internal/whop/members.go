@@ -16,14 +16,15 @@ import (
 
 // member is a member of a JSON object, not yet read.
 type member struct {
-	raw   jsontext.Value // nil: there is none
+	raw   jsontext.Value // nil: absent
 	twice bool
 }
 
-// given reports whether the member is there and not null.
+// given reports whether the member is present and not null.
 func (m member) given() bool { return m.raw != nil && m.raw.Kind() != 'n' }
 
-// kind is what JSON calls the type of the member's value.
+// kind returns the JSON type of the member's value, or what is wrong with the
+// member.
 func (m member) kind() string {
 	switch {
 	case m.raw == nil:
@@ -53,7 +54,7 @@ func (m member) kind() string {
 func readMembers(data []byte, names ...string) (map[string]member, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if dec.PeekKind() != '{' {
-		return nil, errors.New("not an object in JSON")
+		return nil, errors.New("not a JSON object")
 	}
 	broken := errors.New("not JSON") // the cause could quote personal data
 	if _, err := dec.ReadToken(); err != nil {
@@ -84,7 +85,7 @@ func readMembers(data []byte, names ...string) (map[string]member, error) {
 		return nil, broken
 	}
 	if _, err := dec.ReadToken(); err != io.EOF {
-		return nil, errors.New("more than an object in JSON")
+		return nil, errors.New("more than one JSON object")
 	}
 	return found, nil
 }
@@ -97,8 +98,8 @@ func readText(raw jsontext.Value) (text string, ok bool) {
 	return text, true
 }
 
-// readReference reads the id of another object, given bare or as an object that
-// has it.
+// readReference reads the id of another object, given as a bare id or as an
+// object that contains it.
 func readReference(m member) (id string, ok bool) {
 	if m.twice {
 		return "", false
@@ -115,7 +116,8 @@ func readReference(m member) (id string, ok bool) {
 	return id, ok && IsID(id)
 }
 
-// readTime reads a time, given in ISO 8601 or in Unix seconds, in Unix seconds.
+// readTime reads a time in ISO 8601 or Unix seconds, and returns it in Unix
+// seconds.
 func readTime(m member) (seconds *int64, ok bool) {
 	if m.twice {
 		return nil, false
@@ -139,7 +141,7 @@ const (
 	maxID        = 100
 )
 
-// IsID reports whether text has the form of an id of Whop's, of any kind.
+// IsID reports whether text has the form of one of Whop's ids, of any kind.
 func IsID(text string) bool {
 	return text != "" && len(text) <= maxID && strings.Trim(text, idCharacters) == ""
 }
@@ -158,7 +160,7 @@ func first[T comparable](a, b T) T {
 	return b
 }
 
-// unusable says that a deciding member can't be used, and why.
+// unusable returns the error for a deciding member that can't be used.
 func unusable(name string, m member) error {
 	return fmt.Errorf("the member %s is %s", name, m.kind())
 }

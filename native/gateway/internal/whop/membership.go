@@ -11,20 +11,20 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// Statuses are what Whop calls the states of a membership. It may add others.
+// Statuses are the membership statuses that Whop documents. It may add others.
 var Statuses = []string{"trialing", "active", "past_due", "completed", "canceling", "canceled", "expired", "unresolved", "drafted"}
 
-// Versions are the versions of the Current API that have been seen at Whop, oldest
-// first. It may have others, and lists all where it is asked for one that it does
-// not have.
+// Versions are the known versions of the Current API, oldest first. Whop may
+// have others, and lists all of them if it is asked for one that it does not
+// have.
 var Versions = []string{"2025-01-01", "2026-06-08", "2026-06-09", "2026-07-01", "2026-07-20", "2026-07-23", "2026-08-05-1", "2026-09-15", "2026-09-25", "2026-09-29", "2026-11-17"}
 
-// oddity is a member that could not be read, and was left out because no verdict
-// depends on it.
-type oddity struct{ member, kind string }
+// skippedMember is a member that could not be read and was left out, because no
+// verdict depends on it.
+type skippedMember struct{ member, kind string }
 
-// memberNames are the members that are read, under all names that Whop's versions
-// have for them.
+// memberNames are the members that are read, under all names that they have in
+// Whop's versions.
 var memberNames = []string{
 	"id", "license_key", "status", "metadata", "product", "product_id",
 	"cancel_at_period_end", "expires_at", "renewal_period_end", "current_period_end",
@@ -32,15 +32,15 @@ var memberNames = []string{
 	"created_at", "renewal_period_start", "current_period_start",
 }
 
-// deciding are the members that decide whether, for whom and how long a license is
-// good.
+// deciding are the members that decide whether, for whom and how long a license
+// is valid.
 var deciding = memberNames[:10]
 
-// parseMembership reads the body of a look-up by license key or membership id
-// that succeeded, in any of Whop's shapes. It is strict about what decides and
-// lenient about the rest. An error means that the answer can't be trusted, not
-// that the license is bad.
-func parseMembership(body []byte, asked string) (*check.Membership, []oddity, error) {
+// parseMembership reads the body of a successful look-up by license key or
+// membership id, in any of Whop's shapes. It is strict about deciding members
+// and lenient about the rest. An error means that the answer can't be trusted,
+// not that the license is invalid.
+func parseMembership(body []byte, asked string) (*check.Membership, []skippedMember, error) {
 	w, err := readMembers(body, memberNames...)
 	if err != nil {
 		return nil, nil, err
@@ -64,8 +64,8 @@ func parseMembership(body []byte, asked string) (*check.Membership, []oddity, er
 	if m.Metadata, err = readMetadata(w["metadata"]); err != nil {
 		return nil, nil, err
 	}
-	odd := append(readTerm(m, w), readDecoration(m, w)...)
-	return m, odd, nil
+	skipped := append(readTerm(m, w), readDisplayed(m, w)...)
+	return m, skipped, nil
 }
 
 // readIdentity reads the membership's id, and makes sure that the answer is
@@ -76,7 +76,7 @@ func readIdentity(w map[string]member, asked string) (string, error) {
 		return "", unusable("id", w["id"])
 	}
 	if !isMembershipID(id) || !IsID(id) {
-		return "", errors.New("the member id is not a membership's")
+		return "", errors.New("the member id is not a membership's id")
 	}
 	if w["license_key"].raw == nil {
 		return "", unusable("license_key", w["license_key"])
@@ -86,7 +86,7 @@ func readIdentity(w map[string]member, asked string) (string, error) {
 		return "", unusable("license_key", w["license_key"])
 	}
 	if isMembershipID(asked) && id != asked || !isMembershipID(asked) && key != "" && !strings.EqualFold(key, asked) {
-		return "", errors.New("another membership than was asked for")
+		return "", errors.New("another membership than the requested one")
 	}
 	return id, nil
 }
@@ -112,8 +112,8 @@ func readProduct(w map[string]member) (product string, err error) {
 	return product, nil
 }
 
-// readMetadata reads what binds a license. Null and {} say that nothing is stored.
-// An absent member says nothing, so it is an error.
+// readMetadata reads what binds a license. Null and {} mean that nothing is
+// stored. An absent member means nothing, so it is an error.
 func readMetadata(w member) (m binding.Metadata, err error) {
 	switch w.kind() {
 	case "null":
@@ -128,16 +128,16 @@ func readMetadata(w member) (m binding.Metadata, err error) {
 	}
 }
 
-// doubt says which of the members that bound the right to use are absent or
-// can't be read.
+// doubt says which of the members that determine when a license ends are absent
+// or can't be read.
 type doubt struct{ cancel, expiry, periodEnd bool }
 
-// ended is an end that has passed, whatever the time.
+// ended is an end that has always passed.
 const ended = 0
 
-// endOf returns when the right to use ends: at its expiry, or at the end of a
-// period that will not, or may not, be renewed. It returns nil where no end is
-// known, and ended where there is an end that can't be read.
+// endOf returns when a license ends: at its expiry, or at the end of a period
+// that will not, or may not, be renewed. It returns nil if no end is known, and
+// ended if there is an end that can't be read.
 func endOf(m *check.Membership, unsure doubt) *int64 {
 	ends := m.CancelAtPeriodEnd || m.Status == "canceling" || unsure.expiry
 	switch {
@@ -154,16 +154,16 @@ func endOf(m *check.Membership, unsure doubt) *int64 {
 	}
 }
 
-// readTerm reads what bounds the right to use. If something can't be read, the
-// right ends sooner rather than later.
-func readTerm(m *check.Membership, w map[string]member) (odd []oddity) {
+// readTerm reads what determines when a license ends. If something can't be
+// read, the license ends sooner rather than later.
+func readTerm(m *check.Membership, w map[string]member) (skipped []skippedMember) {
 	read := func(name string) (seconds *int64, unreadable bool) {
 		if !w[name].given() {
 			return nil, false
 		}
 		seconds, ok := readTime(w[name])
 		if !ok {
-			odd = append(odd, oddity{name, w[name].kind()})
+			skipped = append(skipped, skippedMember{name, w[name].kind()})
 		}
 		return seconds, !ok
 	}
@@ -174,7 +174,7 @@ func readTerm(m *check.Membership, w map[string]member) (odd []oddity) {
 	case 'f':
 	default:
 		unsure.cancel = true
-		odd = append(odd, oddity{"cancel_at_period_end", w["cancel_at_period_end"].kind()})
+		skipped = append(skipped, skippedMember{"cancel_at_period_end", w["cancel_at_period_end"].kind()})
 	}
 	m.ExpiresAt, unsure.expiry = read("expires_at")
 	legacy, noLegacy := read("renewal_period_end")
@@ -186,12 +186,12 @@ func readTerm(m *check.Membership, w map[string]member) (odd []oddity) {
 	absent := w["renewal_period_end"].raw == nil && w["current_period_end"].raw == nil
 	unsure.periodEnd = m.PeriodEnd == nil && (absent || noLegacy || noCurrent)
 	m.EndsAt = endOf(m, unsure)
-	return odd
+	return skipped
 }
 
-// readDecoration reads the members that an app may show, and that decide nothing.
-func readDecoration(m *check.Membership, w map[string]member) (odd []oddity) {
-	leave := func(name string) { odd = append(odd, oddity{name, w[name].kind()}) }
+// readDisplayed reads the members that an app may display, and that decide nothing.
+func readDisplayed(m *check.Membership, w map[string]member) (skipped []skippedMember) {
+	skip := func(name string) { skipped = append(skipped, skippedMember{name, w[name].kind()}) }
 	for _, name := range []string{"plan_id", "plan", "variant_id", "variant"} {
 		if !w[name].given() || m.Plan != nil {
 			continue
@@ -199,23 +199,23 @@ func readDecoration(m *check.Membership, w map[string]member) (odd []oddity) {
 		if id, ok := readReference(w[name]); ok {
 			m.Plan = &id
 		} else {
-			leave(name)
+			skip(name)
 		}
 	}
 	if url := w["manage_url"]; url.given() {
 		if text, ok := readText(url.raw); ok && !url.twice {
 			m.ManageURL = &text
 		} else {
-			leave("manage_url")
+			skip("manage_url")
 		}
 	}
-	m.Quantity = 1 // what v2 says of a membership; the Current API has no such member
+	m.Quantity = 1 // v2's constant; the Current API has no such member
 	if quantity := w["quantity"]; quantity.given() {
 		var n int64
 		if quantity.raw.Kind() == '0' && !quantity.twice && json.Unmarshal(quantity.raw, &n) == nil {
 			m.Quantity = n
 		} else {
-			leave("quantity")
+			skip("quantity")
 		}
 	}
 	moment := func(names ...string) (seconds *int64) {
@@ -225,14 +225,14 @@ func readDecoration(m *check.Membership, w map[string]member) (odd []oddity) {
 			}
 			var ok bool
 			if seconds, ok = readTime(w[name]); !ok {
-				leave(name)
+				skip(name)
 			}
 		}
 		return seconds
 	}
 	m.CreatedAt = moment("created_at")
 	m.PeriodStart = moment("renewal_period_start", "current_period_start")
-	return odd
+	return skipped
 }
 
-func (o oddity) String() string { return fmt.Sprintf("%s (%s)", o.member, o.kind) }
+func (o skippedMember) String() string { return fmt.Sprintf("%s (%s)", o.member, o.kind) }

@@ -16,9 +16,9 @@ import (
 func TestParseMembershipInEveryShape(t *testing.T) {
 	for version, body := range gatewaytest.Shapes {
 		for _, asked := range []string{"K", "k", "mem_1"} {
-			m, odd, err := parseMembership([]byte(body), asked)
+			m, skipped, err := parseMembership([]byte(body), asked)
 			require.NoError(t, err, version)
-			assert.Empty(t, odd, version)
+			assert.Empty(t, skipped, version)
 			url := m.ManageURL
 			m.ManageURL = nil
 			assert.Equal(t, &check.Membership{
@@ -35,10 +35,10 @@ func TestParseMembershipRefuses(t *testing.T) {
 	_, _, err := parseMembership([]byte(gatewaytest.LegacyWith()), "K")
 	require.NoError(t, err)
 	for name, c := range map[string]struct{ body, says string }{
-		"nothing":                    {``, "not an object"},
-		"null":                       {`null`, "not an object"},
-		"a list":                     {`[` + gatewaytest.Legacy + `]`, "not an object"},
-		"two of them":                {gatewaytest.Legacy + gatewaytest.Legacy, "more than an object"},
+		"nothing":                    {``, "not a JSON object"},
+		"null":                       {`null`, "not a JSON object"},
+		"a list":                     {`[` + gatewaytest.Legacy + `]`, "not a JSON object"},
+		"two of them":                {gatewaytest.Legacy + gatewaytest.Legacy, "more than one JSON object"},
 		"cut off":                    {gatewaytest.Legacy[:len(gatewaytest.Legacy)-1], "not JSON"},
 		"no id":                      {gatewaytest.LegacyWith("id", ``), "id is absent"},
 		"a short id":                 {gatewaytest.LegacyWith("id", `"mem_"`), "not a membership's"},
@@ -60,7 +60,7 @@ func TestParseMembershipRefuses(t *testing.T) {
 		"a product number":           {gatewaytest.LegacyWith("product", `1`), "product is number"},
 		"a product with two ids":     {gatewaytest.LegacyWith("product", `{"id":"prod_1","id":"prod_2"}`), "neither the member product nor product_id"},
 		"products that differ":       {gatewaytest.LegacyWith("product_id", `"prod_2"`), "differ"},
-		"an odd product id":          {gatewaytest.LegacyWith("product_id", `1`), "product_id is number"},
+		"an skipped product id":      {gatewaytest.LegacyWith("product_id", `1`), "product_id is number"},
 		"product twice":              {gatewaytest.LegacyPlus(`,"product":"prod_1"`), "product is given twice"},
 		"no metadata":                {gatewaytest.LegacyWith("metadata", ``), "metadata is absent"},
 		"metadata a list":            {gatewaytest.LegacyWith("metadata", `[]`), "metadata is array"},
@@ -87,40 +87,40 @@ func TestParseMembershipRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "another membership", "asked for another id")
 }
 
-// Whatever only decorates stops no license.
-func TestMembersThatDecorateAreReadLeniently(t *testing.T) {
+// A member that decides nothing never stops a license.
+func TestDisplayedMembersAreReadLeniently(t *testing.T) {
 	for name, c := range map[string]struct {
-		body string
-		odd  []oddity
+		body    string
+		skipped []skippedMember
 	}{
-		"a link as an object":          {gatewaytest.LegacyWith("manage_url", `{"href":"x"}`), []oddity{{"manage_url", "object"}}},
-		"a link with half a character": {gatewaytest.LegacyWith("manage_url", `"\ud800"`), []oddity{{"manage_url", "string"}}},
-		"a quantity in text":           {gatewaytest.LegacyWith("quantity", `"1"`), []oddity{{"quantity", "string"}}},
-		"a quantity in parts":          {gatewaytest.LegacyWith("quantity", `1.5`), []oddity{{"quantity", "number"}}},
-		"a time without a zone":        {gatewaytest.LegacyWith("created_at", `"2025-01-01T00:00:00"`), []oddity{{"created_at", "string"}}},
-		"an empty time":                {gatewaytest.LegacyWith("created_at", `""`), []oddity{{"created_at", "string"}}},
-		"a time too great":             {gatewaytest.LegacyWith("created_at", `1e300`), []oddity{{"created_at", "number"}}},
-		"a time before all":            {gatewaytest.LegacyWith("created_at", `-1`), []oddity{{"created_at", "number"}}},
-		"a start that is none":         {gatewaytest.LegacyWith("renewal_period_start", `{}`), []oddity{{"renewal_period_start", "object"}}},
-		"a plan as a list":             {gatewaytest.LegacyWith("plan", `["plan_1"]`), []oddity{{"plan", "array"}}},
-		"a plan without id":            {gatewaytest.LegacyWith("plan", `{}`), []oddity{{"plan", "object"}}},
-		"a plan twice":                 {gatewaytest.LegacyPlus(`,"plan":"plan_2"`), []oddity{{"plan", "given twice"}}},
-		"a link twice":                 {gatewaytest.LegacyPlus(`,"manage_url":"x"`), []oddity{{"manage_url", "given twice"}}},
+		"a link as an object":          {gatewaytest.LegacyWith("manage_url", `{"href":"x"}`), []skippedMember{{"manage_url", "object"}}},
+		"a link with half a character": {gatewaytest.LegacyWith("manage_url", `"\ud800"`), []skippedMember{{"manage_url", "string"}}},
+		"a quantity in text":           {gatewaytest.LegacyWith("quantity", `"1"`), []skippedMember{{"quantity", "string"}}},
+		"a quantity in parts":          {gatewaytest.LegacyWith("quantity", `1.5`), []skippedMember{{"quantity", "number"}}},
+		"a time without a zone":        {gatewaytest.LegacyWith("created_at", `"2025-01-01T00:00:00"`), []skippedMember{{"created_at", "string"}}},
+		"an empty time":                {gatewaytest.LegacyWith("created_at", `""`), []skippedMember{{"created_at", "string"}}},
+		"a time too great":             {gatewaytest.LegacyWith("created_at", `1e300`), []skippedMember{{"created_at", "number"}}},
+		"a time before all":            {gatewaytest.LegacyWith("created_at", `-1`), []skippedMember{{"created_at", "number"}}},
+		"a start that is none":         {gatewaytest.LegacyWith("renewal_period_start", `{}`), []skippedMember{{"renewal_period_start", "object"}}},
+		"a plan as a list":             {gatewaytest.LegacyWith("plan", `["plan_1"]`), []skippedMember{{"plan", "array"}}},
+		"a plan without id":            {gatewaytest.LegacyWith("plan", `{}`), []skippedMember{{"plan", "object"}}},
+		"a plan twice":                 {gatewaytest.LegacyPlus(`,"plan":"plan_2"`), []skippedMember{{"plan", "given twice"}}},
+		"a link twice":                 {gatewaytest.LegacyPlus(`,"manage_url":"x"`), []skippedMember{{"manage_url", "given twice"}}},
 		"a lone surrogate in a name":   {gatewaytest.LegacyPlus(`,"user":{"name":"\ud800"}`), nil},
 		"one in a member's name":       {gatewaytest.LegacyPlus(`,"\udc00":1`), nil},
 		"bytes that are no text":       {gatewaytest.LegacyPlus(",\"note\":\"\xff\""), nil},
 		"an unknown member twice":      {gatewaytest.LegacyPlus(`,"note":1,"note":[{"a":1,"a":2}]`), nil},
 		"a known one twice inside":     {gatewaytest.LegacyWith("product", `{"id":"prod_1","title":"a","title":"b"}`), nil},
 	} {
-		m, odd, err := parseMembership([]byte(c.body), "K")
+		m, skipped, err := parseMembership([]byte(c.body), "K")
 		if !assert.NoError(t, err, name) {
 			continue
 		}
-		assert.Equal(t, c.odd, odd, name)
+		assert.Equal(t, c.skipped, skipped, name)
 		assert.Equal(t, "prod_1", m.Product, name)
 		assert.Equal(t, "active", m.Status, name)
 		assert.Equal(t, int64(1), m.Quantity, name)
-		for _, o := range odd {
+		for _, o := range skipped {
 			switch o.member {
 			case "manage_url":
 				assert.Nil(t, m.ManageURL, name)
@@ -149,15 +149,15 @@ func TestStoredMetadataOfAnyType(t *testing.T) {
 	}
 }
 
-// A lease ends with the period where it can't be seen that it goes on, and at
-// once where that can't be seen either.
-func TestWhenTheRightToUseEnds(t *testing.T) {
+// A lease ends with the period if a renewal is not certain, and at once if the
+// period's end is not known either.
+func TestWhenALicenseEnds(t *testing.T) {
 	const end, early = 1767225600, 1764547200
 	never, now, then, before := (*int64)(nil), new(int64(ended)), new(int64(end)), new(int64(early))
 	for name, c := range map[string]struct {
-		body string
-		want *int64
-		odd  []string
+		body    string
+		want    *int64
+		skipped []string
 	}{
 		"renewing":                              {gatewaytest.LegacyWith(), never, nil},
 		"renewing, the end is unreadable":       {gatewaytest.LegacyWith("renewal_period_end", `"soon"`), never, []string{"renewal_period_end"}},
@@ -183,14 +183,14 @@ func TestWhenTheRightToUseEnds(t *testing.T) {
 		"an unreadable expiry":                  {gatewaytest.LegacyWith("expires_at", `false`), then, []string{"expires_at"}},
 		"an unreadable expiry, no period":       {gatewaytest.LegacyWith("expires_at", `false`, "renewal_period_end", `null`), now, []string{"expires_at"}},
 	} {
-		m, odd, err := parseMembership([]byte(c.body), "K")
+		m, skipped, err := parseMembership([]byte(c.body), "K")
 		require.NoError(t, err, name)
 		assert.Equal(t, c.want, m.EndsAt, name)
 		var names []string
-		for _, o := range odd {
+		for _, o := range skipped {
 			names = append(names, o.member)
 		}
-		assert.Equal(t, c.odd, names, name)
+		assert.Equal(t, c.skipped, names, name)
 	}
 }
 
@@ -202,7 +202,7 @@ func FuzzParseMembership(f *testing.F) {
 	f.Add([]byte(`{"id":"mem_1","status":"active","license_key":null,"metadata":null,"product":"p","created_at":-1}`), "K")
 	f.Add([]byte(gatewaytest.LegacyPlus(`,"note":"\ud800","note":1,"plan":{"id":"a","id":"b"},"expires_at":false`)), "K")
 	f.Fuzz(func(t *testing.T, body []byte, asked string) {
-		m, odd, err := parseMembership(body, asked)
+		m, skipped, err := parseMembership(body, asked)
 		if err != nil {
 			assert.Nil(t, m)
 			assert.NotContains(t, err.Error(), "\n")
@@ -217,7 +217,7 @@ func FuzzParseMembership(f *testing.F) {
 		for name, v := range m.Metadata {
 			assert.Equal(t, v, back[name], "it can be written back")
 		}
-		assert.LessOrEqual(t, len(odd), len(memberNames))
+		assert.LessOrEqual(t, len(skipped), len(memberNames))
 		if end := m.EndsAt; end != nil {
 			assert.GreaterOrEqual(t, *end, int64(ended))
 		}

@@ -7,9 +7,9 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// pause keeps calls back after Whop answered 429. The first such answer holds
+// pause holds calls back after Whop answered 429. The first such answer holds
 // back only the license that it was about; a second one, about another license,
-// shows that the whole account is meant.
+// shows that the limit is the whole account's.
 type pause struct {
 	mu    sync.Mutex
 	until time.Time

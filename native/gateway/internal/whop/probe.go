@@ -10,8 +10,9 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// ProbeLookUp asks about a license that does not exist. It returns nil if Whop
-// says so, and so takes the API key and the version, or else a [*Failure].
+// ProbeLookUp looks up a license that does not exist. It returns nil if Whop
+// says so, which shows that Whop accepts the API key and the version, or else a
+// [*Failure].
 func (w *Client) ProbeLookUp(ctx context.Context) error {
 	_, err := w.LookUp(ctx, "PROBE-"+rand.Text())
 	if errors.Is(err, check.ErrUnknown) {
@@ -20,8 +21,9 @@ func (w *Client) ProbeLookUp(ctx context.Context) error {
 	return err
 }
 
-// ProbeWrite writes nothing to a membership that does not exist. It returns nil if
-// Whop says so, and so may be written to, or else a [*Failure].
+// ProbeWrite sends an empty write to a membership that does not exist. It
+// returns nil if Whop says so, which shows that the API key may write, or else
+// a [*Failure].
 func (w *Client) ProbeWrite(ctx context.Context) error {
 	err := w.SetMetadata(ctx, "mem_"+strings.ToLower(rand.Text()), binding.Metadata{}, rand.Text())
 	var f *Failure
@@ -31,8 +33,8 @@ func (w *Client) ProbeWrite(ctx context.Context) error {
 	return err
 }
 
-// Advice says for the seller what an error of a [Client] means and what to do. It
-// holds no secret.
+// Advice tells the seller what an error of a [Client] means and what to do. It
+// contains no secret.
 func Advice(err error) string {
 	var f *Failure
 	if !errors.As(err, &f) {
@@ -44,7 +46,7 @@ func Advice(err error) string {
 	}
 	switch {
 	case f.Kind == badVersion:
-		return "Whop does not have this version; set --api-version-date to one of " + strings.Join(f.versions, ", ")
+		return "Whop does not have this version of its API; set --api-version-date to one of " + strings.Join(f.versions, ", ")
 	case f.Kind.refusal():
 		// The log has Whop's words in whop_says.
 		return strings.Replace(refusalAdvice(f.op, f.Kind), ", and whop_says why", "", 1) + says

@@ -17,7 +17,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// Product is something that a seller sells on Whop.
+// Product is a product that a seller sells on Whop.
 type Product struct {
 	ID      string
 	Title   string
@@ -29,7 +29,7 @@ const (
 
 	// productsPerPage is the most that Whop lists at once.
 	productsPerPage = 100
-	// maxProductPages bounds what is read of a long list.
+	// maxProductPages bounds how much of a long list is read.
 	maxProductPages = 10
 )
 

@@ -16,8 +16,8 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
-// answering returns a client of a server that answers each path with a body, or
-// with a status and a body.
+// answering returns a client of a server that answers each request with a
+// status and a body.
 func answering(t *testing.T, answer func(r *http.Request) (int, string)) *Client {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

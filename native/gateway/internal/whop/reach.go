@@ -9,7 +9,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// scope says how far a refusal by Whop reaches.
+// scope says what a refusal by Whop affects.
 type scope string
 
 const (
@@ -19,25 +19,26 @@ const (
 )
 
 const (
-	// scopeMemory is how long a call that got through shows that others do.
+	// scopeMemory is how long a successful call counts as a sign that others
+	// succeed.
 	scopeMemory = 10 * time.Minute
-	// scopeProof is how many licenses in a row must be refused, while others got
-	// through not long ago, to show that all are.
+	// scopeProof is how many licenses in a row must be refused to show that all
+	// are, if others succeeded not long ago.
 	scopeProof = 3
 )
 
-// reach finds out, for one operation, whether Whop refuses one license or
-// everything: by how it answered about other licenses.
+// reach determines, for one operation, whether Whop refuses one license or
+// every call, from its answers about other licenses.
 type reach struct {
 	mu      sync.Mutex
-	through time.Time // when a call last got through
-	by      tag.Tag   // and about which license
+	through time.Time // when a call last succeeded
+	by      tag.Tag   // and for which license
 	refused tag.Tag   // the license that was refused last
-	inARow  int       // how often another license was, since a call got through
+	inARow  int       // how many licenses were refused since a call succeeded
 }
 
-// of notes what came of a call about a license, and returns how far a refusal
-// reaches.
+// of records the result of a call about a license, and returns what a refusal
+// affects.
 func (r *reach) of(id tag.Tag, err error, now time.Time) scope {
 	var up *Failure
 	refused := errors.As(err, &up) && up.Kind.refusal()

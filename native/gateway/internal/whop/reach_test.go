@@ -10,7 +10,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/tag"
 )
 
-// How far a refusal reaches is told by the calls about other licenses.
+// The calls about other licenses show what a refusal affects.
 func TestReach(t *testing.T) {
 	refused, through := error(newFailure(forbidden, errNotHTTP)), error(nil)
 	at := time.Now()

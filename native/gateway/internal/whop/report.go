@@ -11,8 +11,8 @@ import (
 // generalNotice is how often the same problem with all licenses is logged.
 const generalNotice = time.Minute
 
-// report logs for the seller why a call failed. Customers are told less.
-func (w *Client) report(op operation, id string, how scope, err error) {
+// report logs for the seller why a call failed. Customers learn less.
+func (w *Client) report(op operation, id string, affects scope, err error) {
 	var up *Failure
 	if !errors.As(err, &up) {
 		return
@@ -24,56 +24,56 @@ func (w *Client) report(op operation, id string, how scope, err error) {
 	key := []any{"key", license.ShortenKey(id)}
 	switch {
 	case up.Kind == badVersion:
-		w.notices.General(slog.LevelError, generalNotice, string(op), "Whop does not know the version of its API that is asked for; set --api-version-date to one that it lists",
+		w.notices.General(slog.LevelError, generalNotice, string(op), "Whop does not know the version of its API that was requested; set --api-version-date to one of those in versions",
 			append(args, "version", w.headers[versionHeader], "versions", up.versions)...)
 	case up.Kind.refusal() || up.Kind == unknownToWrite:
-		msg, args := refusalAdvice(op, up.Kind), append(args, "concerns", string(how))
-		if how == scopeAll {
+		msg, args := refusalAdvice(op, up.Kind), append(args, "concerns", string(affects))
+		if affects == scopeAll {
 			w.notices.General(slog.LevelError, generalNotice, string(op)+up.err.Error(), msg, append(key, args...)...)
 			return
 		}
 		level := slog.LevelError
-		if how == scopeLicense && up.Kind != unknownToWrite {
+		if affects == scopeLicense && up.Kind != unknownToWrite {
 			level = slog.LevelWarn
 		}
 		w.notices.License(level, id, msg, args...)
 	case up.Kind == badAnswer:
-		w.notices.License(slog.LevelError, id, "an answer can't be used, so nothing was decided and nothing was written", args...)
+		w.notices.License(slog.LevelError, id, "an answer from Whop can't be used, so there was no verdict and nothing was written", args...)
 	case up.after > 0:
-		w.log.Warn("Whop is not asked for now", append(key, args...)...)
+		w.log.Warn("calls to Whop are paused", append(key, args...)...)
 	default:
 		w.log.Warn("Whop did not answer", append(key, args...)...)
 	}
 }
 
-func refusalAdvice(op operation, why Kind) string {
+func refusalAdvice(op operation, kind Kind) string {
 	switch {
-	case why == unauthorized:
+	case kind == unauthorized:
 		return "Whop refuses the API key: it is wrong or was revoked; set WHOP_API_KEY to a valid one"
-	case why == forbidden && op == opLookUp:
+	case kind == forbidden && op == opLookUp:
 		return "Whop forbids a look-up, and whop_says why; if a permission is missing, give the API key member:basic:read and member:email:read"
-	case why == forbidden && op == opProducts:
-		return "Whop forbids this API key to list products; to see them here, give it the permission access_pass:basic:read"
-	case why == forbidden:
-		return "Whop forbids to bind a license, and whop_says why; if a permission is missing, give the API key member:manage"
-	case why == otherNotFound && op == opProducts:
+	case kind == forbidden && op == opProducts:
+		return "Whop does not let this API key list products; to see them here, give it the permission access_pass:basic:read"
+	case kind == forbidden:
+		return "Whop forbids binding a license, and whop_says why; if a permission is missing, give the API key member:manage"
+	case kind == otherNotFound && op == opProducts:
 		return "Whop answers 404"
-	case why == otherNotFound:
-		return "Whop answers 404, and not about the membership; if it concerns every call, check --upstream-url and --api-version-date"
-	case why == unknownToWrite:
-		return "Whop answers 404 to the write of a membership that it has just shown, so the license can't be bound"
+	case kind == otherNotFound:
+		return "Whop answers 404, but not about the membership; if it concerns every call, check --upstream-url and --api-version-date"
+	case kind == unknownToWrite:
+		return "Whop answers 404 to a write to a membership that it has just returned, so the license can't be bound"
 	default:
 		return "Whop refuses a request, and whop_says why; if it concerns every call, check --api-version-date and --upstream-url"
 	}
 }
 
-// reportOdd logs which members of an answer could not be read.
-func (w *Client) reportOdd(odd []oddity) {
-	for _, o := range odd {
+// reportSkipped logs which members of an answer could not be read.
+func (w *Client) reportSkipped(skipped []skippedMember) {
+	for _, o := range skipped {
 		msg := "a member of Whop's answers can't be read and is left out"
 		switch o.member {
 		case "cancel_at_period_end", "expires_at", "renewal_period_end", "current_period_end":
-			msg = "a member of Whop's answers that says how long a license is good can't be read; leases end with the period, or within an hour where that can't be read either"
+			msg = "a member of Whop's answers that says how long a license is valid can't be read; leases end with the period, or within an hour if the period's end can't be read either"
 		}
 		w.notices.General(slog.LevelWarn, onceForAll, o.String(), msg, "member", o.member, "is", o.kind)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/logtext"
 )
 
-// maxSaid is how many characters of Whop's own message are logged.
+// maxSaid bounds how many characters of Whop's own message are logged.
 const maxSaid = 300
 
 var personal = []struct {
@@ -26,9 +26,9 @@ var (
 	permission = regexp.MustCompile(`^\s*["“']([a-z]+(:[a-z_]+)+|\d{4}-\d{2}-\d{2}(-\d{1,3})?)["”']$`)
 )
 
-// scrub makes a message of Whop's fit for a log. It removes the secrets, and what
-// may be personal or identify a license. It keeps a quotation only if that is a
-// permission's name or a version.
+// scrub makes a message from Whop safe for a log. It removes the secrets, and
+// what may be personal data or identify a license. It keeps a quotation only if
+// it is a permission's name or a version.
 func scrub(text string, secrets ...string) string {
 	text = without(text, secrets, "[…]")
 	text = quoted.ReplaceAllStringFunc(text, func(q string) string {
@@ -43,11 +43,11 @@ func scrub(text string, secrets ...string) string {
 	return logtext.Fit(text, maxSaid)
 }
 
-// wordLength is the length from which a secret is not part of another word by
-// chance. A shorter one is removed only as a word of its own.
+// wordLength is the length from which a secret is unlikely to be part of
+// another word by chance. A shorter one is removed only as a whole word.
 const wordLength = 8
 
-// without replaces secrets in a text, in whatever case.
+// without replaces secrets in a text, ignoring case.
 func without(text string, secrets []string, instead string) string {
 	for _, s := range secrets {
 		if s = strings.TrimSpace(s); s == "" {

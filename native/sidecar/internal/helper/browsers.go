@@ -13,14 +13,14 @@ type place struct {
 	browser string // one of Browsers
 	name    string // for a person
 	family  family
-	// used is a folder that is there if this user has used the browser.
+	// used is a folder that exists if this user has used the browser.
 	used string
 	// manifests is the folder of the manifests. On Windows it is empty, and key is the
 	// registry key, below HKEY_CURRENT_USER, whose subkeys name the manifests.
 	manifests, key string
 	// data is the folder below which the program is copied, where the browser can see it.
 	data string
-	// cannot says why the browser can't start a program, or is empty.
+	// cannot says why the browser can't start programs, or is empty.
 	cannot string
 }
 
@@ -80,8 +80,8 @@ func (e Environment) linuxPlaces() []place {
 		places = append(places, place{browser: b.browser, name: b.name, used: profile,
 			manifests: filepath.Join(profile, "NativeMessagingHosts"), data: data})
 	}
-	// From version 147 on, Firefox keeps its files where XDG wants them, unless it finds
-	// its old folder.
+	// From version 147 on, Firefox keeps its files in the XDG folders, unless it
+	// finds its old folder.
 	for _, folder := range []string{filepath.Join(e.Home, ".mozilla"), filepath.Join(config, "mozilla")} {
 		places = append(places, place{browser: "firefox", name: "Firefox", family: firefox, used: folder,
 			manifests: filepath.Join(folder, "native-messaging-hosts"), data: data})
@@ -89,8 +89,9 @@ func (e Environment) linuxPlaces() []place {
 	return places
 }
 
-// flatpakPlaces are of browsers in Flatpak's sandbox, which see the app's own folder and
-// start the program, which needs no library, in their sandbox.
+// flatpakPlaces returns the places of browsers in Flatpak's sandbox. They see
+// only the app's own folder, and start the program, which needs no library, in
+// their sandbox.
 func (e Environment) flatpakPlaces() []place {
 	var places []place
 	for _, b := range []struct{ browser, name, app, folder string }{
@@ -111,8 +112,9 @@ func (e Environment) flatpakPlaces() []place {
 	return places
 }
 
-// snapPlaces are of browsers in Snap's sandbox. Firefox asks the system's portal to start
-// the program, which looks in Firefox's usual folder. Chromium doesn't.
+// snapPlaces returns the places of browsers in Snap's sandbox. Firefox asks the
+// system's portal to start the program, and the portal looks in Firefox's usual
+// folder. Chromium doesn't.
 func (e Environment) snapPlaces() []place {
 	snap := filepath.Join(e.Home, "snap")
 	mozilla := filepath.Join(e.Home, ".mozilla")
@@ -122,7 +124,7 @@ func (e Environment) snapPlaces() []place {
 			manifests: filepath.Join(mozilla, "native-messaging-hosts"), data: e.variable("XDG_DATA_HOME", ".local", "share")},
 		{browser: "chromium", name: "Chromium (Snap)", used: chromiumFolder,
 			manifests: filepath.Join(chromiumFolder, "common", "chromium", "NativeMessagingHosts"),
-			cannot:    "Snap doesn't let Chromium start other programs: install Chromium or another browser from a package of its maker or of the system"},
+			cannot:    "Snap doesn't let Chromium start other programs: install Chromium or another browser from its vendor's or the system's package"},
 	}
 }
 

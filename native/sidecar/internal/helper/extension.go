@@ -1,11 +1,12 @@
 // Package helper installs the program as the native messaging host of a browser
-// extension, through which pages learn an id of this machine. It works for one user and
-// needs no rights of an administrator.
+// extension, through which pages get an id for this machine. It works for one
+// user and needs no administrator rights.
 //
-// Each extension has a host of its own, named after the extension's id, and a copy of the
-// program in a folder named after the host. So the helpers of several sellers stand side
-// by side, each with its own version, and a browser's manifest names a path that stays
-// the same when the app that installed it is updated or moved.
+// Each extension has a host of its own, named after the extension's id, and a
+// copy of the program in a folder named after the host. So the helpers of
+// several sellers coexist, each with its own version, and a browser's manifest
+// names a path that stays the same when the app that installed it is updated or
+// moved.
 package helper
 
 import (
@@ -21,7 +22,7 @@ const (
 	firefoxID  = "helper@whop-license"
 )
 
-// GenericExtensions returns the ids of the helper that every site may ask.
+// GenericExtensions returns the ids of the helper that every site may use.
 func GenericExtensions() []Extension {
 	return []Extension{{ID: chromiumID, family: chromium}, {ID: firefoxID, family: firefox}}
 }
@@ -53,14 +54,14 @@ func ParseExtension(id string) (Extension, error) {
 	case len(id) <= 80 && firefoxForm.MatchString(id):
 		return Extension{ID: id, family: firefox}, nil
 	}
-	return Extension{}, fmt.Errorf("%.100q is no extension id: Chrome's have 32 letters from a to p, and Firefox's look like helper@example.com", id)
+	return Extension{}, fmt.Errorf("%.100q is not an extension id: Chrome's have 32 letters from a to p, and Firefox's look like helper@example.com", id)
 }
 
-// Generic reports whether every site may ask this extension.
+// Generic reports whether every site may use this extension.
 func (e Extension) Generic() bool { return e.ID == chromiumID || e.ID == firefoxID }
 
-// Host returns the name of the extension's native messaging host. The extension makes
-// the same name of its own id.
+// Host returns the name of the extension's native messaging host. The extension
+// derives the same name from its own id.
 func (e Extension) Host() string {
 	return "com.whop_license." + strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -70,10 +71,10 @@ func (e Extension) Host() string {
 	}, strings.ToLower(e.ID))
 }
 
-// Caller returns the id of the extension for which a browser started the program with
-// these arguments, and whether it was a browser that did. Chrome and its relatives give
-// the extension's origin and, on Windows, a window's handle; Firefox gives the manifest's
-// path and the add-on's id.
+// Caller returns the id of the extension for which a browser started the
+// program with these arguments, and whether it was a browser that started it.
+// Chrome and its relatives give the extension's origin and, on Windows, a
+// window's handle; Firefox gives the manifest's path and the add-on's id.
 func Caller(args []string) (id string, ok bool) {
 	if len(args) == 2 && strings.HasSuffix(args[0], ".json") && strings.Contains(args[0], "com.whop_license.") {
 		return args[1], true

@@ -14,15 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// keys stands in for a registry where there is none.
+// keys stands in for the Windows registry on other systems.
 type keys map[string]string
 
 func (k keys) get(key string) (string, bool, error) { value, ok := k[key]; return value, ok, nil }
 func (k keys) set(key, value string) error          { k[key] = value; return nil }
 func (k keys) remove(key string) error              { delete(k, key); return nil }
 
-// tempDir returns a folder that is removed where that can be done: not by Wine, which
-// doesn't remove a folder in the way that Go asks.
+// tempDir returns a folder that is removed if possible: Wine can't remove a
+// folder in the way that Go requests.
 func tempDir(t *testing.T) string {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "helper")
@@ -106,7 +106,7 @@ func TestParseExtension(t *testing.T) {
 	}
 	for _, id := range []string{"", "helper", chromiumID + "a", strings.ToUpper(chromiumID), "../../x@y", "a@b/c", "a@b\n", strings.Repeat("a", 80) + "@b", "*"} {
 		_, err := ParseExtension(id)
-		assert.ErrorContains(t, err, "is no extension id", id)
+		assert.ErrorContains(t, err, "is not an extension id", id)
 	}
 }
 
@@ -148,7 +148,7 @@ func TestInstallOnLinux(t *testing.T) {
 		assert.Equal(t, os.FileMode(0o755), info.Mode())
 	}
 
-	// Once more, it changes nothing; then it repairs and updates.
+	// Installing again changes nothing; then it repairs and updates.
 	entries, err = user.Install(GenericExtensions(), nil)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]State{"Google Chrome": Unchanged, "Brave": Unchanged, "Firefox": Unchanged,
@@ -238,7 +238,7 @@ func TestNoBrowserAndNamedBrowsers(t *testing.T) {
 		"both of Firefox's folders, as nobody can tell which one it will use")
 }
 
-// What is not the helper's is neither replaced nor removed.
+// Files that are not the helper's are neither replaced nor removed.
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	user := newUser(t, "linux", ".config/chromium")
 	extension := GenericExtensions()[:1]
@@ -339,7 +339,7 @@ func TestHomeMustBeAbsolute(t *testing.T) {
 		t.Setenv(name, "relative")
 	}
 	_, err := Here()
-	assert.ErrorContains(t, err, `must be an absolute path, and is "relative"`)
+	assert.ErrorContains(t, err, `must be an absolute path, but is "relative"`)
 }
 
 func TestSellersOwnHelperStandsBesideTheGeneric(t *testing.T) {

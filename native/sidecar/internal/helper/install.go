@@ -8,21 +8,21 @@ import (
 	"slices"
 )
 
-// A State is how an extension's host stands in one browser.
+// A State is the state of an extension's host in one browser.
 type State string
 
 const (
 	Installed   State = "installed"
-	Unchanged   State = "unchanged"   // was installed already, just so
+	Unchanged   State = "unchanged"   // was already installed in the same form
 	Removed     State = "removed"     // was installed
 	Absent      State = "absent"      // is not installed
-	Broken      State = "broken"      // names a program that is not there
-	Foreign     State = "foreign"     // somebody else's manifest is there, and is left alone
+	Broken      State = "broken"      // names a program that doesn't exist
+	Foreign     State = "foreign"     // another program's manifest is there, and is left alone
 	Unsupported State = "unsupported" // the browser can't start programs
 	Failed      State = "failed"
 )
 
-// An Entry tells of one extension in one browser.
+// An Entry describes one extension in one browser.
 type Entry struct {
 	Browser   string `json:"browser"`
 	Name      string `json:"name"`
@@ -44,10 +44,10 @@ func (e Entry) Bad() bool {
 }
 
 // ErrNoBrowser is returned if there is no browser to install the helper for.
-var ErrNoBrowser = errors.New("no browser was found that this user has started and that the extension is for: name one, for example with --browser chrome")
+var ErrNoBrowser = errors.New("this user has not started any browser that the extension supports: name one, for example with --browser chrome")
 
-// Install installs the program for the extensions, in the browsers of these names, or, if
-// there are none, in those that the user has used.
+// Install installs the program for the extensions, in the named browsers or, if
+// none are named, in those that the user has used.
 func (env Environment) Install(extensions []Extension, browsers []string) ([]Entry, error) {
 	places := env.chosen(browsers)
 	entries := eachOf(places, extensions, env.installOne)
@@ -57,7 +57,7 @@ func (env Environment) Install(extensions []Extension, browsers []string) ([]Ent
 	return entries, nil
 }
 
-// Uninstall removes what Install installed, and leaves alone what it did not.
+// Uninstall removes what Install installed, and nothing else.
 func (env Environment) Uninstall(extensions []Extension, browsers []string) []Entry {
 	places := env.named(browsers)
 	entries := eachOf(places, extensions, env.uninstallOne)
@@ -75,8 +75,8 @@ func (env Environment) Uninstall(extensions []Extension, browsers []string) []En
 	return slices.DeleteFunc(entries, func(e Entry) bool { return e.State == Absent || e.State == Unsupported })
 }
 
-// Status tells how the extensions stand in the browsers that the user has used, and in
-// all others where they are installed.
+// Status returns the state of the extensions in the browsers that the user has
+// used, and in all others where they are installed.
 func (env Environment) Status(extensions []Extension, browsers []string) []Entry {
 	places := env.named(browsers)
 	used := map[string]bool{}
@@ -101,8 +101,8 @@ func (env Environment) named(browsers []string) []place {
 	})
 }
 
-// chosen returns the places that have been used. For a browser that was named and has
-// none, it returns the usual ones.
+// chosen returns the places that have been used. For a named browser that has
+// not been used, it returns the usual places.
 func (env Environment) chosen(browsers []string) []place {
 	var chosen []place
 	all := env.named(browsers)
@@ -162,7 +162,7 @@ func (env Environment) installOne(p place, e Extension) Entry {
 	}
 	if ofAnother(p.folder(e), e) {
 		entry.State = Foreign
-		entry.Message = fmt.Sprintf("%s holds the program of another extension, whose id makes the same name", p.folder(e))
+		entry.Message = fmt.Sprintf("%s contains the program of another extension, whose id leads to the same name", p.folder(e))
 		return entry
 	}
 	was := entry.State
@@ -182,14 +182,14 @@ func (env Environment) installOne(p place, e Extension) Entry {
 		entry.State = Installed
 	}
 	entry.Program, entry.Message = program, ""
-	// JSON holds no path that isn't Unicode.
+	// JSON can't represent a path that isn't Unicode.
 	if now := env.statusOne(p, e); now.State != Installed {
 		entry.State, entry.Message = Failed, fmt.Sprintf("the manifest can't name the program: %q", program)
 	}
 	return entry
 }
 
-// register tells the browser of the program.
+// register tells the browser about the program.
 func (env Environment) register(p place, e Extension, program string, entry Entry) (changed bool, err error) {
 	if p.key != "" {
 		value, found, err := env.registry.get(entry.RegistryKey)
@@ -240,7 +240,7 @@ func (env Environment) statusOne(p place, e Extension) Entry {
 			whose = absent
 		case value != entry.Manifest:
 			whose = foreign
-		case whose == absent: // the key is ours, and what it names is gone
+		case whose == absent: // the key is ours, but the file that it names is gone
 			whose = own
 		}
 	}
@@ -249,7 +249,7 @@ func (env Environment) statusOne(p place, e Extension) Entry {
 		entry.State = Absent
 	case foreign:
 		entry.State = Foreign
-		entry.Message = "something else is there under the helper's name, and was left alone: remove it if it is of no use, and install again"
+		entry.Message = "something else has the helper's name, and was left alone: remove it if you don't need it, and install again"
 	case own:
 		entry.State, entry.Program = Installed, m.Path
 		if info, err := os.Stat(m.Path); err != nil || !info.Mode().IsRegular() || !onWindows && info.Mode()&0o111 == 0 {

@@ -11,7 +11,7 @@ import (
 	"slices"
 )
 
-// maxManifest is how many bytes of a manifest are read.
+// maxManifest bounds how many bytes of a manifest are read.
 const maxManifest = 64 << 10
 
 // manifestName is the manifest's name beside the program, where the program reads which
@@ -54,7 +54,7 @@ type ownership int
 const (
 	absent  ownership = iota
 	own               // written by this package
-	foreign           // of somebody else, or not to be read
+	foreign           // written by something else, or unreadable
 )
 
 // lookAt reads the manifest of an extension's host from a file. A file is own if it names
@@ -91,8 +91,8 @@ func readManifest(path string) (manifest, error) {
 	return m, json.Unmarshal(b, &m)
 }
 
-// writeFile puts content in the place of a file in one step, and reports whether it was
-// there before.
+// writeFile replaces a file's content atomically, and reports whether it had
+// that content before.
 func writeFile(path string, content []byte, mode fs.FileMode) (changed bool, err error) {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, content) {
 		if info, err := os.Stat(path); err == nil && (info.Mode().Perm() == mode || onWindows) {

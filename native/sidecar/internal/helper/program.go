@@ -23,8 +23,8 @@ func (p place) folder(e Extension) string {
 	return filepath.Join(p.data, "whop-license", "helper", e.Host())
 }
 
-// ofAnother reports whether a folder holds the program of another extension: the ids of
-// two add-ons may make one name.
+// ofAnother reports whether a folder contains the program of another extension:
+// the ids of two add-ons may lead to the same name.
 func ofAnother(folder string, e Extension) bool {
 	m, err := readManifest(filepath.Join(folder, manifestName))
 	return err == nil && m.Name == e.Host() && !m.allows(e.ID)
@@ -36,7 +36,7 @@ func (env Environment) copyProgram(folder string, e Extension) (program string, 
 	program = filepath.Join(folder, programName(env.OS))
 	content, err := os.ReadFile(env.Program)
 	if err != nil {
-		return "", false, fmt.Errorf("can't read the program that is to be installed: %w", err)
+		return "", false, fmt.Errorf("can't read the program to install: %w", err)
 	}
 	changed, err = writeFile(program, content, 0o755)
 	if err != nil {
@@ -53,8 +53,8 @@ func (env Environment) copyProgram(folder string, e Extension) (program string, 
 	return program, changed, nil
 }
 
-// replace renames a file to another's name. Windows doesn't replace a program that runs,
-// but it lets it be renamed.
+// replace renames a file over another. Windows doesn't let a running program be
+// replaced, but lets it be renamed.
 func replace(from, to string) error {
 	err := os.Rename(from, to)
 	if err == nil || !onWindows {
@@ -66,7 +66,7 @@ func replace(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// removeOld removes what replace left, unless it still runs.
+// removeOld removes what replace left behind, unless it is still running.
 func removeOld(folder string) {
 	old, _ := filepath.Glob(filepath.Join(folder, "*.old"))
 	for _, path := range old {
@@ -74,8 +74,8 @@ func removeOld(folder string) {
 	}
 }
 
-// removeProgram removes an extension's folder with the files that copyProgram made, and
-// the folders above it that are empty then.
+// removeProgram removes an extension's folder with the files that copyProgram
+// made, and then any empty folders above it.
 func (env Environment) removeProgram(folder string) error {
 	for _, name := range []string{manifestName, programName(env.OS)} {
 		if err := os.Remove(filepath.Join(folder, name)); err != nil && !os.IsNotExist(err) {

@@ -2,5 +2,5 @@
 
 package helper
 
-// systemRegistry is only on Windows.
+// systemRegistry returns nil: only Windows has a registry.
 var systemRegistry userRegistry

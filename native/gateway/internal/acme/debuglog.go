@@ -9,11 +9,12 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// details returns a logger that passes on, for who debugs, what is said between
-// the gateway and the CA. What certmagic says besides names clients' addresses.
-func details(log *slog.Logger) *zap.Logger { return zap.New(core{log: log}) }
+// debugLogger returns a logger that passes on the exchange between the gateway
+// and the CA, at debug level. Certmagic's other messages contain clients'
+// addresses.
+func debugLogger(log *slog.Logger) *zap.Logger { return zap.New(core{log: log}) }
 
-// core writes what is logged by zap to a [slog.Logger].
+// core writes zap's log entries to a [slog.Logger].
 type core struct {
 	log  *slog.Logger
 	with []zapcore.Field
