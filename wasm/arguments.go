@@ -233,10 +233,12 @@ func (r *reader) publicKeys(v js.Value) ([]lease.PublicKey, error) {
 // clock reads {lastSeen, skew}: milliseconds since the epoch, and the server's
 // time less this clock's.
 func (r *reader) clock(v js.Value, stored *license.Stored) error {
-	return r.members(v, 2, func(name string, value js.Value) error {
+	hasLastSeen := false
+	err := r.members(v, 2, func(name string, value js.Value) error {
 		least, place := 0.0, &stored.LastSeen
 		switch name {
 		case "lastSeen":
+			hasLastSeen = true
 		case "skew":
 			if value.IsUndefined() {
 				return nil
@@ -253,6 +255,10 @@ func (r *reader) clock(v js.Value, stored *license.Stored) error {
 		}
 		return r.invalid(name + " must be a time in milliseconds that a Date can hold")
 	})
+	if err == nil && !hasLastSeen {
+		err = r.invalid("has no lastSeen; without it a clock that was turned back would extend a lease")
+	}
+	return err
 }
 
 // maxDate is the greatest time that a JavaScript Date holds.

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -70,6 +69,9 @@ func (s *settings) load(getenv func(string) string) (*loaded, error) {
 	return l, errors.Join(errs...)
 }
 
+// maxSecretFile bounds a file that is said to hold a secret.
+const maxSecretFile = 16 << 10
+
 // secret reads a secret from the environment, or from the file that it names.
 func secret(getenv func(string) string, name string) (string, error) {
 	value, file := getenv(name), getenv(name+"_FILE")
@@ -77,12 +79,15 @@ func secret(getenv func(string) string, name string) (string, error) {
 		return "", fmt.Errorf("%s and %s_FILE: give only one", name, name)
 	}
 	if file != "" {
-		b, err := os.ReadFile(file)
+		b, err := readStart(file, maxSecretFile+1)
 		if err != nil {
 			return "", fmt.Errorf("%s_FILE: %w", name, err)
 		}
 		if value = string(b); strings.TrimSpace(value) == "" {
 			return "", fmt.Errorf("%s_FILE: the file is empty", name)
+		}
+		if len(value) > maxSecretFile {
+			return "", fmt.Errorf("%s_FILE: the file is too long to hold a secret alone", name)
 		}
 	}
 	value = strings.TrimSpace(value)

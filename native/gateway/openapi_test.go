@@ -81,6 +81,7 @@ func TestDescriptionRefusesWhatIsWrong(t *testing.T) {
 	good := `{"id":"mem_1","product":"p","plan":null,"status":"active","valid":true,"license_key":"K","metadata":{"HWID":"x"},"expires_at":null,"renewal_period_start":null,"renewal_period_end":1,"created_at":1,"cancel_at_period_end":false,"quantity":1,"manage_url":null}`
 	require.NoError(t, conforms(req, answer{201, json, good}))
 	assert.Error(t, conforms(req, answer{201, json, strings.Replace(good, `"plan"`, `"email":"x@example.com","plan"`, 1)}))
+	assert.Error(t, conforms(req, answer{201, json, strings.Replace(good, `"plan"`, `"reason":"x","plan"`, 1)}))
 	assert.Error(t, conforms(req, answer{201, json, strings.Replace(good, `"valid":true`, `"valid":false`, 1)}))
 	assert.Error(t, conforms(req, answer{201, json, strings.Replace(good, `"created_at":1`, `"created_at":"2025-01-01"`, 1)}))
 	assert.Error(t, conforms(req, answer{503, json, `{"error":{"status":503,"code":"unavailable","message":"m"}}`}), "no Retry-After")

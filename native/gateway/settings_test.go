@@ -27,6 +27,8 @@ func TestConfigCheck(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte(testAPIKey+"\n"), 0o600))
 	empty := filepath.Join(t.TempDir(), "empty")
 	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
+	long := filepath.Join(t.TempDir(), "long")
+	require.NoError(t, os.WriteFile(long, []byte(strings.Repeat("x", 16<<10+1)), 0o600))
 	ok := func(args ...string) []string { return append([]string{"--product", "prod_1"}, args...) }
 	for _, c := range []struct {
 		name string
@@ -48,6 +50,7 @@ func TestConfigCheck(t *testing.T) {
 		{"half an API key's quotation marks", map[string]string{"WHOP_API_KEY": testAPIKey + "'"}, ok(), 2, "without quotation marks"},
 		{"two API keys", map[string]string{"WHOP_API_KEY": testAPIKey, "WHOP_API_KEY_FILE": file}, ok(), 2, "give only one"},
 		{"an empty key file", map[string]string{"WHOP_API_KEY_FILE": empty}, ok(), 2, "the file is empty"},
+		{"a long key file", map[string]string{"WHOP_API_KEY_FILE": long}, ok(), 2, "WHOP_API_KEY_FILE: the file is too long"},
 		{"no key file", map[string]string{"WHOP_API_KEY_FILE": file + "x"}, ok(), 2, "WHOP_API_KEY_FILE"},
 		{"no product", key, nil, 2, "--product: name at least one"},
 		{"an empty product", key, []string{"--product", ""}, 2, "--product"},

@@ -46,14 +46,9 @@ const maxKeyFile = 16 << 10
 // readSigningKey reads a private Ed25519 key as [keygen] writes it. Its errors
 // contain nothing of the key.
 func readSigningKey(file string) (*jose.JSONWebKey, error) {
-	f, err := os.Open(file)
+	text, err := readStart(file, maxKeyFile)
 	if err != nil {
-		return nil, errors.Unwrap(err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
-	if err != nil {
-		return nil, err
+		return nil, errors.Unwrap(err) // without the file's name
 	}
 	var key jose.JSONWebKey
 	if err := key.UnmarshalJSON(text); err != nil {
@@ -70,6 +65,17 @@ func readSigningKey(file string) (*jose.JSONWebKey, error) {
 		return nil, errors.New("its private and public keys don't belong together")
 	}
 	return newJWK(private, lease.KeyID([32]byte(public))), nil
+}
+
+// readStart reads a file, at most as many bytes as said, because a device has no end.
+// Its errors are of the type [*os.PathError].
+func readStart(file string, most int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 func newJWK(private ed25519.PrivateKey, id string) *jose.JSONWebKey {
