@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -25,9 +26,18 @@ func newAudit(file string, log *slog.Logger) check.Audit {
 	return auditLog{file, log}
 }
 
-// openAudit opens a file to append to. Only its owner may read a new one.
+// openAudit opens a file to append to. Only its owner may read a new one, who is
+// the owner of its folder: what root makes, as the seller with a command, the
+// gateway could not write to.
 func openAudit(file string) (*os.File, error) {
-	return os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	}
+	if err == nil && os.Geteuid() == 0 {
+		err = ownAsFolder(f)
+	}
+	return f, err
 }
 
 func checkAudit(file string) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -131,6 +132,25 @@ func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 	code, _, errOut := operate(t, sim, []string{"doctor", "--public-url", "http://license.example.com"})
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errOut, "--public-url")
+}
+
+// Whoever answers in Whop's place, the doctor says where to look.
+func TestDoctorAtAStrangersAddress(t *testing.T) {
+	for answer, says := range map[string]string{
+		"":              "WRONG  look-up       Whop can't be reached; see --upstream-url, and whether a firewall or a proxy (HTTPS_PROXY) is in the way (",
+		"<html></html>": "WRONG  look-up       what answers is not as Whop answers; see --upstream-url, and whether a firewall or a proxy (HTTPS_PROXY) is in the way (",
+	} {
+		stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if answer == "" {
+				panic(http.ErrAbortHandler)
+			}
+			_, _ = io.WriteString(w, answer)
+		}))
+		code, out, _ := operate(t, &simulator{url: stranger.URL}, []string{"doctor"})
+		stranger.Close()
+		assert.Equal(t, 1, code)
+		assert.Contains(t, out, says)
+	}
 }
 
 func TestDoctorFindsWhatIsWrongWithCertificates(t *testing.T) {

@@ -198,6 +198,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 			g.api.SetReady()
 		}
 	}
+	go listener.Watch(background, memoryLook, memory)
 	g.shared.begin(background, g.checker, works)
 	g.tryAPIKey(background, works)
 
@@ -336,7 +337,7 @@ func (g *gateway) server(h http.Handler) *http.Server {
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      check.LongestCheck(g.settings.UpstreamTimeout),
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    4 << 10, // net/http adds 4 KiB
 		// These bound how much of unread bodies HTTP/2 buffers.
 		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 50, MaxReceiveBufferPerConnection: 64 << 10, MaxReceiveBufferPerStream: 64 << 10},
 		// The default logger would log clients' broken connections, with their

@@ -147,6 +147,7 @@ func TestPartOfTheQuotaIsKeptForKnownLicenses(t *testing.T) {
 				assert.Equal(t, 201, g.validateFrom("198.51.100.1", key).status)
 			}
 			assert.Equal(t, 1, g.count("license keys that don't exist have used up their part"))
+			assert.Zero(t, g.count("no verdict", "strangers"), "what costs strangers nothing does not fill the log")
 		})
 	}
 }

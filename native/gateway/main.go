@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -21,20 +20,9 @@ import (
 	"github.com/whop-license/whop-license/shared/version"
 )
 
-// memoryGoal is the soft memory limit. Above it garbage is collected sooner, so
-// that memory for a burst of strangers' requests is freed soon after.
-const memoryGoal = 256 << 20
-
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if os.Getenv("GOGC") == "" {
-		// The gateway's heap is small, so the default would collect all the time. This
-		// costs some 20 MB and saves much processor time under load.
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryGoal)
-	}
+	setMemory()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }

@@ -63,7 +63,7 @@ func newMetrics() *metrics {
 		circuit:     gauge("circuit_open", "1 while the circuit breaker is open: Whop was failing and is not asked."),
 		redis:       gauge("redis_up", "1 while Redis works. Only where there is a Redis."),
 		connections: gauge("connections", "Open connections of clients and proxies."),
-		connsClosed: counters("connections_closed_total", "Connections that were closed to make room, or not accepted: because one client reached its share (client), or because the gateway reached its limit (all).", "limit"),
+		connsClosed: counters("connections_closed_total", "Connections that were closed to make room, or not accepted: because one client reached its share (client), the gateway reached its limit (all), or it used too much memory (memory).", "limit"),
 		limited:     counters("rate_limited_total", "Validations that were answered 429, by the limit that was reached: a client's (client), a client's for unknown license keys (unknown_keys), or a license's (license).", "limit"),
 		proxies:     counters("proxy_problems_total", "Validations whose client can't be told apart from others: a trusted proxy sent no X-Forwarded-For (no_header), or a peer that is not a trusted proxy sent one (not_trusted).", "problem"),
 	}
@@ -92,7 +92,7 @@ func (m *metrics) showAll() {
 		m.cacheUse:    {"hit", "miss"},
 		m.bindings:    {"bound", "refused", "lost", "altered"},
 		m.webhooks:    {"applied", "ignored", "repeated", "refused", "failed"},
-		m.connsClosed: {"client", "all"},
+		m.connsClosed: {"client", "all", "memory"},
 		m.limited:     {check.LimitClient, check.LimitUnknownKeys, check.LimitLicense},
 		m.proxies:     {"no_header", "not_trusted"},
 	} {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -78,6 +79,23 @@ Other commands (add --help to each for more):
 
 // reporter records what is wrong with a setting.
 type reporter func(format string, args ...any)
+
+// AfterApply drops white space around values, which lists that people write have
+// after commas, and files that Windows wrote at the end of each line. kong calls it.
+func (s *settings) AfterApply() error {
+	all := reflect.ValueOf(s).Elem()
+	for i := range all.NumField() {
+		switch field := all.Field(i).Addr().Interface().(type) {
+		case *string:
+			*field = strings.TrimSpace(*field)
+		case *[]string:
+			for i := range *field {
+				(*field)[i] = strings.TrimSpace((*field)[i])
+			}
+		}
+	}
+	return nil
+}
 
 // check returns an error for each setting that is invalid or unsafe in itself.
 // Each error names its setting.

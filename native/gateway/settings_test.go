@@ -162,10 +162,15 @@ func TestWarningsOfUnknownVariables(t *testing.T) {
 	t.Setenv("WHOP_LICENSE_PRODUCTS", "PRIVATE")
 	t.Setenv("WHOP_LICENSE_SOMETHING_ELSE", "PRIVATE")
 	t.Setenv("WHOP_LICENSE_CACHE_TTL", "1m")
+	t.Setenv("WHOP_LICENSE_API_KEY", "PRIVATE")
+	t.Setenv("WHOP_LICENSES_DRAIN", "PRIVATE")
+	t.Setenv("WHOP_COMPANY_ID", "another program's")
 	_, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey}, "--product", "prod_1")
+	assert.Contains(t, errOut, "WHOP_LICENSE_API_KEY: there is no such setting; did you mean WHOP_API_KEY?\n")
+	assert.Contains(t, errOut, "WHOP_LICENSES_DRAIN: there is no such setting; did you mean WHOP_LICENSE_DRAIN?\n")
 	assert.Contains(t, errOut, "WHOP_LICENSE_PRODUCTS: there is no such setting; did you mean WHOP_LICENSE_PRODUCT?\n")
 	assert.Contains(t, errOut, "WHOP_LICENSE_SOMETHING_ELSE: there is no such setting; whop-license-gateway --help lists all settings\n")
-	assert.Equal(t, 2, strings.Count(errOut, "\n"), errOut)
+	assert.Equal(t, 4, strings.Count(errOut, "\n"), errOut)
 	assert.NotContains(t, errOut, "PRIVATE")
 }
 
@@ -208,6 +213,21 @@ func TestSettingsFromTheEnvironment(t *testing.T) {
 	assert.Equal(t, "whop-license-gateway: --cache-ttl: must be 0 to 1h\n", errOut, "and the products were read")
 	code, _, _ = tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey}, "--cache-ttl", "1m")
 	assert.Equal(t, 0, code, "a flag wins")
+}
+
+// People write a space after a comma, and Windows ends lines with a carriage return
+// that a shell keeps.
+func TestWhiteSpaceAroundValues(t *testing.T) {
+	t.Setenv("WHOP_LICENSE_PRODUCT", "prod_1, prod_2\r")
+	t.Setenv("WHOP_LICENSE_ENTITLED_STATUS", "active, trialing\r")
+	t.Setenv("WHOP_LICENSE_LISTEN", " 127.0.0.1:0\r")
+	code, _, errOut := tryConfig(map[string]string{"WHOP_API_KEY": testAPIKey})
+	assert.Zero(t, code)
+	assert.Empty(t, errOut)
+
+	key := testKey("trialing")
+	_, out, _ := operate(t, startSim(t, []fields{licensed(key, fields{"status": "trialing"})}), onLicense("show", key))
+	assert.Contains(t, out, "trialing, entitled")
 }
 
 func TestVersionAndHelp(t *testing.T) {

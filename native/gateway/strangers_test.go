@@ -90,6 +90,25 @@ func TestIdleConnectionsOfAll(t *testing.T) {
 	assert.True(t, g.logged("the limit of connections is reached", "LimitNOFILE"))
 }
 
+// While too much memory is taken, connections that wait are closed, but for the
+// last 500, and customers are answered.
+func TestIdleConnectionsThatTakeTooMuchMemory(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "4MiB") // less than the gateway takes at rest
+	key, addr := testKey("crowded"), gatewaytest.FreeAddress(t)
+	g := startSmallGateway(t, startSim(t, []fields{licensed(key)}), 1400, "--metrics-listen", addr, "--trusted-proxies", "127.0.0.1")
+	for range 600 {
+		g.connect("")
+	}
+	eventually(t, "100 are closed", func() bool {
+		return metric(t, addr, `whop_license_connections_closed_total{limit="memory"}`) == "100"
+	})
+	assert.Equal(t, "500", metric(t, addr, "whop_license_connections"))
+	assert.Equal(t, 1, g.count("the gateway uses more memory than it should"))
+	status, err := g.alone(key, machine(1))
+	require.NoError(t, err)
+	assert.Equal(t, 201, status)
+}
+
 // Large bodies that don't arrive take a bounded share of memory, and small ones
 // are read all the same.
 func TestStalledBodies(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -109,31 +110,39 @@ func outOfDate(leaf *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-// variablePrefix is what the environment variables of all settings begin with.
-const variablePrefix = "WHOP_LICENSE_"
+// variablePrefix is what the environment variables of all settings begin with, and
+// secretPrefix that of the secrets. Others have variables with the latter, too.
+const (
+	variablePrefix = "WHOP_LICENSE_"
+	secretPrefix   = "WHOP_"
+)
 
-// unknownVariables warns of variables that look like settings but that nothing
+// unknownVariables warns of variables that look like settings, and that nothing
 // reads. Their values may be secrets and are not shown.
 func unknownVariables(environment []string) (list []string) {
-	known := []string{"WHOP_LICENSE_SIDECAR"} // the npm package reads it
+	known := map[string]string{"WHOP_LICENSE_SIDECAR": "WHOP_LICENSE_SIDECAR"} // the npm package reads it
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[settings]()) {
 		if name := field.Tag.Get("env"); name != "" {
-			known = append(known, name)
+			known[name] = name
 		}
 	}
+	for _, name := range []string{"API_KEY", "API_KEY_FILE", "WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE"} {
+		known[secretPrefix+name], known[variablePrefix+name] = secretPrefix+name, secretPrefix+name
+	}
+	names := slices.Sorted(maps.Keys(known))
 	for _, variable := range environment {
 		name, _, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, variablePrefix) || slices.Contains(known, name) {
-			continue
-		}
-		nearest := slices.MinFunc(known, func(a, b string) int {
+		nearest := slices.MinFunc(names, func(a, b string) int {
 			return levenshtein.ComputeDistance(a, name) - levenshtein.ComputeDistance(b, name)
 		})
-		advice := "whop-license-gateway --help lists all settings"
-		if levenshtein.ComputeDistance(nearest, name) <= 4 {
-			advice = "did you mean " + nearest + "?"
+		distance := levenshtein.ComputeDistance(nearest, name)
+		switch {
+		case known[name] == name || !strings.HasPrefix(name, secretPrefix):
+		case distance <= 2 || distance <= 4 && strings.HasPrefix(name, variablePrefix):
+			list = append(list, fmt.Sprintf("%s: there is no such setting; did you mean %s?", name, known[nearest]))
+		case strings.HasPrefix(name, variablePrefix):
+			list = append(list, fmt.Sprintf("%s: there is no such setting; whop-license-gateway --help lists all settings", name))
 		}
-		list = append(list, fmt.Sprintf("%s: there is no such setting; %s", name, advice))
 	}
 	return list
 }

@@ -121,7 +121,10 @@ func (p *program) stop() {
 	_ = p.cmd.Wait()
 }
 
-func (p *program) addr() string { return strings.TrimPrefix(p.url, "http://") }
+func (p *program) addr() string {
+	_, addr, _ := strings.Cut(p.url, "://")
+	return addr
+}
 
 // onCores is how many requests a second so many cores would do, if they did
 // nothing else.

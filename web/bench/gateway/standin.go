@@ -41,6 +41,14 @@ func newStandIn() (*standIn, error) {
 func (s *standIn) url() string { return "http://" + s.listener.Addr().String() }
 func (s *standIn) stop()       { _ = s.listener.Close() }
 
+// strangersKey is what the license keys begin with that don't exist.
+const strangersKey = "STRANGER-"
+
+var unknown = func() []byte {
+	const body = `{"error":{"type":"not_found","message":"No such Membership found with the provided ID"}}`
+	return fmt.Appendf(nil, "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}()
+
 var bearer = []byte("Bearer " + apiKey + "\r\n")
 
 // serve answers GETs without a body until it is stopped. What it doesn't know
@@ -90,6 +98,9 @@ func (s *standIn) answer(c *peer) error {
 	}
 	id, _, _ := bytes.Cut(bytes.TrimPrefix(c.buffer, []byte("GET /api/v1/memberships/")), []byte(" "))
 	answer := s.answers[string(id)]
+	if bytes.HasPrefix(id, []byte(strangersKey)) {
+		answer = unknown
+	}
 	if answer == nil || !bytes.Contains(c.buffer[:n], bearer) {
 		return errors.New("a call that Whop would not answer")
 	}

@@ -25,8 +25,6 @@ const (
 	smallBody = 4 << 10
 	// bodiesAtOnce is how much memory all larger bodies may take at once.
 	bodiesAtOnce = 16 << 20
-	// maxInFlight is how many validations may wait for an answer at once.
-	maxInFlight = 1 << 14
 
 	validateSuffix = "/validate_license"
 )
@@ -98,7 +96,7 @@ type API struct {
 	ready    atomic.Bool
 	draining atomic.Bool
 	blocked  func() string // why the gateway is not ready, or ""
-	inFlight atomic.Int64
+	inFlight *inFlight
 	bodies   *bodies
 	notices  Notices
 	metrics  Metrics
@@ -113,6 +111,7 @@ func New(c Config) *API {
 	a := &API{
 		checker:  c.Checker,
 		bodies:   shared,
+		inFlight: newInFlight(),
 		rules:    c.Rules,
 		proofs:   c.Proofs,
 		trusted:  c.TrustedProxies,
@@ -158,6 +157,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
+	if !shedHeaders(r) {
+		http.Error(w, "The address or the headers are too long.", http.StatusRequestHeaderFieldsTooLarge)
+		return
+	}
 	a.routes.ServeHTTP(w, r)
 }
 
@@ -168,6 +171,12 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	case validate:
 		a.serveValidate(w, r)
 	case path == "/webhooks/whop":
+		end, ok := a.inFlight.begin(clientAddr(r, a.trusted))
+		if !ok {
+			writeError(w, unavailable(time.Second))
+			return
+		}
+		defer end()
 		a.webhooks.ServeHTTP(w, r)
 	case path == "/.well-known/jwks.json":
 		if allow(w, r, http.MethodGet, http.MethodHead) {

@@ -2,9 +2,11 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -35,19 +37,43 @@ func (noMetrics) ProxyProblem(string)                                       {}
 func (noMetrics) WebhookTaken(string)                                       {}
 func (noMetrics) Limited(string)                                            {}
 
+// While validations wait, one client has its share of them, and the others all else.
 func TestTooManyAtOnce(t *testing.T) {
-	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
-	ask := func() int {
+	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, WebhookSecret: "hook-secret", ReadEvent: whop.ReadEvent, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
+	ask := func(addr string, path ...string) int {
 		w := httptest.NewRecorder()
-		api.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v2/memberships/x/validate_license", strings.NewReader(`{}`)))
+		r := httptest.NewRequest(http.MethodPost, append(path, "/api/v2/memberships/x/validate_license")[0], strings.NewReader(`{}`))
+		r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(addr), 4711).String()
+		api.ServeHTTP(w, r)
 		return w.Code
 	}
-	api.inFlight.Store(maxInFlight)
-	assert.Equal(t, 503, ask())
-	assert.EqualValues(t, maxInFlight, api.inFlight.Load())
-	api.inFlight.Store(maxInFlight - 1)
-	assert.Equal(t, 400, ask(), "there is room, and the request is wrong")
-	assert.EqualValues(t, maxInFlight-1, api.inFlight.Load())
+	var ends []func()
+	begin := func(addr string) (begun int) {
+		for {
+			end, ok := api.inFlight.begin(netip.MustParseAddr(addr))
+			if !ok {
+				return begun
+			}
+			ends = append(ends, end)
+			begun++
+		}
+	}
+	assert.Equal(t, maxInFlight/16, begin("203.0.113.1"))
+	assert.Equal(t, 503, ask("203.0.113.1"))
+	assert.Equal(t, 503, ask("203.0.113.1", "/webhooks/whop"))
+	assert.Equal(t, 401, ask("203.0.113.2", "/webhooks/whop"), "which is not signed")
+	assert.Equal(t, 400, ask("203.0.113.2"), "there is room, and the request is wrong")
+	assert.Equal(t, []int{maxInFlight / 16, maxInFlight / 16, 0}, []int{begin("2001:db8:0:1::1"), begin("2001:db8:0:2::1"), begin("2001:db8:0:3::1")}, "a site has its share")
+	for i := range 13 {
+		assert.Equal(t, maxInFlight/16, begin(fmt.Sprintf("198.51.100.%d", i)))
+	}
+	assert.Equal(t, 503, ask("203.0.113.2"))
+	for _, end := range ends {
+		end()
+	}
+	assert.Equal(t, 400, ask("203.0.113.1"))
+	assert.Zero(t, api.inFlight.all)
+	assert.Empty(t, api.inFlight.clients)
 }
 
 // Only the seller learns why the gateway is not ready.

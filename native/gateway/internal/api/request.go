@@ -66,7 +66,6 @@ func (a *API) read(w http.ResponseWriter, r *http.Request, q *request) error {
 	}
 	q.Sent, q.nonce, q.KeepsLease = sent.Metadata, sent.Nonce, sent.Nonce != ""
 	a.adviseProxies(r)
-	q.Client = clientAddr(r, a.trusted)
 	return nil
 }
 

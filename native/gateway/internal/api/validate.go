@@ -16,14 +16,14 @@ func (a *API) serveValidate(w http.ResponseWriter, r *http.Request) {
 	if !allow(w, r, http.MethodPost) {
 		return
 	}
-	if a.inFlight.Add(1) > maxInFlight {
-		a.inFlight.Add(-1)
+	q := &request{done: func() {}}
+	q.Arrived, q.Client = time.Now(), clientAddr(r, a.trusted)
+	end, ok := a.inFlight.begin(q.Client)
+	if !ok {
 		a.fail(w, nil, unavailable(time.Second), nil)
 		return
 	}
-	defer a.inFlight.Add(-1)
-	q := &request{done: func() {}}
-	q.Arrived = time.Now()
+	defer end()
 	err := a.read(w, r, q)
 	defer func() { q.done() }()
 	if errors.Is(err, errNoRoom) {
@@ -106,9 +106,11 @@ func (a *API) fail(w http.ResponseWriter, q *request, f errorAnswer, err error) 
 	a.count(f.Code, q)
 	if err != nil {
 		level := slog.LevelInfo
+		if check.CostsNothing(err) {
+			level = slog.LevelDebug // these are cheap to cause, too
+		}
 		var limited *check.LimitedError
 		if errors.As(err, &limited) {
-			level = slog.LevelDebug // these are cheap to cause, too
 			a.metrics.Limited(limited.What)
 			a.adviseLimit(limited.What)
 		}

@@ -67,6 +67,13 @@ func asked(lookedUp error) bool {
 	return lookedUp == nil || errors.As(lookedUp, &f) && !f.HeldBack()
 }
 
+// CostsNothing reports whether strangers can cause an error without limit, because
+// it uses up none of their look-ups.
+func CostsNothing(err error) bool {
+	var u *undecided
+	return errors.As(err, new(*LimitedError)) || errors.As(err, &u) && u.kind == strangersOut
+}
+
 // mayBeCarriedOut reports whether a write that ended with this error, or with
 // nil, was carried out or still may be.
 func mayBeCarriedOut(written error) bool {

@@ -3,8 +3,10 @@ package conns
 
 import (
 	"container/list"
+	"context"
 	"crypto/tls"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,16 +16,21 @@ import (
 	"github.com/whop-license/whop-license/native/gateway/internal/network"
 )
 
-// clientShare is the divisor for one client's share of all connections.
-const clientShare = 16
+const (
+	// clientShare is the divisor for one client's share of all connections.
+	clientShare = 16
+	// keptWaiting is how many waiting connections are kept however much memory is in
+	// use. They need little, and most customers are among them.
+	keptWaiting = 500
+)
 
 // Metrics counts connections.
 type Metrics interface {
 	// ConnectionsOpen records how many connections are open.
 	ConnectionsOpen(n int)
 	// ConnectionClosed counts a connection that was closed to make room, or not
-	// accepted, by the limit that was reached: "client" for one client's share, or
-	// "all".
+	// accepted, by the limit that was reached: "client" for one client's share,
+	// "all", or "memory".
 	ConnectionClosed(limit string)
 }
 
@@ -145,11 +152,47 @@ func (l *Listener) admit(c *conn) (admitted bool, victim *conn, limit string) {
 
 func (l *Listener) report(limit string) {
 	l.config.Metrics.ConnectionClosed(limit)
-	if limit == "client" {
+	switch limit {
+	case "client":
 		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "one client holds as many connections as it may, so some of its connections are closed; if it is your proxy, list it in --trusted-proxies", "connections", l.config.Max/clientShare)
-		return
+	case "memory":
+		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the gateway uses more memory than it should, so many connections without a request are closed; if they are customers', give it more (GOMEMLIMIT)")
+	default:
+		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the limit of connections is reached, so those that have been idle longest are closed; a higher limit of open files (LimitNOFILE) allows more", "connections", l.config.Max)
 	}
-	l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the limit of connections is reached, so those that have been idle longest are closed; a higher limit of open files (LimitNOFILE) allows more", "connections", l.config.Max)
+}
+
+// Watch checks how much memory the process uses, at each interval until the context
+// ends. While that is too much, waiting connections are closed, because what they
+// have sent so far may be what uses it.
+func (l *Listener) Watch(ctx context.Context, every time.Duration, memory func() (used, most uint64)) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+		if used, most := memory(); used > most {
+			l.closeWaiting(1 - float64(most)/float64(used))
+		}
+	}
+}
+
+// closeWaiting closes this part of the waiting connections, the longest waiting
+// first.
+func (l *Listener) closeWaiting(part float64) {
+	l.mu.Lock()
+	var victims []*conn
+	for range min(int(math.Ceil(part*float64(l.waiting.Len()))), l.waiting.Len()-keptWaiting) {
+		victim := l.waiting.Front().Value.(*conn)
+		l.forget(victim)
+		victims = append(victims, victim)
+	}
+	l.mu.Unlock()
+	for _, victim := range victims {
+		l.report("memory")
+		_ = victim.Conn.Close()
+	}
 }
 
 // StateChanged tracks whether a request is in flight on a connection.

@@ -1,6 +1,7 @@
 package conns
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -155,4 +156,39 @@ func TestTrustedProxiesMayUseAllAndTheLongestIdleIsClosedFirst(t *testing.T) {
 	}
 	c, _ := d.knock(t, "198.51.100.99")
 	assert.Nil(t, c, "a request is under way on each")
+}
+
+// Too much memory is taken back from those who wait, the longest waiting first. A
+// few may always wait, and nobody is closed whom a request is under way for.
+func TestMemoryIsTakenBack(t *testing.T) {
+	d := newDoor(netip.MustParsePrefix("10.0.0.0/8"))
+	d.config.Max = 10 * keptWaiting
+	var waiting []*from
+	_, busy := d.knock(t, "10.0.0.1", http.StateActive)
+	for range 2 * keptWaiting {
+		_, f := d.knock(t, "10.0.0.1")
+		waiting = append(waiting, f)
+	}
+	closed := func() (n int) {
+		for n < len(waiting) && waiting[n].closed {
+			n++
+		}
+		return n
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var after []int
+	looks := []uint64{100, 80, 125, 1 << 40, 1 << 40} // of which 100 are not too much
+	d.Watch(ctx, 0, func() (uint64, uint64) {
+		after = append(after, closed())
+		if len(after) > len(looks) {
+			cancel()
+			return 0, 100
+		}
+		return looks[len(after)-1], 100
+	})
+	assert.Equal(t, []int{0, 0, 0, keptWaiting * 2 / 5, keptWaiting, keptWaiting}, after[:6])
+	assert.Equal(t, keptWaiting, closed())
+	assert.False(t, busy.closed)
+	assert.Equal(t, keptWaiting+1, d.open)
+	assert.Equal(t, map[string]int{"memory": keptWaiting}, d.closed)
 }

@@ -50,6 +50,12 @@ func Advice(err error) string {
 	case f.Kind.refusal():
 		// The log has Whop's words in whop_says.
 		return strings.Replace(refusalAdvice(f.op, f.Kind), ", and whop_says why", "", 1) + says
+	case f.Kind == failing:
+		return "Whop is failing, so wait (" + f.Error() + ")" + says
+	case f.Kind.outage():
+		return "Whop can't be reached; see --upstream-url, and whether a firewall or a proxy (HTTPS_PROXY) is in the way (" + f.Error() + ")" + says
+	case f.Kind == badAnswer:
+		return "what answers is not as Whop answers; see --upstream-url, and whether a firewall or a proxy (HTTPS_PROXY) is in the way (" + f.Error() + ")" + says
 	default:
 		return f.Error() + says
 	}
