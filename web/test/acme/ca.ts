@@ -2,9 +2,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { get } from "node:https";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { program } from "../../servers.js";
+import { freePort } from "../helpers/port.js";
 
 const root = join(import.meta.dirname, "../../../..");
 
@@ -14,17 +14,6 @@ export interface CertificateAuthority {
   /** A file with who vouches for it, and for what it certifies. */
   roots: string;
   stop(): void;
-}
-
-/** A port on loopback that was free a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }
 
 /** Starts a CA that connects to these ports of a domain. */

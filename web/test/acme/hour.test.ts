@@ -14,8 +14,9 @@ import type { LocalServer } from "../../static-server.js";
 import { readBlocks } from "../frameworks/recipe.js";
 import { launchBrowser } from "../helpers/browser.js";
 import { blankPage, servePages } from "../helpers/page.js";
+import { freePort } from "../helpers/port.js";
 import { type Simulator, startSimulator } from "../helpers/simulator.js";
-import { type CertificateAuthority, freePort, startCA } from "./ca.js";
+import { type CertificateAuthority, startCA } from "./ca.js";
 import { type Systemd, startSystemd } from "./systemd.js";
 
 type Harness = typeof import("../pages/harness.js");

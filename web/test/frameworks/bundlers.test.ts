@@ -10,6 +10,7 @@ import { type Servers, sampleKeys, startServers } from "../../servers.js";
 import { type LocalServer, listen, staticFiles } from "../../static-server.js";
 import { launchBrowser } from "../helpers/browser.js";
 import { complaints } from "../helpers/page.js";
+import { freePort } from "../helpers/port.js";
 import { makeProject, type Project } from "../helpers/project.js";
 
 /** What a developer replaces in index.html. */
@@ -83,32 +84,34 @@ suite("bundlers", () => {
   for (const config of ["vite.config.js", ""]) {
     test(`Vite's development server, configured by ${config || "nothing"}`, async () => {
       if (!config) await rm(join(project.folder, "vite.config.js"));
-      const vite = spawn("npm", ["run", "--silent", "vite:dev", "--", "--host=127.0.0.1"], {
+      // Vite reloads the page if index.html changes while it runs.
+      const port = await freePort();
+      const origin = `http://127.0.0.1:${port}`;
+      const own = await startServers({ origins: [origin], gatewayArgs });
+      await project.set("index.html", endpointOf, own.endpoint);
+      const options = ["--host=127.0.0.1", `--port=${port}`, "--strictPort"];
+      const vite = spawn("npm", ["run", "--silent", "vite:dev", "--", ...options], {
         cwd: project.folder,
         env: project.env,
         stdio: ["ignore", "pipe", "inherit"],
         detached: true,
       });
       const ended = once(vite, "close");
-      let own: Servers | undefined;
       try {
-        const origin = await new Promise<string>((found, failed) => {
+        await new Promise<void>((started, failed) => {
           let text = "";
           vite.stdout.setEncoding("utf8").on("data", (part: string) => {
             text += part;
-            const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(text) ?? [];
-            if (url) found(url);
+            if (text.includes(origin)) started();
           });
           void ended.then(() => failed(new Error(`vite ended: ${text}`)));
         });
-        own = await startServers({ origins: [origin], gatewayArgs });
-        await project.set("index.html", endpointOf, own.endpoint);
         await use(origin);
       } finally {
         // Ends the process group, because npm doesn't end what it runs.
         if (vite.pid) process.kill(-vite.pid);
         await ended;
-        await own?.stop();
+        await own.stop();
       }
     });
   }

@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import { listen } from "../../static-server.js";
+import { freePort } from "./port.js";
 
 export interface Proxies {
   nginx: string;
@@ -186,13 +186,6 @@ function find(name: string): string {
     }
   }
   throw new Error(`no ${name}: install it and put it on PATH`);
-}
-
-/** A port that nothing listens on. Neither program can tell which one it took itself. */
-async function freePort(): Promise<number> {
-  const server = await listen();
-  await server.close();
-  return Number(new URL(server.origin).port);
 }
 
 /** Listens, and says something to whoever has sent something. */
