@@ -11,7 +11,7 @@ const (
 	// memoryGoal is the memory above which garbage is collected sooner than usual, so
 	// that what strangers make the gateway hold for a moment is not held much longer.
 	memoryGoal = 256 << 20
-	// memoryLook is how often is looked whether the gateway takes much more.
+	// memoryLook is how often the gateway checks how much memory it uses.
 	memoryLook = 100 * time.Millisecond
 )
 
@@ -27,9 +27,9 @@ func setMemory() {
 	}
 }
 
-// memory returns how much memory is taken, and how much should be at most. Without
-// connections that hold it, Go keeps what is taken near its limit.
-func memory() (taken, most uint64) {
+// memory returns how much memory is used, and the most that should be. If
+// connections don't hold it, Go keeps what is used near its own limit.
+func memory() (used, most uint64) {
 	samples := []runtimemetrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	runtimemetrics.Read(samples)
 	limit := debug.SetMemoryLimit(-1)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/network"
@@ -22,6 +23,10 @@ const (
 	// keptWaiting is how many waiting connections are kept however much memory is in
 	// use. They need little, and most customers are among them.
 	keptWaiting = 500
+	// pause is how long each connection waits to be accepted while too much memory is
+	// in use. What closed connections used is freed only some time later, so faster
+	// strangers would be ahead of it.
+	pause = 2 * time.Millisecond
 )
 
 // Metrics counts connections.
@@ -53,7 +58,9 @@ type Config struct {
 // closes the connection that has been idle longest, with no request in flight.
 type Listener struct {
 	net.Listener
-	config Config
+	config  Config
+	crowded atomic.Bool         // too much memory is in use
+	sleep   func(time.Duration) // time.Sleep, but in tests
 
 	mu      sync.Mutex
 	open    int
@@ -81,7 +88,7 @@ type conn struct {
 // Limit returns a listener that keeps at most the configured number of
 // connections open. Its server must use [Listener.StateChanged] as ConnState.
 func Limit(l net.Listener, c Config) *Listener {
-	return &Listener{Listener: l, config: c, clients: map[netip.Prefix]*client{}}
+	return &Listener{Listener: l, config: c, sleep: time.Sleep, clients: map[netip.Prefix]*client{}}
 }
 
 // Accept returns the next connection for which there is room.
@@ -90,6 +97,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 		accepted, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
+		}
+		if l.crowded.Load() {
+			l.sleep(pause)
 		}
 		c := &conn{Conn: accepted, from: l, networks: l.networksOf(accepted)}
 		admitted, victim, limit := l.admit(c)
@@ -164,7 +174,7 @@ func (l *Listener) report(limit string) {
 
 // Watch checks how much memory the process uses, at each interval until the context
 // ends. While that is too much, waiting connections are closed, because what they
-// have sent so far may be what uses it.
+// have sent so far may be what uses it, and new ones are accepted more slowly.
 func (l *Listener) Watch(ctx context.Context, every time.Duration, memory func() (used, most uint64)) {
 	for {
 		select {
@@ -172,7 +182,9 @@ func (l *Listener) Watch(ctx context.Context, every time.Duration, memory func()
 			return
 		case <-time.After(every):
 		}
-		if used, most := memory(); used > most {
+		used, most := memory()
+		l.crowded.Store(used > most)
+		if used > most {
 			l.closeWaiting(1 - float64(most)/float64(used))
 		}
 	}

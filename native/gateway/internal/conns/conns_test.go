@@ -158,8 +158,8 @@ func TestTrustedProxiesMayUseAllAndTheLongestIdleIsClosedFirst(t *testing.T) {
 	assert.Nil(t, c, "a request is under way on each")
 }
 
-// Too much memory is taken back from those who wait, the longest waiting first. A
-// few may always wait, and nobody is closed whom a request is under way for.
+// While too much memory is in use, the connections that have waited longest are
+// closed. A few may always wait, and none with a request in flight is closed.
 func TestMemoryIsTakenBack(t *testing.T) {
 	d := newDoor(netip.MustParsePrefix("10.0.0.0/8"))
 	d.config.Max = 10 * keptWaiting
@@ -191,4 +191,24 @@ func TestMemoryIsTakenBack(t *testing.T) {
 	assert.False(t, busy.closed)
 	assert.Equal(t, keptWaiting+1, d.open)
 	assert.Equal(t, map[string]int{"memory": keptWaiting}, d.closed)
+}
+
+// While too much memory is in use, connections are accepted more slowly.
+func TestConnectionsArePausedWhileMemoryIsShort(t *testing.T) {
+	d := newDoor()
+	paused := 0
+	d.sleep = func(time.Duration) { paused++ }
+	ctx, cancel := context.WithCancel(t.Context())
+	var after []int
+	looks := []uint64{100, 101, 100, 0}
+	d.Watch(ctx, 0, func() (uint64, uint64) {
+		d.knock(t, fmt.Sprintf("192.0.2.%d", len(after)+1))
+		after = append(after, paused)
+		if len(after) > len(looks) { // Watch may look once more after the end
+			cancel()
+			return 0, 100
+		}
+		return looks[len(after)-1], 100
+	})
+	assert.Equal(t, []int{0, 0, 1, 1, 1}, after[:5])
 }
