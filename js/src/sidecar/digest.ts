@@ -115,11 +115,14 @@ function elfParts(file: Buffer): Buffer[] | undefined {
   if (!last?.isFilledUp || table < last.end || table + size !== file.length) return undefined;
   let end = last.end;
   while (end > last.start && file[end - 1] === 0) end--;
-  const loaded = Buffer.from(file.subarray(0, end));
-  loaded.fill(0, SECTION_TABLE, SECTION_TABLE + 8);
-  loaded.fill(0, SECTION_SIZES, SECTION_SIZES + 6);
-  loaded.writeBigUInt64LE(BigInt(end - last.start), last.sizeAt);
-  return [loaded];
+  // Only the headers are copied, because copying the whole program takes as long as starting it.
+  const headers = Buffer.from(
+    file.subarray(0, Math.min(end, Math.max(SECTION_SIZES + 6, last.sizeAt + 8))),
+  );
+  headers.fill(0, SECTION_TABLE, SECTION_TABLE + 8);
+  headers.fill(0, SECTION_SIZES, SECTION_SIZES + 6);
+  headers.writeBigUInt64LE(BigInt(end - last.start), last.sizeAt);
+  return [headers, file.subarray(headers.length, end)];
 }
 
 interface ElfSegment {

@@ -59,7 +59,8 @@ export class SidecarProcess {
     const { stdin, stdout } = this.#child;
     this.#child.unref();
     for (const pipe of [stdin, stdout]) (pipe as Socket | null)?.unref?.();
-    // Compared while the program starts, as both take equally long. No answer counts until then.
+    // Compared while the program starts and answers, as both take equally long. No answer counts until then.
+    const greeted = this.#handshake();
     const compared = file === undefined ? Promise.resolve() : compare(file, program);
     // If it is the wrong program, that says more than how it failed.
     const failed = (reason: LicenseError) => {
@@ -84,7 +85,7 @@ export class SidecarProcess {
         failed(this.#broken(`sent invalid data: ${textOf(cause)}`, cause));
       }
     });
-    this.ready = Promise.all([this.#handshake(), compared]).then(() => {});
+    this.ready = Promise.all([greeted, compared]).then(() => {});
     this.ready.catch((reason) => this.stop(reason));
   }
 
