@@ -90,14 +90,14 @@ func TestIdleConnectionsOfAll(t *testing.T) {
 	assert.True(t, g.logged("the limit of connections is reached", "LimitNOFILE"))
 }
 
-// While too much memory is taken, connections that wait are closed, but for the
+// While too much memory is in use, connections that wait are closed, except for the
 // last 500, and customers are answered.
 func TestIdleConnectionsThatTakeTooMuchMemory(t *testing.T) {
 	t.Setenv("GOMEMLIMIT", "4MiB") // less than the gateway takes at rest
 	key, addr := testKey("crowded"), gatewaytest.FreeAddress(t)
 	g := startSmallGateway(t, startSim(t, []fields{licensed(key)}), 1400, "--metrics-listen", addr, "--trusted-proxies", "127.0.0.1")
 	for range 600 {
-		g.connect("")
+		g.connect("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n") // an unused connection would be closed sooner
 	}
 	eventually(t, "100 are closed", func() bool {
 		return metric(t, addr, `whop_license_connections_closed_total{limit="memory"}`) == "100"

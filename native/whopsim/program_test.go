@@ -172,6 +172,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("POST", "/sim/memberships/K", "", "", "", `{"status":"expired","fault":"garbage","fault_times":1}`, false)
 	f.Add("POST", "/sim/remake/K", "", "", "", ``, false)
 	f.Add("OPTIONS", "*", "", "", "", ``, false)
+	f.Add("GET", "/api", "", "", "", ``, true)
 	f.Fuzz(func(t *testing.T, method, path, contentType, date, idempotencyKey, body string, withKey bool) {
 		// What holds the connection would hold the fuzzer.
 		if strings.Contains(body, "latency") || strings.Contains(body, "fault") || strings.Contains(body, "kind") {

@@ -132,6 +132,7 @@ func (s *simulator) handler() http.Handler {
 	}
 	api("OPTIONS /api/", opPreflight, notAllowed)
 	api("/api/", opUnknown, unknownRoute)
+	api("/api", opUnknown, unknownRoute) // or else the mux redirects it
 	s.control(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusNotFound, map[string]any{"error": "no such route; the README lists them"})
