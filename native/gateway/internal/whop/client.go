@@ -201,11 +201,7 @@ func (w *Client) call(ctx context.Context, op operation, id string, body []byte,
 	}
 	m, err := w.circuit.run(member, func() (*check.Membership, error) {
 		start := time.Now()
-		deadline := start.Add(w.timeout)
-		if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
-			deadline = end
-		}
-		m, err := w.exchange(op, id, body, idempotencyKey, deadline)
+		m, err := w.exchange(ctx, op, id, body, idempotencyKey)
 		w.metrics.Called(string(op), resultName(err), time.Since(start))
 		return m, err
 	})
@@ -257,22 +253,19 @@ func (w *Client) takeShare(ctx context.Context, op operation) error {
 // exchange sends one request and reads its answer. A look-up returns the
 // membership. The answer to a write is only checked for being Whop's, because a
 // look-up follows.
-func (w *Client) exchange(op operation, id string, body []byte, idempotencyKey string, deadline time.Time) (*check.Membership, error) {
+func (w *Client) exchange(ctx context.Context, op operation, id string, body []byte, idempotencyKey string) (*check.Membership, error) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
 	req.SetRequestURI(w.base + "/memberships/" + url.PathEscape(id))
-	for name, value := range w.headers {
-		req.Header.Set(name, value)
-	}
 	if op == opWrite {
 		req.Header.SetMethod(fasthttp.MethodPatch)
 		req.Header.SetContentType("application/json")
 		req.Header.Set("Idempotency-Key", idempotencyKey)
 		req.SetBodyRaw(body)
 	}
-	if err := w.client.DoDeadline(req, resp, deadline); err != nil {
-		return nil, newFailure(transportKind(err), loggable(err))
+	if err := w.send(ctx, req, resp); err != nil {
+		return nil, err
 	}
 	status := resp.StatusCode()
 	switch {
@@ -294,6 +287,22 @@ func (w *Client) exchange(op operation, id string, body []byte, idempotencyKey s
 		return nil, newFailure(unknownToWrite, err)
 	}
 	return nil, err
+}
+
+// send makes a request with the API key, within the timeout and until the context's
+// deadline. A failure to get an answer is a [*Failure].
+func (w *Client) send(ctx context.Context, req *fasthttp.Request, resp *fasthttp.Response) error {
+	for name, value := range w.headers {
+		req.Header.Set(name, value)
+	}
+	deadline := time.Now().Add(w.timeout)
+	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
+		deadline = end
+	}
+	if err := w.client.DoDeadline(req, resp, deadline); err != nil {
+		return newFailure(transportKind(err), loggable(err))
+	}
+	return nil
 }
 
 func transportKind(err error) Kind {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -136,15 +135,8 @@ func (w *Client) read(ctx context.Context, path string, query url.Values) ([]byt
 	defer fasthttp.ReleaseResponse(resp)
 	req.SetRequestURI(w.base + path)
 	req.URI().SetQueryString(query.Encode())
-	for name, value := range w.headers {
-		req.Header.Set(name, value)
-	}
-	deadline := time.Now().Add(w.timeout)
-	if end, ok := ctx.Deadline(); ok && end.Before(deadline) {
-		deadline = end
-	}
-	if err := w.client.DoDeadline(req, resp, deadline); err != nil {
-		return nil, newFailure(transportKind(err), loggable(err))
+	if err := w.send(ctx, req, resp); err != nil {
+		return nil, err
 	}
 	if resp.StatusCode() == http.StatusOK {
 		return bytes.Clone(resp.Body()), nil
