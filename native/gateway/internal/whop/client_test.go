@@ -1,11 +1,14 @@
 package whop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -35,4 +38,23 @@ func TestErrorsOfATransportQuoteNoAnswer(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	assert.Equal(t, fmt.Errorf("x: %w", refused), loggable(fmt.Errorf("x: %w", refused)))
 	assert.Equal(t, fasthttp.ErrTimeout, loggable(fasthttp.ErrTimeout))
+}
+
+// A caller's deadline ends a call to a Whop that does not answer, even if it is
+// sooner than the timeout.
+func TestDeadlineOfTheCaller(t *testing.T) {
+	gone := make(chan struct{})
+	w := answering(t, func(*http.Request) (int, string) { <-gone; return 200, "" })
+	w.timeout = time.Hour
+	t.Cleanup(func() { close(gone) }) // before the server is closed
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { _, _, err := w.Products(ctx); ended <- err }()
+	select {
+	case err := <-ended:
+		assertKind(t, timeout, err, "")
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "the call goes on")
+	}
 }
