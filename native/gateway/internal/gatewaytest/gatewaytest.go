@@ -78,12 +78,20 @@ func SignedHeaders(t testing.TB, key []byte, id string, at time.Time, body strin
 	return []string{"webhook-id", id, "webhook-timestamp", strconv.FormatInt(at.Unix(), 10), "webhook-signature", signature}
 }
 
-// FreeAddress returns a loopback address with a port that was free a moment
-// ago.
+// FreeAddress returns a loopback address for a program that can't choose a port
+// itself. A connection is left in TIME-WAIT at its port, so that for a minute
+// the system gives the port to nobody who asks for any port, but a server that
+// asks for this one gets it: github.com/Yelp/ephemeral-port-reserve.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer free.Close()
+	client, err := net.Dial("tcp", free.Addr().String())
+	require.NoError(t, err)
+	defer client.Close()
+	server, err := free.Accept()
+	require.NoError(t, err)
+	require.NoError(t, server.Close()) // first, as TIME-WAIT is on the side that closes first
 	return free.Addr().String()
 }
