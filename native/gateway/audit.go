@@ -30,9 +30,10 @@ func newAudit(file string, log *slog.Logger) check.Audit {
 // the owner of its folder: what root makes, as the seller with a command, the
 // gateway could not write to.
 func openAudit(file string) (*os.File, error) {
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	const how = os.O_APPEND | os.O_CREATE | os.O_RDWR
+	f, err := os.OpenFile(file, how|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		return os.OpenFile(file, how, 0o600)
 	}
 	if err == nil && os.Geteuid() == 0 {
 		err = ownAsFolder(f)
@@ -90,7 +91,21 @@ type onceWriter struct {
 }
 
 func (w *onceWriter) Write(b []byte) (int, error) {
-	n, err := w.f.Write(b)
-	w.err = err
-	return n, err
+	if endsWithinLine(w.f) {
+		b = append([]byte{'\n'}, b...)
+	}
+	_, w.err = w.f.Write(b)
+	return len(b), w.err
+}
+
+// endsWithinLine reports whether a file's last line has no end, as a full disk
+// leaves it.
+func endsWithinLine(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	last := []byte{'\n'}
+	_, err = f.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] != '\n'
 }

@@ -282,6 +282,7 @@ func (g *gateway) serveMetrics() (stop func(), err error) {
 	}
 	server := g.server(g.metrics.handler(http.HandlerFunc(g.api.ServeHealth)))
 	go func() { _ = server.Serve(listener) }()
+	g.log.Info("serving metrics", "url", "http://"+reachable(listener.Addr())+"/metrics")
 	return func() { _ = server.Close() }, nil
 }
 

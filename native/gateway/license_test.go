@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 // operate runs one of the operator's commands with the settings that gateways have
@@ -181,4 +183,16 @@ func TestAuditLogThatCantBeWritten(t *testing.T) {
 	code, _, errOut := operate(t, sim, []string{"--config-check"}, "--audit-log", filepath.Join(t.TempDir(), "no", "such", "folder"))
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errOut, "--audit-log: open")
+}
+
+// A full disk leaves the beginning of a line. The next line is on its own.
+func TestAuditLogAfterHalfALine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "audit")
+	require.NoError(t, os.WriteFile(file, []byte(`{"time":"20`), 0o600))
+	audit := newAudit(file, gatewaytest.DiscardLog())
+	audit.Freed("mem_1", 1)
+	audit.Freed("mem_1", 2)
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Regexp(t, `^\{"time":"20\n\{[^\n]+"place":1\}\n\{[^\n]+"place":2\}\n$`, string(b))
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -19,10 +20,13 @@ import (
 )
 
 func TestMetricsOfASingleGateway(t *testing.T) {
-	addr, dir := gatewaytest.FreeAddress(t), t.TempDir()
+	dir := t.TempDir()
 	end := time.Now().Add(48 * time.Hour)
 	writeCertificateUntil(t, dir, "license.example.com", end)
-	startGateway(t, startSim(t, nil), "--metrics-listen", addr, "--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"))
+	g := startGateway(t, startSim(t, nil), "--metrics-listen", "127.0.0.1:0", "--tls-cert", filepath.Join(dir, "cert.pem"), "--tls-key", filepath.Join(dir, "key.pem"))
+	told := regexp.MustCompile(`"msg":"serving metrics","url":"http://([^/]+)/metrics"`).FindStringSubmatch(g.logs.String())
+	require.Len(t, told, 2, g.logs.String())
+	addr := told[1]
 	assert.Equal(t, "1", metric(t, addr, `whop_license_build_info{goversion="`+runtime.Version()+`",version="`+version.Version+`"}`))
 	seconds, err := strconv.ParseFloat(metric(t, addr, "whop_license_certificate_expiry_seconds"), 64)
 	require.NoError(t, err)

@@ -66,7 +66,7 @@ export interface Electron {
   app: Pick<App, "getAppPath" | "getPath" | "isReady" | "on" | "off" | "quit">;
   ipcMain: Pick<IpcMain, "handle" | "removeHandler">;
   safeStorage: SafeStorage;
-  net?: Pick<Net, "fetch">;
+  net: Pick<Net, "fetch">;
 }
 
 /** What differs between the entry points. */

@@ -22,8 +22,8 @@ export interface MainValidatorParts {
   wasm: () => Promise<Uint8Array>;
   machineId: () => Promise<MachineId>;
   store: LeaseStore;
-  /** Makes the requests. Default: the global `fetch`. */
-  fetch: Fetch | undefined;
+  /** Makes the requests. */
+  fetch: Fetch;
   /** Called with each verdict that a caller waits for. */
   tell: (verdict: Verdict) => void;
   /** Called with each refusal in the background. */

@@ -5,12 +5,11 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 /**
  * Returns Chromium's `fetch`, which uses the system's proxy and trusts its
- * certificates; undefined before Electron 25. Electron rejects if a redirect must not
- * be followed. A page gets an answer without content then, and not a connection
- * error, so the same is returned here.
+ * certificates. Electron rejects if a redirect must not be followed. A page gets an
+ * answer without content then, and not a connection error, so the same is returned
+ * here.
  */
-export function netFetch(net: Pick<Net, "fetch"> | undefined): Fetch | undefined {
-  if (typeof net?.fetch !== "function") return undefined;
+export function netFetch(net: Pick<Net, "fetch">): Fetch {
   return async (url, init) => {
     try {
       return await net.fetch(url, init);
