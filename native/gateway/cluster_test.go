@@ -27,7 +27,7 @@ func TestRaceForFirstUseOnThreeGateways(t *testing.T) {
 			sim := startSim(t, []fields{licensed(key)}, "--latency", latency)
 			var gateways []*gw
 			for range 3 {
-				g, _ := startGatewayProcess(t, sim, "--redis-url", r.URL())
+				g, _ := startGatewayProcess(t, sim, "--redis-url", r.URL(), "--upstream-timeout", "10s")
 				gateways = append(gateways, g)
 			}
 			assert.NotEmpty(t, assertOneWinner(t, sim, key, race(t, key, gateways...)))
