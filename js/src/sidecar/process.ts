@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import type { Socket } from "node:net";
 import { LicenseError, loadFailed, textOf } from "../errors.js";
 import { VERSION } from "../version.js";
-import { programDigest } from "./digest.js";
+import { fileDigest } from "./digest.js";
 import { encodeFrame, frameReader } from "./frames.js";
 import { mayStartLater, notStarted, type SidecarProgram } from "./program.js";
 
@@ -165,7 +165,7 @@ async function compare(file: number, program: SidecarProgram): Promise<void> {
   try {
     // Read synchronously, as reading on Node's thread pool takes longer than the program's start.
     const stat = fstatSync(file);
-    if (stat.isFile() && stat.size <= MAX_PROGRAM_SIZE) found = programDigest(readFileSync(file));
+    if (stat.isFile() && stat.size <= MAX_PROGRAM_SIZE) found = fileDigest(file, stat.size);
   } catch (cause) {
     throw notStarted(program, cause);
   } finally {
