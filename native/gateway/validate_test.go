@@ -2,7 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -301,4 +306,34 @@ func TestOtherPathsAndMethods(t *testing.T) {
 	assert.Equal(t, "POST", a.header.Get("Allow"))
 	assert.Equal(t, 200, g.get("/healthz").status)
 	assert.Equal(t, 200, g.get("/readyz").status)
+}
+
+// Whop doesn't document what it says about an unknown license key, so it may not
+// mention a membership.
+func TestUnknownLicenseKeyInOtherWords(t *testing.T) {
+	known := testKey("known")
+	sim := startSim(t, []fields{boundTo(known, 1)})
+	whop, err := url.Parse(sim.url)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(whop)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		if r.StatusCode == http.StatusNotFound {
+			const text = `{"error":{"type":"not_found","message":"Not found"}}`
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+			r.Header.Set("Content-Length", strconv.Itoa(len(text)))
+		}
+		return nil
+	}
+	routes := http.NewServeMux()
+	routes.Handle("/", proxy)
+	routes.HandleFunc("GET /api/v1/memberships", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(fields{"data": []fields{{"id": sim.membership(known).ID}}})
+	})
+	front := httptest.NewServer(routes)
+	t.Cleanup(front.Close)
+	g := startGateway(t, sim, "--upstream-url", front.URL)
+	assertRefused(t, g.validate(testKey("unknown"), machine(1)), 404, "not_found")
+	assert.Equal(t, 201, g.validate(known, machine(1)).status)
+	code, out, errOut := operate(t, sim, []string{"doctor"}, "--upstream-url", front.URL)
+	assert.Zero(t, code, out+errOut)
 }

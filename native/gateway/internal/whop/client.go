@@ -93,6 +93,7 @@ type Client struct {
 	circuit *circuit
 	pauses  map[operation]*pause
 	reach   map[operation]*reach
+	unknown unknownText
 	secrets []string // what must never be logged, besides the license key
 	notices Notices
 	metrics Metrics
@@ -168,6 +169,9 @@ func dialer(upstream *url.URL, limit time.Duration) fasthttp.DialFuncWithTimeout
 // more.
 func (w *Client) LookUp(ctx context.Context, id string) (*check.Membership, error) {
 	m, err := w.call(ctx, opLookUp, id, nil, "")
+	if f := vague(err); f != nil && w.learnUnknown(ctx, f.said) {
+		return nil, check.ErrUnknown
+	}
 	var up *Failure
 	if !errors.As(err, &up) || !up.Transient() {
 		return m, err
@@ -283,6 +287,9 @@ func (w *Client) exchange(ctx context.Context, op operation, id string, body []b
 		return nil, nil
 	}
 	err := readFailure(status, string(resp.Header.Peek("Retry-After")), resp.Body(), append([]string{id, url.PathEscape(id)}, w.secrets...)...)
+	if w.unknown.is(err) {
+		err = check.ErrUnknown
+	}
 	if op == opWrite && errors.Is(err, check.ErrUnknown) {
 		return nil, newFailure(unknownToWrite, err)
 	}

@@ -25,7 +25,7 @@ const (
 	// Whop answered, but the answer can't be used.
 	rateLimited   Kind = "rate_limited"
 	badAnswer     Kind = "bad_answer"      // not Whop's, or not to be trusted
-	otherNotFound Kind = "other_not_found" // a 404 about something other than the membership
+	otherNotFound Kind = "other_not_found" // a 404 that doesn't say that it is about the membership
 	unauthorized  Kind = "unauthorized"
 	forbidden     Kind = "forbidden"
 	badRequest    Kind = "bad_request"
@@ -110,6 +110,11 @@ func (e *Failure) SellersFault() bool { return e.Kind.sellersFault() }
 // API key is wrong or lacks a permission, or Whop does not know the version of
 // its API.
 func (e *Failure) Refused() bool { return e.Kind.sellersFault() || e.Kind == badVersion }
+
+// namesARoute reports whether Whop says that a route is missing.
+func (e *Failure) namesARoute() bool {
+	return namesARoute.MatchString(pathLike.ReplaceAllString(e.said, ""))
+}
 
 // RetryAfter returns how long to wait before asking Whop again, or 0 if that is
 // not known.

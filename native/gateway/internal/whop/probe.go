@@ -14,7 +14,7 @@ import (
 // says so, which shows that Whop accepts the API key and the version, or else a
 // [*Failure].
 func (w *Client) ProbeLookUp(ctx context.Context) error {
-	_, err := w.LookUp(ctx, "PROBE-"+rand.Text())
+	_, err := w.LookUp(ctx, madeUpKey())
 	if errors.Is(err, check.ErrUnknown) {
 		return nil
 	}

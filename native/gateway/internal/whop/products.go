@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -36,8 +37,7 @@ const (
 // [*Failure], or nil with a nil product if Whop has no such product.
 func (w *Client) Product(ctx context.Context, id string) (*Product, error) {
 	body, err := w.read(ctx, "/products/"+url.PathEscape(id), nil)
-	var f *Failure
-	if errors.As(err, &f) && f.Kind == otherNotFound && !namesARoute.MatchString(pathLike.ReplaceAllString(f.said, "")) {
+	if vague(err) != nil {
 		return nil, nil
 	}
 	if err != nil {
@@ -54,34 +54,15 @@ func (w *Client) Product(ctx context.Context, id string) (*Product, error) {
 // most 1,000 of them. The error is a [*Failure]. Whop wants the permission
 // access_pass:basic:read of the API key, which nothing else here needs.
 func (w *Client) Products(ctx context.Context) (account string, list []Product, err error) {
-	body, err := w.read(ctx, "/accounts/me", nil)
+	account, err = w.account(ctx)
 	if err != nil {
 		return "", nil, err
 	}
-	me, err := readMembers(body, "id")
-	if err != nil {
-		return "", nil, newFailure(badAnswer, err)
-	}
-	account, ok := readReference(me["id"])
-	if !ok {
-		return "", nil, newFailure(badAnswer, unusable("id", me["id"]))
-	}
-	// Versions before mid-2026 call the parameter company_id.
-	list, err = w.listProducts(ctx, "account_id", account)
-	var f *Failure
-	if errors.As(err, &f) && f.Kind == badRequest {
-		list, err = w.listProducts(ctx, "company_id", account)
-	}
-	return account, list, err
-}
-
-func (w *Client) listProducts(ctx context.Context, parameter, account string) ([]Product, error) {
-	query := url.Values{parameter: {account}, "first": {strconv.Itoa(productsPerPage)}}
-	var list []Product
+	query := url.Values{"first": {strconv.Itoa(productsPerPage)}}
 	for range maxProductPages {
-		body, err := w.read(ctx, "/products", query)
+		body, err := w.list(ctx, "/products", account, query)
 		if err != nil {
-			return nil, err
+			return account, nil, err
 		}
 		var page struct {
 			Data     []jsontext.Value `json:"data"`
@@ -91,12 +72,12 @@ func (w *Client) listProducts(ctx context.Context, parameter, account string) ([
 			} `json:"page_info"`
 		}
 		if err := json.Unmarshal(body, &page); err != nil {
-			return nil, newFailure(badAnswer, errors.New("not a list of products"))
+			return account, nil, newFailure(badAnswer, errors.New("not a list of products"))
 		}
 		for _, raw := range page.Data {
 			p, err := parseProduct(raw)
 			if err != nil {
-				return nil, newFailure(badAnswer, err)
+				return account, nil, newFailure(badAnswer, err)
 			}
 			list = append(list, p)
 		}
@@ -105,7 +86,39 @@ func (w *Client) listProducts(ctx context.Context, parameter, account string) ([
 		}
 		query.Set("after", page.PageInfo.EndCursor)
 	}
-	return list, nil
+	return account, list, nil
+}
+
+// account returns the id of the API key's account.
+func (w *Client) account(ctx context.Context) (string, error) {
+	body, err := w.read(ctx, "/accounts/me", nil)
+	if err != nil {
+		return "", err
+	}
+	me, err := readMembers(body, "id")
+	if err != nil {
+		return "", newFailure(badAnswer, err)
+	}
+	id, ok := readReference(me["id"])
+	if !ok {
+		return "", newFailure(badAnswer, unusable("id", me["id"]))
+	}
+	return id, nil
+}
+
+// list returns a page of what an account has. Versions before mid-2026 call the
+// parameter company_id.
+func (w *Client) list(ctx context.Context, path, account string, query url.Values) (body []byte, err error) {
+	for _, parameter := range []string{"account_id", "company_id"} {
+		of := maps.Clone(query)
+		of.Set(parameter, account)
+		body, err = w.read(ctx, path, of)
+		var f *Failure
+		if !errors.As(err, &f) || f.Kind != badRequest {
+			break
+		}
+	}
+	return body, err
 }
 
 func parseProduct(raw []byte) (Product, error) {
