@@ -128,6 +128,8 @@ func TestWebhooksThatAreRefused(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
+	assert.Equal(t, 1, strings.Count(g.logs.String(), "check WHOP_WEBHOOK_SECRET"), "once a minute")
+	assert.Equal(t, 1, strings.Count(g.logs.String(), "it was made through v2 or v5"))
 	sign := func(body string) []string {
 		return signedHeaders(t, secret, "msg_"+strconv.Itoa(len(body)), time.Now(), body)
 	}

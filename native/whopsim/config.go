@@ -30,7 +30,7 @@ type config struct {
 	RateLimitV1    int              `name:"rate-limit-v1" default:"600" placeholder:"N" help:"v1 requests allowed per minute and operation; 0 means no limit. Default: ${default}."`
 	APIKeyVersion  string           `name:"api-key-version" placeholder:"DATE" help:"The API key's version, which applies to requests without Api-Version-Date. Default: the latest, as for a new key."`
 	RetryAfter     bool             `help:"Send a Retry-After header with a 429. Whop documents none."`
-	PatchSemantics string           `default:"merge" enum:"merge,replace" help:"What a v1 PATCH does with metadata: merge or replace. Default: ${default}."`
+	PatchSemantics string           `default:"version" enum:"version,merge,replace" help:"What a v1 PATCH does with metadata: merge, replace, or what the version documents. Default: ${default}."`
 	EmptyMetadata  string           `default:"match" enum:"match,mismatch" help:"What v2 answers to {} on a bound key: match or mismatch. Default: ${default}."`
 	RetireV2       bool             `name:"retire-v2" help:"Answer v2 as retired: 410."`
 	WebhookURL     string           `name:"webhook-url" placeholder:"URL" help:"Where webhooks are sent; needs --webhook-secret."`

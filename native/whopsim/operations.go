@@ -65,7 +65,8 @@ func (s *simulator) patch(c *exchange, m *membership) result {
 		return result{membership: *m}
 	}
 	next := map[string]any{}
-	if s.cfg.PatchSemantics == "merge" && len(sent) > 0 {
+	merges := s.cfg.PatchSemantics == "merge" || s.cfg.PatchSemantics == "version" && c.version.date != legacyVersion
+	if merges && len(sent) > 0 {
 		maps.Copy(next, m.metadata)
 	}
 	maps.Copy(next, sent)

@@ -156,6 +156,8 @@ type exchange struct {
 	body  []byte
 	fault fault // the fault to apply to the answer
 	delay time.Duration
+
+	version apiVersion // which v2 has none of
 }
 
 func (c *exchange) key() string { return c.r.PathValue("key") }
@@ -230,9 +232,13 @@ func (s *simulator) process(c *exchange) answer {
 	if a, ok := s.admit(c); !ok {
 		return a
 	}
-	shape, err := s.shapeFor(c)
-	if err != nil {
-		return apiError(c.op, http.StatusBadRequest, "invalid_request", err.Error())
+	shape := shapeV2
+	if c.op != opValidate {
+		var err error
+		if c.version, err = s.versionFor(c); err != nil {
+			return apiError(c.op, http.StatusBadRequest, "invalid_request", err.Error())
+		}
+		shape = c.version.shape
 	}
 	if c.op != opGet && !isJSON(c.r) {
 		return apiError(c.op, http.StatusUnsupportedMediaType, "invalid_request", "Content-Type must be application/json")

@@ -39,10 +39,10 @@ func TestV1Shapes(t *testing.T) {
 	plans := members(account, map[string]any{"plan_id": "plan_1"})
 	variants := members(account, map[string]any{
 		"variant_id": "plan_1", "affiliate": nil, "billing_period_days": 30.0, "canceled_at": nil,
-		"cancel_option": map[string]any{"reason": nil, "options": []any{}},
+		"cancel_option": nil,
 	})
 	want := map[string]map[string]any{"2025-01-01": legacy, "2026-11-17": variants}
-	for _, date := range []string{"2026-06-08", "2026-06-09", "2026-07-01", "2026-07-20", "2026-07-23", "2026-08-05-1", "2026-09-15", "2026-09-25", "2026-09-29"} {
+	for _, date := range []string{"2026-06-08", "2026-06-09", "2026-07-01", "2026-07-20", "2026-07-23", "2026-08-05-1", "2026-08-14", "2026-09-15", "2026-09-25", "2026-09-29", "2026-10-06", "2026-10-07-2", "2026-10-08"} {
 		want[date] = plans
 	}
 	assert.Len(t, versions, len(want))
@@ -123,15 +123,24 @@ func TestV1PatchSemantics(t *testing.T) {
 		{`{"metadata":{"HWID":"2"}}`, `{"HWID":"2","nested":{"a":[1,2.50]}}`, `{"HWID":"2"}`},
 		{`{"metadata":{}}`, `{}`, `{}`},
 	}
-	for _, mode := range []string{"merge", "replace"} {
-		t.Run(mode, func(t *testing.T) {
-			sim := start(t, full, "--patch-semantics", mode)
+	for _, c := range []struct {
+		flags   []string
+		version string
+		merges  bool
+	}{
+		{[]string{"--patch-semantics", "merge"}, legacyVersion, true},
+		{[]string{"--patch-semantics", "replace"}, "2026-07-23", false},
+		{nil, legacyVersion, false},
+		{nil, "2026-07-23", true},
+	} {
+		t.Run(strings.Join(append(c.flags, c.version), " "), func(t *testing.T) {
+			sim := start(t, full, c.flags...)
 			for _, step := range steps {
-				want := step.merge
-				if mode == "replace" {
-					want = step.replace
+				want := step.replace
+				if c.merges {
+					want = step.merge
 				}
-				o := sim.patch("mem_1", step.body)
+				o := sim.patch("mem_1", step.body, "Api-Version-Date: "+c.version)
 				require.Equal(t, 200, o.status, "%s: %s", step.body, o.body)
 				for _, seen := range []observation{o, sim.get("K")} {
 					var m struct{ Metadata json.RawMessage }

@@ -27,9 +27,13 @@ var versions = []apiVersion{
 	{"2026-07-20", accountMembers},
 	{"2026-07-23", accountMembers},
 	{"2026-08-05-1", accountMembers},
+	{"2026-08-14", accountMembers},
 	{"2026-09-15", accountMembers},
 	{"2026-09-25", accountMembers},
 	{"2026-09-29", accountMembers},
+	{"2026-10-06", accountMembers},
+	{"2026-10-07-2", accountMembers},
+	{"2026-10-08", accountMembers},
 	{"2026-11-17", variantMembers},
 }
 
@@ -51,15 +55,6 @@ func versionOf(date string) (apiVersion, error) {
 		}
 	}
 	return apiVersion{}, fmt.Errorf("Api-Version-Date %q is not supported. Supported versions: %s", date, strings.Join(versionDates(), ", "))
-}
-
-// shapeFor picks the form of the answer.
-func (s *simulator) shapeFor(c *exchange) (func(*membership) map[string]any, error) {
-	if c.op == opValidate {
-		return shapeV2, nil
-	}
-	v, err := s.versionFor(c)
-	return v.shape, err
 }
 
 // versionFor is the version that the header names, or where none comes the one
@@ -112,7 +107,7 @@ func variantMembers(m *membership) map[string]any {
 	maps.Copy(f, map[string]any{
 		"variant_id": m.plan,
 		"affiliate":  nil, "billing_period_days": 30, "canceled_at": nil,
-		"cancel_option": map[string]any{"reason": nil, "options": []any{}},
+		"cancel_option": nil,
 	})
 	return f
 }

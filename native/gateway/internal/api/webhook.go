@@ -18,7 +18,7 @@ import (
 
 const (
 	maxWebhookBody = 256 << 10
-	webhookTime    = 5 * time.Second
+	webhookTime    = 4 * time.Second // Whop waits for 5
 	// unsignedNotice is how often refused webhooks are logged.
 	unsignedNotice = time.Minute
 	// rememberedWebhooks is how many ids are remembered to detect repeated events.
@@ -117,7 +117,11 @@ func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, 
 		return "refused", &errorAnswer{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
 	}
 	if !h.signed(body, r.Header) {
-		h.notices.General(slog.LevelWarn, unsignedNotice, "", "a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock")
+		advice := "a webhook without a valid signature was refused; if it came from Whop, check WHOP_WEBHOOK_SECRET and this machine's clock"
+		if r.Header.Get(standardwebhooks.HeaderWebhookSignature) == "" {
+			advice = "a webhook that is not signed as those of Whop's API v1 was refused; if it came from Whop, it was made through v2 or v5, so make a new one in Whop's dashboard"
+		}
+		h.notices.General(slog.LevelWarn, unsignedNotice, advice, advice)
 		return "refused", &errorAnswer{Status: http.StatusUnauthorized, Code: "bad_signature", Message: "The signature is missing, wrong or too old"}
 	}
 	id := r.Header.Get(standardwebhooks.HeaderWebhookID)

@@ -83,7 +83,10 @@ func readErrorBody(body []byte) (said errorBody, ok bool) {
 		kind, _ := readText(detail["type"].raw)
 		code, _ := readText(detail["code"].raw)
 		message, _ := readText(detail["message"].raw)
-		said.kind, said.message = first(kind, code), first(message, said.message)
+		if kind != "" && code != "" {
+			code = " " + code
+		}
+		said.kind, said.message = kind+code, first(message, said.message)
 	}
 	said.kind, said.message = beginning(said.kind), beginning(said.message)
 	return said, true

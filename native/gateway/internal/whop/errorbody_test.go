@@ -27,6 +27,7 @@ func TestReadFailure(t *testing.T) {
 		"an unknown license, plain":       {404, `{"error":"Membership not found"}`, "", false},
 		"an unknown license, by message":  {404, `{"message":"No license has this key"}`, "", false},
 		"an unknown license, by type":     {404, `{"error":{"type":"membership_not_found"}}`, "", false},
+		"an unknown license, by code":     {404, `{"error":{"type":"not_found","code":"membership_missing","message":"Not found"}}`, "", false},
 		"a key that is a word":            {404, `{"error":"Membership not found: endpoint"}`, "", false},
 		"a missing route":                 {404, `{"error":{"type":"not_found","message":"No such route: GET /api/v1/memberships/ABC"}}`, otherNotFound, false},
 		"a route that a version lacks":    {404, `{"error":"The memberships route does not exist in this version"}`, otherNotFound, false},

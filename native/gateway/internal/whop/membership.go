@@ -17,7 +17,7 @@ var Statuses = []string{"trialing", "active", "past_due", "completed", "cancelin
 // Versions are the known versions of the Current API, oldest first. Whop may
 // have others, and lists all of them if it is asked for one that it does not
 // have.
-var Versions = []string{"2025-01-01", "2026-06-08", "2026-06-09", "2026-07-01", "2026-07-20", "2026-07-23", "2026-08-05-1", "2026-09-15", "2026-09-25", "2026-09-29", "2026-11-17"}
+var Versions = []string{"2025-01-01", "2026-06-08", "2026-06-09", "2026-07-01", "2026-07-20", "2026-07-23", "2026-08-05-1", "2026-08-14", "2026-09-15", "2026-09-25", "2026-09-29", "2026-10-06", "2026-10-07-2", "2026-10-08", "2026-11-17"}
 
 // skippedMember is a member that could not be read and was left out, because no
 // verdict depends on it.
@@ -137,17 +137,16 @@ const ended = 0
 
 // endOf returns when a license ends: at its expiry, or at the end of a period
 // that will not, or may not, be renewed. It returns nil if no end is known, and
-// ended if there is an end that can't be read.
+// ended if there is an end that can't be read. A completed membership is not
+// renewed, and has a period only if it expires.
 func endOf(m *check.Membership, unsure doubt) *int64 {
 	ends := m.CancelAtPeriodEnd || m.Status == "canceling" || unsure.expiry
 	switch {
 	case m.ExpiresAt != nil:
 		return m.ExpiresAt
-	case !ends && !unsure.cancel:
-		return nil
-	case m.PeriodEnd != nil:
+	case m.PeriodEnd != nil && (ends || unsure.cancel || m.Status == "completed"):
 		return m.PeriodEnd
-	case ends || unsure.periodEnd:
+	case ends || unsure.cancel && unsure.periodEnd:
 		return new(int64(ended))
 	default:
 		return nil // there is no period that could end

@@ -177,6 +177,8 @@ func TestWhenALicenseEnds(t *testing.T) {
 		"neither is readable":                   {gatewaytest.LegacyWith("cancel_at_period_end", `0`, "renewal_period_end", `""`), now, []string{"cancel_at_period_end", "renewal_period_end"}},
 		"unreadable beside null":                {gatewaytest.LegacyWith("cancel_at_period_end", `0`, "renewal_period_end", `""`, "current_period_end", `null`), now, []string{"cancel_at_period_end", "renewal_period_end"}},
 		"not known whether, there is no period": {gatewaytest.LegacyWith("cancel_at_period_end", ``, "renewal_period_end", `null`), never, []string{"cancel_at_period_end"}},
+		"completed, with an end":                {gatewaytest.LegacyWith("status", `"completed"`), then, nil},
+		"completed, for good":                   {gatewaytest.LegacyWith("status", `"completed"`, "renewal_period_end", `null`), never, nil},
 		"an expiry":                             {gatewaytest.LegacyWith("expires_at", `1764547200`), before, nil},
 		"an expiry counts before periods":       {gatewaytest.LegacyWith("expires_at", `1764547200`, "cancel_at_period_end", `true`), before, nil},
 		"no expiry":                             {gatewaytest.LegacyWith("expires_at", `null`), never, nil},
