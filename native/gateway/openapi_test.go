@@ -32,8 +32,8 @@ var described = sync.OnceValues(func() (routers.Router, error) {
 })
 
 // validation is the path of a check, with as many slashes too many as are
-// forgiven.
-var validation = regexp.MustCompile(`^/+api/+v2/+memberships/(.*)/validate_license/*$`)
+// forgiven, and without /api as well.
+var validation = regexp.MustCompile(`^(?:/+api)?/+v2/+memberships/(.*)/validate_license/*$`)
 
 // conforms compares an answer with openapi.yaml.
 func conforms(req *http.Request, a answer) error {

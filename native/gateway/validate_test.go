@@ -59,12 +59,30 @@ func TestSuccessHasV2sMembersAndNoOthers(t *testing.T) {
 			assert.Contains(t, []any{nil, "https://whop.com/manage/1"}, manage, "not every shape has it")
 			assert.Contains(t, []any{nil, 1767225600.0}, start, "not every shape has it")
 			assert.Equal(t, map[string]any{
-				"id": sim.membership(key).ID, "product": testProduct, "plan": "plan_1", "status": "canceling", "valid": true,
+				"id": sim.membership(key).ID, "product": testProduct, "plan": "plan_1", "status": "active", "valid": true,
 				"license_key": key, "metadata": map[string]any{"HWID": machine(1)}, "expires_at": nil,
 				"renewal_period_start": start, "renewal_period_end": 1798761600.0, "created_at": 1735689600.0,
 				"cancel_at_period_end": true, "quantity": 1.0, "manage_url": manage,
 			}, got)
 		})
+	}
+}
+
+// Apps that were written against v2 compare the status with those that v2 had.
+func TestStatusIsOneThatV2Had(t *testing.T) {
+	want := map[string][2]any{
+		"trialing": {"trialing", false}, "active": {"active", false}, "canceling": {"active", true},
+		"completed": {"completed", false}, "past_due": {"past_due", false},
+	}
+	var all []fields
+	for s := range want {
+		all = append(all, licensed(testKey(s), fields{"status": s}))
+	}
+	g := startGateway(t, startSim(t, all))
+	for s, w := range want {
+		var got map[string]any
+		require.NoError(t, json.Unmarshal([]byte(g.validate(testKey(s), machine(1)).body), &got))
+		assert.Equal(t, w, [2]any{got["status"], got["cancel_at_period_end"]}, s)
 	}
 }
 
@@ -266,14 +284,16 @@ func TestKeysThatCannotBeOneAreUnknown(t *testing.T) {
 	assert.Equal(t, 1, sim.calls("v1.get"), "nothing of this goes to Whop")
 }
 
-// An app whose base URL ends in a slash, or that adds one, asks all the same.
-func TestSlashesTooMany(t *testing.T) {
+// An app whose base URL ends in a slash, or that adds one, asks all the same, and
+// so does one that calls v2 by the shorter path.
+func TestOtherFormsOfThePath(t *testing.T) {
 	key := testKey("slashes")
 	g := startGateway(t, startSim(t, []fields{licensed(key)}))
 	body := `{"metadata":{"HWID":"` + machine(1) + `"}}`
 	for _, path := range []string{
 		"/" + validatePath(key), "//" + validatePath(key), validatePath(key) + "/", validatePath(key) + "//",
 		"/api//v2///memberships//" + key + "//validate_license",
+		"/v2/memberships/" + key + "/validate_license", "/v2//memberships/" + key + "/validate_license/",
 	} {
 		assert.Equal(t, 201, g.post(path, body).status, path)
 	}
@@ -296,7 +316,7 @@ func TestRequestsThatOldAppsSend(t *testing.T) {
 
 func TestOtherPathsAndMethods(t *testing.T) {
 	g := startGateway(t, startSim(t, nil))
-	for _, path := range []string{"/", "/metrics", "/api/v1/memberships/x", "/api/v2/memberships/x", "/api/v2/memberships/validate_license", "/x" + validatePath("K"), "/api/v2/membershipsK/validate_license", "/api/v2/memberships/Kvalidate_license", "/apiv2/memberships/K/validate_license", validatePath("K") + "/x"} {
+	for _, path := range []string{"/", "/metrics", "/api/v1/memberships/x", "/api/v2/memberships/x", "/api/v2/memberships/validate_license", "/x" + validatePath("K"), "/api/v2/membershipsK/validate_license", "/api/v2/memberships/Kvalidate_license", "/apiv2/memberships/K/validate_license", "/v2/memberships/x", "/v2/membershipsK/validate_license", "/api/memberships/K/validate_license", "/memberships/K/validate_license", "/v1/memberships/K/validate_license", validatePath("K") + "/x"} {
 		a := g.post(path, `{"metadata":{}}`)
 		assert.Equal(t, 404, a.status, path)
 		assert.NotContains(t, a.header.Get("Content-Type"), "json", "a 404 in JSON would mean that a license does not exist")

@@ -38,7 +38,7 @@ func newSuccess(m *check.Membership, q *request) success {
 		ID:                 m.ID,
 		Product:            m.Product,
 		Plan:               m.Plan,
-		Status:             m.Status,
+		Status:             v2Status(m.Status),
 		Valid:              true,
 		LicenseKey:         q.Key,
 		Metadata:           q.Sent,
@@ -46,10 +46,22 @@ func newSuccess(m *check.Membership, q *request) success {
 		RenewalPeriodStart: m.PeriodStart,
 		RenewalPeriodEnd:   m.PeriodEnd,
 		CreatedAt:          m.CreatedAt,
-		CancelAtPeriodEnd:  m.CancelAtPeriodEnd,
+		CancelAtPeriodEnd:  m.CancelAtPeriodEnd || m.Status == canceling,
 		Quantity:           m.Quantity,
 		ManageURL:          m.ManageURL,
 	}
+}
+
+// canceling is the one entitled status that v2 did not document.
+const canceling = "canceling"
+
+// v2Status returns a status by its name in v2, where a membership that is to end
+// was "active" until then: old apps compare with the names that they know.
+func v2Status(status string) string {
+	if status == canceling {
+		return "active"
+	}
+	return status
 }
 
 // errorAnswer is any answer that is not a success. The code is for programs,

@@ -29,8 +29,9 @@ const (
 	validateSuffix = "/validate_license"
 )
 
-// validateWords are the parts of the path before the license key.
-var validateWords = [...]string{"api", "v2", "memberships"}
+// validatePrefixes are the parts of the path before the license key. Whop served
+// v2 without "/api", too.
+var validatePrefixes = [...][]string{{"api", "v2", "memberships"}, {"v2", "memberships"}}
 
 // Checker decides what to answer apps.
 type Checker interface {
@@ -199,17 +200,29 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 // false for another path. Extra slashes are ignored: an app that joins its base
 // URL with one too many would take the 404 for an unknown license.
 func licenseSegment(path string) (segment string, ok bool) {
-	for _, word := range validateWords {
-		rest := strings.TrimLeft(path, "/")
-		if rest == path {
+	for _, words := range validatePrefixes {
+		rest, found := cutWords(path, words)
+		if !found {
+			continue
+		}
+		segment, ok = strings.CutSuffix(strings.TrimRight(rest, "/"), validateSuffix)
+		return strings.Trim(segment, "/"), ok && strings.HasPrefix(segment, "/")
+	}
+	return "", false
+}
+
+// cutWords removes words from the start of a path, each after one slash or more.
+func cutWords(path string, words []string) (rest string, ok bool) {
+	for _, word := range words {
+		trimmed := strings.TrimLeft(path, "/")
+		if trimmed == path {
 			return "", false
 		}
-		if path, ok = strings.CutPrefix(rest, word); !ok {
+		if path, ok = strings.CutPrefix(trimmed, word); !ok {
 			return "", false
 		}
 	}
-	segment, ok = strings.CutSuffix(strings.TrimRight(path, "/"), validateSuffix)
-	return strings.Trim(segment, "/"), ok && strings.HasPrefix(segment, "/")
+	return path, true
 }
 
 func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
