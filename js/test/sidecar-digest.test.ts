@@ -1,11 +1,11 @@
 // The digest of a program leaves out what signing changes, and nothing else.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { programDigest } from "../dist/sidecar/digest.js";
+import { fileDigest, programDigest } from "../dist/sidecar/digest.js";
 import {
   AD_HOC,
   type Command,
@@ -252,4 +252,24 @@ test("a file within a larger buffer, which is not changed", () => {
     assert.equal(programDigest(inside), programDigest(program), name);
     assert.ok(Buffer.from(inside).equals(program), name);
   }
+});
+
+test("an open file has the digest of its bytes, and only if they are all there", () => {
+  const file = join(folder, "open");
+  const chunk = 128 * 1024;
+  const zeros = Buffer.concat([programs.macUnsigned, Buffer.alloc(2 * chunk)]);
+  const plain = [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk].map((length) => randomBytes(length));
+  for (const program of [...Object.values(programs), zeros, ...plain]) {
+    writeFileSync(file, program);
+    const open = openSync(file, "r");
+    try {
+      assert.equal(fileDigest(open, program.length), programDigest(program));
+      assert.throws(() => fileDigest(open, program.length + 1), /became shorter/);
+    } finally {
+      closeSync(open);
+    }
+  }
+  const last = plain.at(-1) as Buffer;
+  assert.equal(programDigest(last), createHash("sha256").update(last).digest("hex"));
+  assert.equal(programDigest(zeros), programDigest(programs.macUnsigned));
 });

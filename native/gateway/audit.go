@@ -30,7 +30,7 @@ func newAudit(file string, log *slog.Logger) check.Audit {
 // the owner of its folder: what root makes, as the seller with a command, the
 // gateway could not write to.
 func openAudit(file string) (*os.File, error) {
-	const how = os.O_APPEND | os.O_CREATE | os.O_RDWR
+	const how = os.O_APPEND | os.O_CREATE | os.O_WRONLY
 	f, err := os.OpenFile(file, how|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return os.OpenFile(file, how, 0o600)
@@ -99,13 +99,19 @@ func (w *onceWriter) Write(b []byte) (int, error) {
 }
 
 // endsWithinLine reports whether a file's last line has no end, as a full disk
-// leaves it.
+// leaves it. It is opened again for that, as the gateway may be allowed to append
+// but not to read, and as only a regular file has an end.
 func endsWithinLine(f *os.File) bool {
 	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return false
+	}
+	reader, err := os.Open(f.Name())
 	if err != nil {
 		return false
 	}
+	defer reader.Close()
 	last := []byte{'\n'}
-	_, err = f.ReadAt(last, info.Size()-1)
+	_, err = reader.ReadAt(last, info.Size()-1)
 	return err == nil && last[0] != '\n'
 }

@@ -196,3 +196,18 @@ func TestAuditLogAfterHalfALine(t *testing.T) {
 	require.NoError(t, err)
 	assert.Regexp(t, `^\{"time":"20\n\{[^\n]+"place":1\}\n\{[^\n]+"place":2\}\n$`, string(b))
 }
+
+// A gateway that may only append can't read back what it wrote.
+func TestAuditLogThatCantBeRead(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read every file")
+	}
+	file := filepath.Join(t.TempDir(), "audit")
+	require.NoError(t, os.WriteFile(file, nil, 0o200))
+	require.NoError(t, checkAudit(file))
+	newAudit(file, gatewaytest.DiscardLog()).Freed("mem_1", 1)
+	require.NoError(t, os.Chmod(file, 0o600))
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Contains(t, string(b), `"place":1}`)
+}

@@ -347,7 +347,7 @@ func TestUnknownLicenseKeyInOtherWords(t *testing.T) {
 	routes := http.NewServeMux()
 	routes.Handle("/", proxy)
 	routes.HandleFunc("GET /api/v1/memberships", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(fields{"data": []fields{{"id": sim.membership(known).ID}}})
+		_ = json.NewEncoder(w).Encode(fields{"data": []fields{{"id": sim.membership(known).ID, "license_key": known}}})
 	})
 	front := httptest.NewServer(routes)
 	t.Cleanup(front.Close)

@@ -22,6 +22,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttpproxy"
 	"golang.org/x/net/http/httpproxy"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/whop-license/whop-license/native/gateway/internal/binding"
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
@@ -114,6 +115,7 @@ func New(c Config) *Client {
 		circuit: newCircuit(c.Metrics, c.Log),
 		pauses:  map[operation]*pause{opLookUp: {}, opWrite: {}},
 		reach:   map[operation]*reach{opLookUp: {}, opWrite: {}},
+		unknown: unknownText{turn: semaphore.NewWeighted(1)},
 		secrets: []string{c.APIKey},
 		notices: c.Notices,
 		metrics: c.Metrics,
@@ -168,10 +170,19 @@ func dialer(upstream *url.URL, limit time.Duration) fasthttp.DialFuncWithTimeout
 // [check.ErrUnknown], or a [*Failure]. After a transient failure, it asks once
 // more.
 func (w *Client) LookUp(ctx context.Context, id string) (*check.Membership, error) {
-	m, err := w.call(ctx, opLookUp, id, nil, "")
-	if f := vague(err); f != nil && w.learnUnknown(ctx, f.said) {
-		return nil, check.ErrUnknown
+	m, err := w.lookUp(ctx, id)
+	var likely unconfirmed
+	if errors.As(err, &likely) {
+		return nil, w.confirmUnknown(ctx, likely.Failure)
 	}
+	if f := vague(err); f != nil {
+		return nil, w.confirmUnknown(ctx, f)
+	}
+	return m, err
+}
+
+func (w *Client) lookUp(ctx context.Context, id string) (*check.Membership, error) {
+	m, err := w.call(ctx, opLookUp, id, nil, "")
 	var up *Failure
 	if !errors.As(err, &up) || !up.Transient() {
 		return m, err
@@ -287,13 +298,16 @@ func (w *Client) exchange(ctx context.Context, op operation, id string, body []b
 		return nil, nil
 	}
 	err := readFailure(status, string(resp.Header.Peek("Retry-After")), resp.Body(), append([]string{id, url.PathEscape(id)}, w.secrets...)...)
-	if w.unknown.is(err) {
-		err = check.ErrUnknown
-	}
-	if op == opWrite && errors.Is(err, check.ErrUnknown) {
+	f := vague(err)
+	likely := w.unknown.is(f)
+	switch {
+	case op == opWrite && (likely || errors.Is(err, check.ErrUnknown)):
 		return nil, newFailure(unknownToWrite, err)
+	case likely:
+		return nil, unconfirmed{f}
+	default:
+		return nil, err
 	}
-	return nil, err
 }
 
 // send makes a request with the API key, within the timeout and until the context's
@@ -354,7 +368,7 @@ func resultName(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
-	case errors.Is(err, check.ErrUnknown):
+	case errors.Is(err, check.ErrUnknown), errors.As(err, new(unconfirmed)):
 		return "unknown"
 	case errors.As(err, &up):
 		return string(up.Kind)

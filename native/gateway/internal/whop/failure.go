@@ -79,7 +79,8 @@ type Failure struct {
 	Kind     Kind
 	op       operation     // what failed
 	after    time.Duration // how long to wait before asking Whop again, if known
-	said     string        // Whop's own message, safe for a log
+	words    string        // Whop's own message, without the license key that was asked about
+	said     string        // the same, safe for a log
 	versions []string      // of the API, which Whop lists if it does not know ours
 	err      error
 }
@@ -113,7 +114,12 @@ func (e *Failure) Refused() bool { return e.Kind.sellersFault() || e.Kind == bad
 
 // namesARoute reports whether Whop says that a route is missing.
 func (e *Failure) namesARoute() bool {
-	return namesARoute.MatchString(pathLike.ReplaceAllString(e.said, ""))
+	return namesARoute.MatchString(pathLike.ReplaceAllString(e.words, ""))
+}
+
+// mayPass reports whether the call may succeed later, although nothing changes.
+func (e *Failure) mayPass() bool {
+	return e.Kind.outage() || e.Kind.heldBack() || e.Kind == rateLimited
 }
 
 // RetryAfter returns how long to wait before asking Whop again, or 0 if that is

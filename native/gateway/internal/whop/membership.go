@@ -141,12 +141,13 @@ const ended = 0
 // renewed, and has a period only if it expires.
 func endOf(m *check.Membership, unsure doubt) *int64 {
 	ends := m.CancelAtPeriodEnd || m.Status == "canceling" || unsure.expiry
+	mayEnd := unsure.cancel || m.Status == "completed"
 	switch {
 	case m.ExpiresAt != nil:
 		return m.ExpiresAt
-	case m.PeriodEnd != nil && (ends || unsure.cancel || m.Status == "completed"):
+	case m.PeriodEnd != nil && (ends || mayEnd):
 		return m.PeriodEnd
-	case ends || unsure.cancel && unsure.periodEnd:
+	case ends || mayEnd && unsure.periodEnd:
 		return new(int64(ended))
 	default:
 		return nil // there is no period that could end

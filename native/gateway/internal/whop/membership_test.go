@@ -179,6 +179,8 @@ func TestWhenALicenseEnds(t *testing.T) {
 		"not known whether, there is no period": {gatewaytest.LegacyWith("cancel_at_period_end", ``, "renewal_period_end", `null`), never, []string{"cancel_at_period_end"}},
 		"completed, with an end":                {gatewaytest.LegacyWith("status", `"completed"`), then, nil},
 		"completed, for good":                   {gatewaytest.LegacyWith("status", `"completed"`, "renewal_period_end", `null`), never, nil},
+		"completed, the end is unreadable":      {gatewaytest.LegacyWith("status", `"completed"`, "renewal_period_end", `"soon"`), now, []string{"renewal_period_end"}},
+		"completed, the end is absent":          {gatewaytest.LegacyWith("status", `"completed"`, "renewal_period_end", ``), now, nil},
 		"an expiry":                             {gatewaytest.LegacyWith("expires_at", `1764547200`), before, nil},
 		"an expiry counts before periods":       {gatewaytest.LegacyWith("expires_at", `1764547200`, "cancel_at_period_end", `true`), before, nil},
 		"no expiry":                             {gatewaytest.LegacyWith("expires_at", `null`), never, nil},

@@ -5,40 +5,59 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
 )
 
-// learnInterval is how long an attempt to learn what Whop says about an unknown
-// license key keeps the next one from being made.
-const learnInterval = time.Minute
+const (
+	// learnInterval is how long an attempt to learn what Whop says about an unknown
+	// license key keeps the next one from being made.
+	learnInterval = time.Minute
+	// listedForControl is how many memberships are listed to find one that has a
+	// license key.
+	listedForControl = 50
+)
 
 // unknownText is what Whop says about a license key that it doesn't know, if the
-// text doesn't say that it is about a membership. Whop doesn't document the text.
+// text doesn't say that it is about a membership. Whop doesn't document the text,
+// and may say the same about everything when a route is gone. So each time, Whop
+// must then find the control, or the text shows nothing.
 type unknownText struct {
-	mu    sync.Mutex
-	tried time.Time
-	text  string // empty until it was learned
+	turn    *semaphore.Weighted // held to use tried, control and found
+	tried   time.Time           // when the text was last to be learned
+	control control             // zero until the text was learned
+	found   time.Time           // when Whop was asked for the control and found it
+
+	mu   sync.Mutex
+	text string // empty until it was learned
 }
 
-// is reports whether an error is Whop's answer about an unknown license key.
-func (u *unknownText) is(err error) bool {
-	f := vague(err)
-	if f == nil {
-		return false
-	}
+// control is a license that exists. It is looked up by its license key, as Whop
+// could still find memberships by their ids only.
+type control struct{ id, key string }
+
+// is reports whether a 404 says what Whop says about an unknown license key.
+func (u *unknownText) is(f *Failure) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return f.said != "" && f.said == u.text
+	return f != nil && f.words != "" && f.words == u.text
+}
+
+func (u *unknownText) set(text string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.text = text
 }
 
 // mayTry reports whether it is time to learn the text. The caller then tries.
 func (u *unknownText) mayTry(now time.Time) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	if !u.tried.IsZero() && now.Sub(u.tried) < learnInterval {
 		return false
 	}
@@ -46,11 +65,9 @@ func (u *unknownText) mayTry(now time.Time) bool {
 	return true
 }
 
-func (u *unknownText) learn(text string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.text = text
-}
+// unconfirmed is a 404 to a look-up that says what Whop says about an unknown
+// license key, before Whop was asked for the control.
+type unconfirmed struct{ *Failure }
 
 // vague returns the failure if it is a 404 that names neither a membership nor a
 // route, and otherwise nil.
@@ -62,59 +79,108 @@ func vague(err error) *Failure {
 	return nil
 }
 
-// learnUnknown finds out whether a text is what Whop says about an unknown license
-// key. It asks Whop about a license key that doesn't exist, and as a control about
-// a membership that does: if Whop finds that one, the route is there, and it is the
-// license key that isn't.
-func (w *Client) learnUnknown(ctx context.Context, said string) bool {
-	if said == "" || !w.unknown.mayTry(time.Now()) {
-		return false
+// confirmUnknown returns [check.ErrUnknown] if a vague 404 is Whop's answer about an
+// unknown license key, and otherwise a [*Failure].
+func (w *Client) confirmUnknown(ctx context.Context, f *Failure) error {
+	u, heard := &w.unknown, time.Now()
+	if f.words == "" || u.turn.Acquire(ctx, 1) != nil {
+		return f
 	}
-	known, err := w.someMembership(ctx)
-	if err != nil || known == "" {
-		return false
+	defer u.turn.Release(1)
+	if u.is(f) {
+		var up *Failure
+		switch err := w.findControl(ctx, heard); {
+		case err == nil:
+			return check.ErrUnknown
+		case errors.As(err, &up) && up.mayPass():
+			return up
+		}
+		u.set("")
+		w.log.Warn("Whop doesn't find a license that it found before, so what it says about unknown license keys is learned again; until then, such a 404 is no verdict", "whop_says", f.said)
 	}
-	if _, err := w.call(ctx, opLookUp, known, nil, ""); err != nil {
-		return false
+	if !u.mayTry(time.Now()) {
+		return f
 	}
-	_, err = w.call(ctx, opLookUp, madeUpKey(), nil, "")
-	if f := vague(err); f == nil || f.said != said {
-		return false
+	w.learnUnknown(ctx)
+	if u.is(f) {
+		return check.ErrUnknown
 	}
-	w.unknown.learn(said)
-	w.log.Info("Whop's 404 about an unknown license key doesn't mention a membership; from now on, the gateway knows it by whop_says, because Whop finds a membership that exists", "whop_says", said)
-	return true
+	return f
 }
 
-// someMembership returns the id of a membership of the API key's account, or an
-// empty text if there is none.
-func (w *Client) someMembership(ctx context.Context) (id string, err error) {
+// findControl returns nil if Whop finds the control. One look-up serves all that
+// heard a 404 before it began. It counts as one of an unknown license key, so that
+// those don't use up what is reserved for licenses that exist.
+func (w *Client) findControl(ctx context.Context, heard time.Time) error {
+	u := &w.unknown
+	if u.found.After(heard) {
+		return nil
+	}
+	if err := w.takeShare(ctx, Strangers); err != nil {
+		return err
+	}
+	return w.find(ctx, u.control)
+}
+
+func (w *Client) find(ctx context.Context, c control) error {
+	asked := time.Now()
+	m, err := w.call(ctx, opLookUp, c.key, nil, "")
+	if err != nil {
+		return err
+	}
+	if m.ID != c.id {
+		return newFailure(badAnswer, errors.New("another membership than the listed one"))
+	}
+	w.unknown.found = asked
+	return nil
+}
+
+// learnUnknown learns what Whop says about a license key that doesn't exist, if Whop
+// then finds one that does.
+func (w *Client) learnUnknown(ctx context.Context) {
+	_, err := w.call(ctx, opLookUp, madeUpKey(), nil, "")
+	f := vague(err)
+	if f == nil || f.words == "" {
+		return
+	}
+	c, err := w.someLicense(ctx)
+	if err != nil || c.key == "" || w.find(ctx, c) != nil {
+		return
+	}
+	w.unknown.control = c
+	w.unknown.set(f.words)
+	w.log.Info("Whop's 404 about an unknown license key doesn't mention a membership; from now on, the gateway knows it by whop_says, as long as Whop finds a license that exists", "whop_says", f.said)
+}
+
+// someLicense returns one of the first licenses that Whop lists, or a zero control
+// if none of them has a license key.
+func (w *Client) someLicense(ctx context.Context) (control, error) {
 	account, err := w.account(ctx)
 	if err != nil {
-		return "", err
+		return control{}, err
 	}
-	body, err := w.list(ctx, "/memberships", account, url.Values{"first": {"1"}})
+	body, err := w.list(ctx, "/memberships", account, url.Values{"first": {strconv.Itoa(listedForControl)}})
 	if err != nil {
-		return "", err
+		return control{}, err
 	}
 	var page struct {
 		Data []jsontext.Value `json:"data"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
-		return "", newFailure(badAnswer, errors.New("not a list of memberships"))
+		return control{}, newFailure(badAnswer, errors.New("not a list of memberships"))
 	}
-	if len(page.Data) == 0 {
-		return "", nil
+	for _, raw := range page.Data {
+		m, err := readMembers(raw, "id", "license_key")
+		if err != nil {
+			return control{}, newFailure(badAnswer, err)
+		}
+		id, ok := readText(m["id"].raw)
+		key, _ := readText(m["license_key"].raw)
+		if ok && key != "" && !isMembershipID(key) {
+			return control{id, key}, nil
+		}
 	}
-	m, err := readMembers(page.Data[0], "id")
-	if err != nil {
-		return "", newFailure(badAnswer, err)
-	}
-	id, ok := readReference(m["id"])
-	if !ok {
-		return "", newFailure(badAnswer, unusable("id", m["id"]))
-	}
-	return id, nil
+	return control{}, nil
 }
 
 // madeUpKey returns a license key that doesn't exist.
