@@ -22,7 +22,7 @@ const (
 	learnInterval = time.Minute
 	// listedForControl is how many memberships are listed to find one that has a
 	// license key.
-	listedForControl = 50
+	listedForControl = 20
 )
 
 // unknownText is what Whop says about a license key that it doesn't know, if the
