@@ -19,9 +19,14 @@ const titles = {
 suite("a license gate that asks the browser helper", () => {
   const open = gateSuite();
 
+  /** Changes the helper, from the next question on. */
   const set = (p: GatePage, change: Partial<Harness["helper"]>): Promise<unknown> =>
     p.page.evaluate(
-      async ({ path, change }) => Object.assign(((await import(path)) as Harness).helper, change),
+      async ({ path, change }) => {
+        const { helper, delivered }: Harness = await import(path);
+        await delivered();
+        Object.assign(helper, change);
+      },
       { path: harness, change },
     );
   const asked = (p: GatePage) =>

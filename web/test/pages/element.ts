@@ -193,6 +193,19 @@ addEventListener("message", ({ data }: MessageEvent<HelperRequest>) => {
   }
 });
 
+/** Resolves once all questions that were sent to the helper before have reached it. */
+export function delivered(): Promise<void> {
+  return new Promise((done) => {
+    const last = Math.random();
+    addEventListener("message", function hear({ data }) {
+      if (data.last !== last) return;
+      removeEventListener("message", hear);
+      done();
+    });
+    postMessage({ last }, self.origin);
+  });
+}
+
 /** Adds a gate, as a page would. */
 export function add(options: GateOptions = {}): WhopLicenseGate {
   const gate = document.createElement("whop-license-gate");
