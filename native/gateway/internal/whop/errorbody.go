@@ -17,7 +17,8 @@ import (
 // secrets, such as the license key that was asked about, out of what is logged.
 func readFailure(code int, after string, body []byte, secrets ...string) error {
 	said, whops := readErrorBody(body)
-	e := &Failure{err: fmt.Errorf("status %d", code), words: without(said.text(), secrets, "[…]"), said: scrub(said.text(), secrets...)}
+	words := without(said.text(), secrets, "[…]")
+	e := &Failure{err: fmt.Errorf("status %d", code), words: words, said: scrub(words)}
 	bare := len(body) == 0 && (code == http.StatusUnauthorized || code == http.StatusForbidden)
 	switch {
 	case code == http.StatusTooManyRequests:

@@ -26,11 +26,10 @@ var (
 	permission = regexp.MustCompile(`^\s*["“']([a-z]+(:[a-z_]+)+|\d{4}-\d{2}-\d{2}(-\d{1,3})?)["”']$`)
 )
 
-// scrub makes a message from Whop safe for a log. It removes the secrets, and
-// what may be personal data or identify a license. It keeps a quotation only if
-// it is a permission's name or a version.
-func scrub(text string, secrets ...string) string {
-	text = without(text, secrets, "[…]")
+// scrub makes a message from Whop, without the secrets, safe for a log. It removes
+// what may be personal data or identify a license. It keeps a quotation only if it
+// is a permission's name or a version.
+func scrub(text string) string {
 	text = quoted.ReplaceAllStringFunc(text, func(q string) string {
 		if permission.MatchString(q) {
 			return q
