@@ -246,12 +246,10 @@ describe(`an Electron app ${runsIn}`, () => {
     await behind.change(key, { status: "canceled", valid: null });
     assert.equal(sourceOf(await call(page, "validateInMain", key)), "lease");
     await app.said(/^verdict inactive from server$/m);
-    const changes = await page.waitForFunction(async () => {
-      const { changes } = await import(String("/page.js"));
-      return changes.length > 0 && changes;
-    });
-    const [{ code }] = (await changes.jsonValue()) as [{ code: string }];
-    assert.equal(code, "inactive");
+    const changes = (): Promise<{ code: string }[]> =>
+      page.evaluate(async () => (await import(String("/page.js"))).changes);
+    while ((await changes()).length === 0);
+    assert.equal((await changes())[0]?.code, "inactive");
     assert.equal(codeOf(await call(page, "validateInMain", key)), "inactive");
     await app.quit();
   });

@@ -107,10 +107,7 @@ suite("a license gate that asks the browser helper", () => {
     await set(p, { state: "ready" });
     await p.add({ attributes: { machine: "helper", "helper-scheme": "node-machine-id" } });
     await p.submit();
-    await p.page.waitForFunction(
-      async (path) => ((await import(path)) as Harness).calls.length === 1,
-      harness,
-    );
+    await p.called(1);
     await p.answer(valid());
     assert.equal(await p.state(), "open");
     assert.equal((await p.calls())[0]?.hwid, "ab".repeat(32));

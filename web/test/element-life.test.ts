@@ -363,10 +363,7 @@ suite("a license gate over time", () => {
     assert.equal((await p.calls()).length, 3);
     await p.page.context().setOffline(true);
     await p.page.context().setOffline(false);
-    await p.page.waitForFunction(
-      async (path) => ((await import(path)) as Harness).calls.length === 4,
-      harness,
-    );
+    await p.called(4);
     await p.answer(valid());
     assert.equal(await p.gate.locator("[part=notice]").isVisible(), false);
   });

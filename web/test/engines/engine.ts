@@ -49,8 +49,9 @@ export interface Page extends Scope {
     run: (argument: Argument) => Result | Promise<Result>,
     argument: Argument,
   ): Promise<Result>;
+  /** Waits until a function returns true. Playwright takes a promise for true without awaiting it. */
   waitForFunction<Argument>(
-    run: (argument: Argument) => unknown,
+    run: (argument: Argument) => boolean,
     argument?: Argument,
   ): Promise<unknown>;
   /** Runs before the scripts of each page that is loaded from now on; in WebKit right after them. */

@@ -108,17 +108,13 @@ suite("many gates of one page", () => {
     const page = await open();
     await count(page);
     await add(page, TEN, "filled");
-    await page.waitForFunction(
-      async ({ path, TEN }) => {
+    const results = () =>
+      page.evaluate(async (path) => {
         const { calls, events }: Harness = await import(path);
-        return calls.length + events.length === TEN;
-      },
-      { path: harness, TEN },
-    );
-    const ids = await page.evaluate(
-      async (path) => ((await import(path)) as Harness).calls.map(({ hwid }) => hwid),
-      harness,
-    );
+        return [...calls.map(({ hwid }) => hwid), ...events.map(({ type }) => type)];
+      }, harness);
+    while ((await results()).length < TEN);
+    const ids = await results();
     assert.deepEqual(
       ids,
       Array(TEN).fill(await pageId(pages.origin)),

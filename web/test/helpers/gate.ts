@@ -137,6 +137,11 @@ export class GatePage {
     await this.answer(plan);
   }
 
+  /** Waits until the validator was called this often. */
+  async called(times: number): Promise<void> {
+    while ((await this.calls()).length < times);
+  }
+
   calls() {
     return this.page.evaluate(async (path) => {
       const { calls }: Harness = await import(path);
