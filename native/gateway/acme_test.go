@@ -95,7 +95,7 @@ func TestACMESettings(t *testing.T) {
 		{append(good, "--acme-http-port", "65536"), "--acme-http-port"},
 	} {
 		code, _, errOut := operate(t, startSim(t, nil), []string{"--config-check"}, c.args...)
-		assert.Equal(t, 2, code, c.args)
+		assert.Equal(t, badSettings, code, c.args)
 		assert.Contains(t, errOut, c.says)
 	}
 	code, _, errOut := operate(t, startSim(t, nil), []string{"--config-check"}, append(good, "--listen", "127.0.0.1:8443", "--acme-dir", t.TempDir())...)

@@ -52,13 +52,13 @@ func runDoctor(ctx context.Context, args []string, getenv func(string) string, o
 	if c.LicenseKey != "" {
 		if key, err = license.ParseKey(c.LicenseKey); err != nil {
 			fmt.Fprintf(errOut, "whop-license-gateway: --license-key: %v\n", err)
-			return 2
+			return badSettings
 		}
 	}
 	if c.PublicURL != "" {
 		if d.public, err = parsePublicURL(c.PublicURL); err != nil {
 			fmt.Fprintf(errOut, "whop-license-gateway: %v\n", err)
-			return 2
+			return badSettings
 		}
 	}
 	d.try(ctx, key)

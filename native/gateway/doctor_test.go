@@ -130,7 +130,7 @@ func TestDoctorFindsWhatIsWrongWithTheGateway(t *testing.T) {
 	assert.Equal(t, 1, code)
 	assert.Contains(t, out, "instead of 404")
 	code, _, errOut := operate(t, sim, []string{"doctor", "--public-url", "http://license.example.com"})
-	assert.Equal(t, 2, code)
+	assert.Equal(t, badSettings, code)
 	assert.Contains(t, errOut, "--public-url")
 }
 

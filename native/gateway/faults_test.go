@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
 )
 
 // Every way in which Whop fails to answer a look-up, and what the app sees then.
@@ -189,6 +192,21 @@ func TestWhopsRateLimitIsHonored(t *testing.T) {
 	before := sim.calls("v1.get")
 	assertRefused(t, g.validate(testKey("fourth"), machine(1)), 503, "unavailable")
 	assert.Equal(t, before, sim.calls("v1.get"), "two licenses' 429 hold back all")
+}
+
+// While Whop is down, each check ends without a verdict, and the log stays short.
+func TestOutagesDontFillTheLog(t *testing.T) {
+	const checks = 20
+	for level, lines := range map[string]int{"info": 1, "debug": checks} {
+		sim, addr := startSim(t, nil), gatewaytest.FreeAddress(t)
+		g := startGateway(t, sim, "--log-level", level, "--metrics-listen", addr)
+		sim.outage("500")
+		for n := range checks {
+			assertRefused(t, g.validate(testKey(fmt.Sprint("down", n)), machine(1)), 503, "unavailable")
+		}
+		assert.Equal(t, lines, g.count(`"msg":"no verdict","code":"unavailable","key":"`, `"error":"whop: `), level)
+		assert.Equal(t, fmt.Sprint(checks), metric(t, addr, `whop_license_validations_total{outcome="unavailable"}`))
+	}
 }
 
 // Something that is not an HTTP server, whose answers contain what must not be

@@ -220,9 +220,6 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 	return g.stop(server, stopBackground)
 }
 
-// madeUpKey is a license key that doesn't exist.
-const madeUpKey = "WHOP-LICENSE-GATEWAY-START"
-
 // tryAPIKey looks up a license key that doesn't exist, and repeats that while
 // Whop refuses the API key. It calls accepted once Whop doesn't refuse it, so
 // that a gateway with a wrong key never replaces one that works. If Whop is
@@ -231,9 +228,8 @@ func (g *gateway) tryAPIKey(ctx context.Context, accepted func()) {
 	refused := func() bool {
 		ctx, cancel := context.WithTimeout(ctx, g.settings.UpstreamTimeout)
 		defer cancel()
-		_, err := g.whop.LookUp(ctx, madeUpKey)
 		var failure *whop.Failure
-		return errors.As(err, &failure) && failure.Refused()
+		return errors.As(g.whop.ProbeLookUp(ctx), &failure) && failure.Refused()
 	}
 	if !refused() {
 		accepted()

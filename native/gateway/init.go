@@ -64,14 +64,14 @@ func initialize(args []string, getenv func(string) string, in io.Reader, out, er
 		return code
 	}
 	if special.MatchString(c.Dir) {
-		return fail(2, fmt.Errorf("--dir: %q has characters that are special to systemd or a shell; choose a plain name", c.Dir))
+		return fail(badSettings, fmt.Errorf("--dir: %q has characters that are special to systemd or a shell; choose a plain name", c.Dir))
 	}
 	if err := c.absent(); err != nil {
-		return fail(2, err)
+		return fail(badSettings, err)
 	}
 	key, err := c.ask(&asker{in: in, lines: bufio.NewReader(in), out: out}, getenv)
 	if err != nil {
-		return fail(2, err)
+		return fail(badSettings, err)
 	}
 	public, err := c.write(key)
 	if err != nil {

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,7 +66,7 @@ func TestInit(t *testing.T) {
 	assert.NotContains(t, string(service), defaultDir)
 
 	code, _, errOut = tryInit(nil, testAPIKey+"\n", "--dir", dir, "--product", "prod_sim", "--domain", "license.example.com")
-	assert.Equal(t, 2, code)
+	assert.Equal(t, badSettings, code)
 	assert.Contains(t, errOut, "already exists, so nothing was written")
 }
 
@@ -95,6 +98,31 @@ func TestInitWithoutAProxy(t *testing.T) {
 		assert.Contains(t, string(service), "\n"+line+"\n")
 	}
 	verifyUnit(t, filepath.Join(dir, "whop-license-gateway.service"))
+}
+
+// systemd starts the gateway again after what may pass by itself, but not for ever
+// with settings that can't work.
+func TestSettingsThatCantWorkAreNotTriedAgain(t *testing.T) {
+	assert.Contains(t, unit, "\nRestart=on-failure\n")
+	assert.Contains(t, unit, fmt.Sprintf("\nRestartPreventExitStatus=%d 243\n", badSettings), "243: a credential is missing")
+	assert.NotContains(t, unit, "\nExecStartPre=", "after its failure, systemd starts a service again in any case")
+
+	sim := startSim(t, nil)
+	code, _, errOut := operate(t, sim, nil, "--cache-ttl", "soon")
+	assert.Equal(t, badSettings, code, errOut)
+	code, _, errOut = operate(t, sim, nil, "--max-machines", "0")
+	assert.Equal(t, badSettings, code, errOut)
+	code = run(t.Context(), gatewayArgs(sim, nil), func(string) string { return "" }, io.Discard, &said)
+	assert.Equal(t, badSettings, code, "no API key")
+
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer busy.Close()
+	for _, flag := range []string{"--listen", "--metrics-listen"} {
+		code, _, errOut = operate(t, sim, []string{"--listen", "127.0.0.1:0"}, flag, busy.Addr().String())
+		assert.Equal(t, 1, code, errOut)
+		assert.Contains(t, errOut, flag+": ")
+	}
 }
 
 // verifyUnit lets systemd verify a unit, if systemd is installed.
@@ -134,7 +162,7 @@ func TestInitThatCantWork(t *testing.T) {
 	} {
 		dir := filepath.Join(t.TempDir(), "gateway")
 		code, _, errOut := tryInit(c.env, "", append(c.args, "--dir", dir)...)
-		assert.Equal(t, 2, code, c.says)
+		assert.Equal(t, badSettings, code, c.says)
 		assert.Contains(t, errOut, c.says)
 		assert.NoDirExists(t, dir)
 	}
@@ -151,7 +179,7 @@ func TestInitReplacesSampleSettings(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(file, append(sample, "WHOP_LICENSE_MAX_MACHINES=2\n"...), 0o600))
 	code, _, errOut := tryInit(nil, testAPIKey+"\n", args...)
-	assert.Equal(t, 2, code)
+	assert.Equal(t, badSettings, code)
 	assert.Contains(t, errOut, file+" already exists")
 
 	require.NoError(t, os.WriteFile(file, sample, 0o600))
@@ -183,7 +211,7 @@ func TestInitIntoAnOddFolder(t *testing.T) {
 	for _, name := range []string{"a folder", "100%", "$HOME", "it's", "a;b"} {
 		dir := filepath.Join(t.TempDir(), name)
 		code, _, errOut := tryInit(map[string]string{"WHOP_API_KEY": testAPIKey}, "", "--dir", dir, "--product", "prod_1", "--domain", "license.example.com")
-		assert.Equal(t, 2, code, name)
+		assert.Equal(t, badSettings, code, name)
 		assert.Contains(t, errOut, "choose a plain name")
 		assert.NoDirExists(t, dir)
 	}

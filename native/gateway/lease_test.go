@@ -185,7 +185,7 @@ func TestKeygen(t *testing.T) {
 	assert.Contains(t, out, `"d":`)
 	for _, args := range [][]string{{"keygen", "--help"}, {"keygen", "a", "b"}} {
 		code, _, errOut = tryRun(args...)
-		assert.Equal(t, 2, code)
+		assert.Equal(t, badSettings, code)
 		assert.Contains(t, errOut, "usage")
 	}
 }

@@ -50,7 +50,7 @@ func runLicense(ctx context.Context, args []string, getenv func(string) string, 
 	if command == "release" {
 		if place = c.Release.Place; place < 1 {
 			fmt.Fprintln(errOut, "whop-license-gateway: license release: places are numbered from 1; license show lists the taken ones")
-			return 2
+			return badSettings
 		}
 	}
 	key, err := license.ParseKey(text)
@@ -60,7 +60,7 @@ func runLicense(ctx context.Context, args []string, getenv func(string) string, 
 	}
 	if err != nil {
 		fmt.Fprintf(errOut, "whop-license-gateway: %v\n", err)
-		return 2
+		return badSettings
 	}
 	report, err := c.do(ctx, l, errOut, command, key, place)
 	if err != nil {

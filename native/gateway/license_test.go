@@ -88,10 +88,10 @@ func TestLicenseUnknownOrWrong(t *testing.T) {
 		{onLicense("reset", testKey("nobody")), 1, "Whop has no such license"},
 		{onLicense("reset", testKey("other")), 1, "--product does not list"},
 		{onLicense("reset", testKey("empty")), 1, "no machine is stored"},
-		{onLicense("release", testKey("empty"), "0"), 2, "numbered from 1"},
-		{onLicense("release", testKey("empty")), 2, "<place>"},
-		{onLicense("show", "a/b"), 2, "licenseKey"},
-		{onLicense(), 2, "show"},
+		{onLicense("release", testKey("empty"), "0"), badSettings, "numbered from 1"},
+		{onLicense("release", testKey("empty")), badSettings, "<place>"},
+		{onLicense("show", "a/b"), badSettings, "licenseKey"},
+		{onLicense(), badSettings, "show"},
 	} {
 		code, out, errOut := operate(t, sim, c.command)
 		assert.Equal(t, c.code, code, c.command)
@@ -181,7 +181,7 @@ func TestLicenseReleaseThatWhopDoesNotStore(t *testing.T) {
 func TestAuditLogThatCantBeWritten(t *testing.T) {
 	sim := startSim(t, nil)
 	code, _, errOut := operate(t, sim, []string{"--config-check"}, "--audit-log", filepath.Join(t.TempDir(), "no", "such", "folder"))
-	assert.Equal(t, 2, code)
+	assert.Equal(t, badSettings, code)
 	assert.Contains(t, errOut, "--audit-log: open")
 }
 

@@ -27,8 +27,13 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
+// badSettings is the exit code for settings or arguments that can't work. Unlike
+// after other failures, systemd doesn't start the gateway again. It is EX_CONFIG of
+// sysexits.h; 2 would also be a panic's.
+const badSettings = 78
+
 // run runs the program and returns its exit code: 0 for a normal exit, 1 for a
-// failure, 2 for invalid settings.
+// failure, badSettings for invalid settings.
 func run(ctx context.Context, args []string, getenv func(string) string, out, errOut io.Writer) int {
 	if len(args) > 0 {
 		if command, ok := commands[args[0]]; ok {
@@ -42,7 +47,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	l, err := s.load(getenv)
 	if err != nil {
 		fmt.Fprintf(errOut, "whop-license-gateway: %v\n", err)
-		return 2
+		return badSettings
 	}
 	if s.ConfigCheck {
 		for _, warning := range s.warnings(l) {
@@ -92,7 +97,7 @@ func parse(grammar any, command, description string, args []string, out, errOut 
 		return "", exit
 	case err != nil:
 		fmt.Fprintf(errOut, "whop-license-gateway: %v\n", err)
-		return "", 2
+		return "", badSettings
 	}
 	return parsed.Command(), exit
 }
@@ -101,7 +106,7 @@ func parse(grammar any, command, description string, args []string, out, errOut 
 func runKeygen(_ context.Context, args []string, _ func(string) string, out, errOut io.Writer) int {
 	if len(args) > 1 || len(args) == 1 && strings.HasPrefix(args[0], "-") {
 		fmt.Fprintln(errOut, "usage: whop-license-gateway keygen [FILE]\nWrites a new signing key to FILE, which must not exist, and prints its public half; without FILE, prints the key itself.")
-		return 2
+		return badSettings
 	}
 	if err := keygen(strings.Join(args, ""), out); err != nil {
 		fmt.Fprintf(errOut, "whop-license-gateway: keygen: %v\n", err)

@@ -1,7 +1,7 @@
 // Does what systemd does with the gateway's unit, as far as it matters here: files
-// of settings, credentials, what runs before, restarts. Commands reach it through
-// a `systemctl` that it puts into a folder.
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+// of settings, credentials, restarts. Commands reach it through a `systemctl` that
+// it puts into a folder.
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -108,7 +108,6 @@ class Service {
       const [command = "", ...args] = expand(line).split(" ");
       return [command, args];
     };
-    for (const line of values("ExecStartPre")) execFileSync(...run(line), { env });
     const [line = ""] = values("ExecStart");
     this.#child = spawn(...run(line), { env, stdio: ["ignore", "ignore", "pipe"] });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {

@@ -105,18 +105,27 @@ func (a *API) count(outcome string, q *request) {
 func (a *API) fail(w http.ResponseWriter, q *request, f errorAnswer, err error) {
 	a.count(f.Code, q)
 	if err != nil {
-		level := slog.LevelInfo
-		if check.CostsNothing(err) {
-			level = slog.LevelDebug // these are cheap to cause, too
-		}
 		var limited *check.LimitedError
 		if errors.As(err, &limited) {
 			a.metrics.Limited(limited.What)
 			a.adviseLimit(limited.What)
 		}
-		a.log.Log(context.Background(), level, "no verdict", "code", f.Code, "key", license.ShortenKey(q.Key), "error", err.Error())
+		a.logFailure(q, f.Code, err)
 	}
 	writeError(w, f)
+}
+
+// logFailure logs that there was no verdict: of those that strangers can't cause
+// for nothing, and unless each one is to be logged, one a minute, because each check
+// ends so while Whop is down.
+func (a *API) logFailure(q *request, code string, err error) {
+	const msg = "no verdict"
+	args := []any{"code", code, "key", license.ShortenKey(q.Key), "error", err.Error()}
+	if check.CostsNothing(err) || a.log.Enabled(context.Background(), slog.LevelDebug) {
+		a.log.Debug(msg, args...)
+	} else {
+		a.notices.General(slog.LevelInfo, time.Minute, code, msg, args...)
+	}
 }
 
 // adviseLimit warns the seller that clients are turned away.

@@ -35,45 +35,62 @@ type Notices struct {
 	now  func() time.Time
 
 	mu   sync.Mutex
-	said *simplelru.LRU[tag.Tag, time.Time]
+	said *simplelru.LRU[tag.Tag, last]
 	pace *rate.Limiter
+}
+
+// last is the last time that a message was logged, and how often it came up since.
+type last struct {
+	at    time.Time
+	times int
 }
 
 // New returns notices that write to a log.
 func New(tags tag.Tagger, log *slog.Logger) *Notices {
 	n := &Notices{tags: tags, log: log, now: time.Now, pace: rate.NewLimiter(rate.Every(licensePace), licensesAtOnce)}
-	n.said, _ = simplelru.NewLRU[tag.Tag, time.Time](maxRemembered, nil)
+	n.said, _ = simplelru.NewLRU[tag.Tag, last](maxRemembered, nil)
 	return n
 }
 
 // License logs a message about one license, identified by its key or membership
 // id, at most once an hour.
 func (n *Notices) License(level slog.Level, id, msg string, args ...any) {
-	if n.due(everyLicense, msg, id, true) {
+	if n.due(everyLicense, msg, id, true) != nil {
 		n.log.Log(context.Background(), level, msg, append([]any{"key", license.ShortenKey(id)}, args...)...)
 	}
 }
 
 // General logs a message that concerns more than one license, at most once per
-// interval for each subject. It must be about something that strangers can't
-// cause, as the number of such messages is not bounded.
+// interval for each subject. The line says how often it came up since it was last
+// logged, if that is more than once. Strangers must not be able to cause any number
+// of subjects, as the number of such messages is not bounded.
 func (n *Notices) General(level slog.Level, every time.Duration, subject, msg string, args ...any) {
-	if n.due(every, msg, subject, false) {
-		n.log.Log(context.Background(), level, msg, args...)
+	before := n.due(every, msg, subject, false)
+	if before == nil {
+		return
 	}
+	if before.times > 1 {
+		args = append(args, "times", before.times, "since", before.at)
+	}
+	n.log.Log(context.Background(), level, msg, args...)
 }
 
-func (n *Notices) due(every time.Duration, msg, subject string, paced bool) bool {
+// due returns when a message was last logged, and counts this time. It returns nil if
+// the message must not be logged now.
+func (n *Notices) due(every time.Duration, msg, subject string, paced bool) *last {
 	what := n.tags.Of("notice", []byte(msg+"\x00"+subject))
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.now()
-	if at, ok := n.said.Get(what); ok && now.Sub(at) < every {
-		return false
+	before, ok := n.said.Get(what)
+	before.times++
+	if ok && now.Sub(before.at) < every {
+		n.said.Add(what, before)
+		return nil
 	}
 	if paced && !n.pace.AllowN(now, 1) {
-		return false // it is logged when it comes up again
+		return nil // it is logged when it comes up again
 	}
-	n.said.Add(what, now)
-	return true
+	n.said.Add(what, last{at: now})
+	return &before
 }

@@ -39,6 +39,36 @@ func TestNoticesAreLoggedOnceInAWhile(t *testing.T) {
 	assert.Equal(t, 6, said())
 }
 
+// A line about all licenses says how often it stands for, and has the latest details.
+func TestNoticesAreCounted(t *testing.T) {
+	var out gatewaytest.Buffer
+	n := New(tag.Tagger{}, slog.New(slog.NewJSONHandler(&out, nil)))
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	n.now = func() time.Time { return at }
+	say := func(reason string) { n.General(slog.LevelWarn, time.Minute, "x", "all", "reason", reason) }
+	say("first")
+	say("second")
+	say("third")
+	at = at.Add(time.Minute)
+	say("fourth")
+	at = at.Add(time.Minute)
+	say("fifth")
+	say("sixth")
+	at = at.Add(time.Hour)
+	say("seventh")
+	var lines []string
+	for line := range strings.Lines(out.String()) {
+		_, line, _ = strings.Cut(line, `"reason":`)
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	assert.Equal(t, []string{
+		`"first"}`,
+		`"fourth","times":3,"since":"2026-11-26T12:00:00Z"}`,
+		`"fifth"}`,
+		`"seventh","times":2,"since":"2026-11-26T12:02:00Z"}`,
+	}, lines)
+}
+
 // An attacker who makes up licenses can fill neither the log nor the memory,
 // and can't keep general messages out of the log.
 func TestNoticesAreBounded(t *testing.T) {

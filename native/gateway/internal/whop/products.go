@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -58,33 +57,13 @@ func (w *Client) Products(ctx context.Context) (account string, list []Product, 
 	if err != nil {
 		return "", nil, err
 	}
-	query := url.Values{"first": {strconv.Itoa(productsPerPage)}}
-	for range maxProductPages {
-		body, err := w.list(ctx, "/products", account, query)
-		if err != nil {
-			return account, nil, err
-		}
-		var page struct {
-			Data     []jsontext.Value `json:"data"`
-			PageInfo struct {
-				HasNextPage bool   `json:"has_next_page"`
-				EndCursor   string `json:"end_cursor"`
-			} `json:"page_info"`
-		}
-		if err := json.Unmarshal(body, &page); err != nil {
-			return account, nil, newFailure(badAnswer, errors.New("not a list of products"))
-		}
-		for _, raw := range page.Data {
-			p, err := parseProduct(raw)
-			if err != nil {
-				return account, nil, newFailure(badAnswer, err)
-			}
-			list = append(list, p)
-		}
-		if !page.PageInfo.HasNextPage || page.PageInfo.EndCursor == "" {
-			break
-		}
-		query.Set("after", page.PageInfo.EndCursor)
+	err = w.list(ctx, "/products", account, productsPerPage, maxProductPages, func(raw jsontext.Value) (more bool, err error) {
+		p, err := parseProduct(raw)
+		list = append(list, p)
+		return true, err
+	})
+	if err != nil {
+		return account, nil, err
 	}
 	return account, list, nil
 }
@@ -106,19 +85,44 @@ func (w *Client) account(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// list returns a page of what an account has. Versions before mid-2026 call the
-// parameter company_id.
-func (w *Client) list(ctx context.Context, path, account string, query url.Values) (body []byte, err error) {
-	for _, parameter := range []string{"account_id", "company_id"} {
-		of := maps.Clone(query)
-		of.Set(parameter, account)
-		body, err = w.read(ctx, path, of)
+// list hands what an account has to a function, until it wants no more or this many
+// pages were read. Its error is a [*Failure].
+func (w *Client) list(ctx context.Context, path, account string, perPage, pages int, each func(jsontext.Value) (more bool, err error)) error {
+	query := url.Values{"first": {strconv.Itoa(perPage)}, "account_id": {account}}
+	for range pages {
+		body, err := w.read(ctx, path, query)
 		var f *Failure
-		if !errors.As(err, &f) || f.Kind != badRequest {
-			break
+		if errors.As(err, &f) && f.Kind == badRequest && query.Has("account_id") { // as versions before mid-2026 answer
+			query.Del("account_id")
+			query.Set("company_id", account)
+			body, err = w.read(ctx, path, query)
 		}
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Data     []jsontext.Value `json:"data"`
+			PageInfo struct {
+				HasNextPage bool   `json:"has_next_page"`
+				EndCursor   string `json:"end_cursor"`
+			} `json:"page_info"`
+		}
+		if err := json.Unmarshal(body, &page); err != nil {
+			return newFailure(badAnswer, errors.New("not a list"))
+		}
+		for _, raw := range page.Data {
+			if more, err := each(raw); err != nil {
+				return newFailure(badAnswer, err)
+			} else if !more {
+				return nil
+			}
+		}
+		if !page.PageInfo.HasNextPage || page.PageInfo.EndCursor == "" {
+			return nil
+		}
+		query.Set("after", page.PageInfo.EndCursor)
 	}
-	return body, err
+	return nil
 }
 
 func parseProduct(raw []byte) (Product, error) {

@@ -4,12 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/sync/semaphore"
 
@@ -20,9 +17,11 @@ const (
 	// learnInterval is how long an attempt to learn what Whop says about an unknown
 	// license key keeps the next one from being made.
 	learnInterval = time.Minute
-	// listedForControl is how many memberships are listed to find one that has a
-	// license key.
+	// listedForControl is how many memberships are listed at once, so that the answer
+	// fits, to find one that has a license key. Those of a product without keys may come
+	// first.
 	listedForControl = 20
+	maxControlPages  = 5
 )
 
 // unknownText is what Whop says about a license key that it doesn't know, if the
@@ -152,35 +151,27 @@ func (w *Client) learnUnknown(ctx context.Context) {
 	w.log.Info("Whop's 404 about an unknown license key doesn't mention a membership; from now on, the gateway knows it by whop_says, as long as Whop finds a license that exists", "whop_says", f.said)
 }
 
-// someLicense returns one of the first licenses that Whop lists, or a zero control
-// if none of them has a license key.
-func (w *Client) someLicense(ctx context.Context) (control, error) {
+// someLicense returns the first license that Whop lists, or a zero control if none of
+// the first memberships has a license key.
+func (w *Client) someLicense(ctx context.Context) (c control, err error) {
 	account, err := w.account(ctx)
 	if err != nil {
 		return control{}, err
 	}
-	body, err := w.list(ctx, "/memberships", account, url.Values{"first": {strconv.Itoa(listedForControl)}})
-	if err != nil {
-		return control{}, err
-	}
-	var page struct {
-		Data []jsontext.Value `json:"data"`
-	}
-	if err := json.Unmarshal(body, &page); err != nil {
-		return control{}, newFailure(badAnswer, errors.New("not a list of memberships"))
-	}
-	for _, raw := range page.Data {
+	err = w.list(ctx, "/memberships", account, listedForControl, maxControlPages, func(raw jsontext.Value) (more bool, err error) {
 		m, err := readMembers(raw, "id", "license_key")
 		if err != nil {
-			return control{}, newFailure(badAnswer, err)
+			return false, err
 		}
 		id, ok := readText(m["id"].raw)
 		key, _ := readText(m["license_key"].raw)
-		if ok && key != "" && !isMembershipID(key) {
-			return control{id, key}, nil
+		if !ok || key == "" || isMembershipID(key) {
+			return true, nil
 		}
-	}
-	return control{}, nil
+		c = control{id, key}
+		return false, nil
+	})
+	return c, err
 }
 
 // madeUpKey returns a license key that doesn't exist.

@@ -2,6 +2,7 @@ package whop
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -79,6 +80,9 @@ func (s *wordless) client(t *testing.T, changed map[string]string) *Client {
 		if path == "/memberships" && r.URL.Query().Get("company_id") != "biz_1" { // as the version 2025-01-01 has it
 			answer = `400 {"error":{"type":"bad_request","message":"company_id is required"}}`
 		}
+		if after := r.URL.Query().Get("after"); path == "/memberships" && after != "" && answer[:3] == "200" {
+			answer = s.answers["/memberships?after="+after]
+		}
 		if !ok {
 			answer = nothingThere
 		}
@@ -118,6 +122,29 @@ func TestUnknownLicenseKeyThatWhopHasNoWordsFor(t *testing.T) {
 	_, err = w.LookUp(t.Context(), "OTHER")
 	assertKind(t, otherNotFound, err, "words that Whop does not use")
 	assert.NoError(t, w.ProbeLookUp(t.Context()))
+}
+
+// Memberships of a product without license keys may be listed first.
+func TestLicenseKeysThatComeLateInTheList(t *testing.T) {
+	page := func(next int, memberships string) string {
+		return fmt.Sprintf(`200 {"data":[%s],"page_info":{"has_next_page":true,"end_cursor":"%d"}}`, memberships, next)
+	}
+	for pages, found := range map[int]bool{maxControlPages: true, maxControlPages + 1: false} {
+		var s wordless
+		lists := map[string]string{"/memberships": page(2, noKey)}
+		for n := 2; n < pages; n++ {
+			lists[fmt.Sprint("/memberships?after=", n)] = page(n+1, noKey)
+		}
+		lists[fmt.Sprint("/memberships?after=", pages)] = page(pages+1, `{"id":"mem_1","license_key":"KEY-1"},{"id":"mem_2","license_key":"KEY-2"}`)
+		w := s.client(t, lists)
+		_, err := w.LookUp(t.Context(), "KEY-3")
+		if found {
+			assert.ErrorIs(t, err, check.ErrUnknown)
+		} else {
+			assertKind(t, otherNotFound, err, "beyond what is read")
+		}
+		assert.Equal(t, 1+maxControlPages, s.asked["/memberships"], "the parameter's name is tried once")
+	}
 }
 
 // What can't be told from an outage stays one, and costs few calls.
