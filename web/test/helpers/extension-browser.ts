@@ -93,11 +93,14 @@ export class HelperBrowser {
     const opening = this.context.waitForEvent("page");
     const done = act();
     // What is done may also wait for the answer.
-    const opened = await Promise.race([
-      opening,
-      done.then((value) => new Promise<T>((resolve) => setTimeout(resolve, 5000, value))),
-    ]);
-    if (!isPage(opened)) assert.fail(`nobody was asked: ${JSON.stringify(opened)}`);
+    let said: T | undefined;
+    const failed = done.then((value) => {
+      said = value;
+      return opening;
+    });
+    const opened = await Promise.race([opening, failed]).catch((error) =>
+      assert.fail(`nobody was asked: ${error}, ${JSON.stringify(said)}`),
+    );
     assert.equal(opened.url(), `${this.extension}/consent.html`);
     await opened.waitForSelector("body[data-state=asking]");
     return [opened, done];
@@ -117,6 +120,3 @@ export class HelperBrowser {
     await this.user.remove();
   }
 }
-
-const isPage = (value: unknown): value is Page =>
-  typeof (value as Page | undefined)?.waitForSelector === "function";
