@@ -101,7 +101,7 @@ export class HelperBrowser {
     const opened = await Promise.race([opening, failed]).catch((error) =>
       assert.fail(`nobody was asked: ${error}, ${JSON.stringify(said)}`),
     );
-    assert.equal(opened.url(), `${this.extension}/consent.html`);
+    await opened.waitForURL(`${this.extension}/consent.html`);
     await opened.waitForSelector("body[data-state=asking]");
     return [opened, done];
   }
@@ -111,7 +111,9 @@ export class HelperBrowser {
     const [window, done] = await this.question(act);
     // The window closes itself, perhaps before the click is reported.
     const found = window.getByRole("button", { name: button, exact: true });
-    await found.click().catch((error) => assert.ok(window.isClosed(), error));
+    await found.click().catch(async (error) => {
+      if (!window.isClosed()) await window.waitForEvent("close").catch(() => assert.fail(error));
+    });
     return done;
   }
 
