@@ -310,7 +310,7 @@ test-downloads: programs bin/staticcheck proxies downloads-system ## Test the do
 # It has 300 packages, which nothing else needs.
 .PHONY: test-extension
 test-extension: build browser screen ## Test the browser extension in Chromium
-	cd web && node --test --test-timeout=300000 dist/test/extension/*.test.js
+	cd web && node --test --test-timeout=600000 dist/test/extension/*.test.js
 
 .PHONY: check-extension
 check-extension: web/dist/.built .ci/extension/node_modules/.package-lock.json ## Check the browser extension as Mozilla does

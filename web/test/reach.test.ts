@@ -9,6 +9,7 @@ import { launchBrowser } from "./helpers/browser.js";
 import { ask, blankPage, servePages, strictPolicy } from "./helpers/page.js";
 
 const key = "BETA-18DCE6-E146E733-5C8655W";
+const unknown = "license.invalid";
 
 suite("a page that can't reach its gateway", () => {
   let browser: Browser;
@@ -18,7 +19,8 @@ suite("a page that can't reach its gateway", () => {
   let closed: Servers;
 
   before(async () => {
-    browser = await launchBrowser();
+    // Otherwise the machine's name servers would be asked, which may take longer than a page waits.
+    browser = await launchBrowser([`--host-resolver-rules=MAP ${unknown} ^NOTFOUND`]);
     pages = await servePages();
     strict = await servePages(strictPolicy("https://license.example.com"));
     servers = await startServers({ origins: [pages.origin] });
@@ -73,7 +75,7 @@ suite("a page that can't reach its gateway", () => {
   });
 
   test("the host is wrong", async () => {
-    const endpoint = "https://license.invalid/gateway";
+    const endpoint = `https://${unknown}/gateway`;
     const message = await failure(await open(pages.origin), endpoint);
     assert.match(
       message,

@@ -155,7 +155,8 @@ class Session {
       kill();
       await closed;
       process.off("exit", kill);
-      await rm(settings, { recursive: true, force: true });
+      // The browser's processes may be writing until each of them is gone.
+      await rm(settings, { recursive: true, force: true, maxRetries: 5 });
     };
     try {
       const driver = `http://127.0.0.1:${port}/session`;

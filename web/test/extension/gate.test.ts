@@ -171,6 +171,8 @@ suite("the launcher with the browser helper", () => {
     await check();
     await heading(titles.program).waitFor();
     assert.equal((await outcome(page)).code, "no_machine_id");
+    // The gate asked before this, and must see the program missing to notice that it is back.
+    await sendRaw(page, [request("1")]);
     await browser.user.install("chromium");
     await valid();
   });

@@ -461,6 +461,7 @@ suite("the browser helper", () => {
     do again = await askState();
     while (again.reason === "refused");
     assert.equal(again.reason, "no_consent");
+    await browser.stopWorker(); // with its limit, so that the next test may ask
   });
 
   /** The helper's state for the page. */
@@ -510,7 +511,12 @@ suite("the browser helper", () => {
       assert.match(other.message ?? "", /different version/);
     });
     const marker = `${user.home}/pid`;
-    const hangs = `${initialized} else require("fs").writeFileSync(${JSON.stringify(marker)}, String(process.pid));`;
+    // Renamed, so that it never exists without the pid: 0 would be this test's own processes.
+    const hangs = `${initialized} else {
+        const { renameSync, writeFileSync } = require("fs");
+        writeFileSync(${JSON.stringify(`${marker}.new`)}, String(process.pid));
+        renameSync(${JSON.stringify(`${marker}.new`)}, ${JSON.stringify(marker)});
+      }`;
     await withProgram(installed.program, speaks(hangs), async () => {
       const asking = askHelper(page);
       while (!existsSync(marker)) await new Promise((resolve) => setTimeout(resolve, 20));

@@ -66,16 +66,17 @@ suite("make launcher-helper", {
     return { site, folder, moves };
   }
 
-  /** The processes of a browser whose profile is in a folder. */
+  /** The processes of a browser whose profile is in a folder: the browser itself, then those that it started. */
   async function browsersOf(folder: string): Promise<number[]> {
     const found: number[] = [];
+    const started: number[] = [];
     for (const name of await readdir("/proc")) {
       const command = await readFile(`/proc/${name}/cmdline`, "utf8").catch(() => "");
       if (/^\d+$/.test(name) && command.includes(`--user-data-dir=${folder}/`)) {
-        found.push(Number(name));
+        (command.includes("--type=") ? started : found).push(Number(name));
       }
     }
-    return found;
+    return [...found, ...started];
   }
 
   test("without a screen it says what to do", async () => {
@@ -133,7 +134,7 @@ suite("make launcher-helper", {
     t.after(() => launcher.kill("SIGKILL"));
     const { folder } = await opened(launcher);
     const closed = once(launcher, "close");
-    // The first is the browser itself, whose processes end with it.
+    // The others end with the first.
     const [browser] = await browsersOf(folder);
     process.kill(browser as number, "SIGTERM");
     const [status] = await closed;

@@ -42,7 +42,7 @@ suite("many gates of one page", () => {
     said = complaints(page);
     if (clock) await page.clock.install();
     await page.goto(`${pages.origin}/test/pages/element.html`);
-    if (clock) await page.clock.pauseAt(Date.now() + 1000);
+    if (clock) await page.clock.pauseAt(Date.now() + 60_000); // as in helpers/gate.ts
     return page;
   }
 

@@ -93,12 +93,15 @@ export class HelperBrowser {
     const opening = this.context.waitForEvent("page");
     const done = act();
     // What is done may also wait for the answer.
-    const opened = await Promise.race([
-      opening,
-      done.then((value) => new Promise<T>((resolve) => setTimeout(resolve, 5000, value))),
-    ]);
-    if (!isPage(opened)) assert.fail(`nobody was asked: ${JSON.stringify(opened)}`);
-    assert.equal(opened.url(), `${this.extension}/consent.html`);
+    let said: T | undefined;
+    const failed = done.then((value) => {
+      said = value;
+      return opening;
+    });
+    const opened = await Promise.race([opening, failed]).catch((error) =>
+      assert.fail(`nobody was asked: ${error}, ${JSON.stringify(said)}`),
+    );
+    await opened.waitForURL(`${this.extension}/consent.html`);
     await opened.waitForSelector("body[data-state=asking]");
     return [opened, done];
   }
@@ -108,7 +111,9 @@ export class HelperBrowser {
     const [window, done] = await this.question(act);
     // The window closes itself, perhaps before the click is reported.
     const found = window.getByRole("button", { name: button, exact: true });
-    await found.click().catch((error) => assert.ok(window.isClosed(), error));
+    await found.click().catch(async (error) => {
+      if (!window.isClosed()) await window.waitForEvent("close").catch(() => assert.fail(error));
+    });
     return done;
   }
 
@@ -117,6 +122,3 @@ export class HelperBrowser {
     await this.user.remove();
   }
 }
-
-const isPage = (value: unknown): value is Page =>
-  typeof (value as Page | undefined)?.waitForSelector === "function";

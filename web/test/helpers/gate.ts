@@ -72,7 +72,8 @@ export class GatePage {
     if (before) await page.addInitScript(before);
     if (clock) await page.clock.install();
     await page.goto(pages.origin + (path ?? "/test/pages/element.html"));
-    if (clock) await page.clock.pauseAt(Date.now() + 1000);
+    // Playwright can't pause in the past, so this is later than the page can be by then.
+    if (clock) await page.clock.pauseAt(Date.now() + 60_000);
     if (dir) await page.evaluate((dir) => document.documentElement.setAttribute("dir", dir), dir);
     if (gate) await opened.add(gate);
     return opened;
