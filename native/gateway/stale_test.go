@@ -27,7 +27,7 @@ func TestGoodLicenseOutlivesAnOutage(t *testing.T) {
 			key := testKey("stale")
 			sim := startSim(t, []fields{boundTo(key, 1)})
 			file, _ := newKeyFile(t)
-			g := startGateway(t, sim, "--upstream-timeout", "200ms", "--cache-ttl", "0", "--signing-key", file)
+			g := startGateway(t, sim, append(patience(kind), "--cache-ttl", "0", "--signing-key", file)...)
 			fresh := g.validate(key, machine(1))
 			require.Equal(t, 201, fresh.status)
 			sim.outage(kind)
