@@ -68,7 +68,7 @@ func TestStaleEndsInTime(t *testing.T) {
 	t.Parallel()
 	key := testKey("aged")
 	sim := startSim(t, []fields{boundTo(key, 1)})
-	g := startGateway(t, sim, "--cache-ttl", "0", "--stale-if-error", "1s", "--license-limit", "0")
+	g := startGateway(t, sim, "--cache-ttl", "0", "--stale-if-error", "4s", "--license-limit", "0")
 	require.Equal(t, 201, g.validate(key, machine(1)).status)
 	sim.outage("500")
 	require.Equal(t, 201, g.validate(key, machine(1)).status)
