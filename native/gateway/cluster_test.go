@@ -71,12 +71,12 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 			t.Parallel()
 			key := testKey("killed")
 			r := gatewaytest.StartRedis(t)
-			sim := startSim(t, []fields{licensed(key)}, "--latency", "250ms")
-			const timeout = "1s"
-			victim, process := startGatewayProcess(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout)
+			sim := startSim(t, []fields{licensed(key)}, "--latency", "700ms")
+			const timeout = 2 * time.Second
+			victim, process := startGatewayProcess(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout.String())
 			others := []*gw{
-				startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
-				startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout, "--license-limit", "0", "--client-limit", "0"),
+				startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout.String(), "--license-limit", "0", "--client-limit", "0"),
+				startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", timeout.String(), "--license-limit", "0", "--client-limit", "0"),
 			}
 			go func() { _, _ = victim.tryValidate(key, machine(0)) }()
 			locks := r.Client()
@@ -86,7 +86,7 @@ func TestGatewayKilledWhileItBinds(t *testing.T) {
 			require.NoError(t, process.Signal(syscall.SIGKILL))
 			died := time.Now()
 
-			limit := check.LockTime(time.Second)
+			limit := check.LockTime(timeout)
 			var mu sync.Mutex
 			answers := map[string][]answer{}
 			var wg sync.WaitGroup
@@ -136,7 +136,7 @@ func TestRedisStoppedAndStartedUnderLoad(t *testing.T) {
 	}
 	r := gatewaytest.StartRedis(t)
 	sim := startSim(t, all, "--latency", "5ms")
-	args := []string{"--redis-url", r.URL(), "--license-limit", "0", "--client-limit", "0", "--upstream-budget", "0", "--cache-ttl", "50ms", "--upstream-timeout", "500ms"}
+	args := []string{"--redis-url", r.URL(), "--license-limit", "0", "--client-limit", "0", "--upstream-budget", "0", "--cache-ttl", "50ms", "--upstream-timeout", "1s"}
 	gateways := []*gw{startGateway(t, sim, args...), startGateway(t, sim, args...), startGateway(t, sim, args...)}
 
 	var phase, served, refused, waiting atomic.Int64
@@ -223,7 +223,7 @@ func TestRedisDownAtTheStart(t *testing.T) {
 	r := gatewaytest.StartRedis(t)
 	r.Kill()
 	sim := startSim(t, []fields{licensed(bound, fields{"metadata": fields{"HWID": machine(1)}}), licensed(unbound)})
-	g := startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", "100ms", "--license-limit", "0", "--client-limit", "0")
+	g := startGateway(t, sim, "--redis-url", r.URL(), "--upstream-timeout", "500ms", "--license-limit", "0", "--client-limit", "0")
 	assert.Equal(t, 503, g.get("/readyz").status)
 	assert.Equal(t, 200, g.get("/healthz").status)
 	assert.Equal(t, 201, g.validate(bound, machine(1)).status)

@@ -50,7 +50,8 @@ func TestHangupReloadsTheCertificate(t *testing.T) {
 }
 
 // askers check a license in a loop, each on its own connection or on a pooled
-// one, and count the checks that get no yes within a number of attempts.
+// one, and count the checks that get no yes within a number of attempts. Between
+// attempts they wait as long as apps do on average.
 type askers struct {
 	asked, lost atomic.Int64
 	stop        func()
@@ -70,6 +71,7 @@ func ask(url func() string, key string, attempts int) *askers {
 				a.asked.Add(1)
 				good := isGood(url(), key)
 				for n := 1; !good && n < attempts; n++ {
+					time.Sleep(150 * time.Millisecond << (n - 1))
 					good = isGood(url(), key)
 				}
 				if !good {
@@ -105,7 +107,7 @@ func TestStoppingBehindABalancerLosesNothing(t *testing.T) {
 	t.Parallel()
 	key := testKey("steady")
 	sim := startSim(t, []fields{boundTo(key, 1)})
-	first, _ := startGatewayProcess(t, sim, "--drain", "1s")
+	first, _ := startGatewayProcess(t, sim, "--drain", "3s")
 	second, _ := startGatewayProcess(t, sim)
 	to := atomic.Pointer[string]{}
 	to.Store(&first.url)

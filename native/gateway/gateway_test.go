@@ -34,7 +34,7 @@ func TestProcessStartsServesAndStops(t *testing.T) {
 func TestShutdownFinishesInFlightRequests(t *testing.T) {
 	t.Parallel()
 	key := testKey("drain")
-	sim := startSim(t, []fields{licensed(key)}, "--latency", "400ms")
+	sim := startSim(t, []fields{licensed(key)}, "--latency", "1s")
 	g, _ := startGatewayProcess(t, sim)
 	first := make(chan answer, 1)
 	go func() { a, _ := g.tryValidate(key, machine(1)); first <- a }()
@@ -49,7 +49,7 @@ func TestShutdownFinishesInFlightRequests(t *testing.T) {
 func TestBindingContinuesWhenTheClientDisconnects(t *testing.T) {
 	t.Parallel()
 	key := testKey("leaver")
-	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
+	sim := startSim(t, []fields{licensed(key)}, "--latency", "1s")
 	g := startGateway(t, sim)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 	require.NoError(t, err)

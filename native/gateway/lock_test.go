@@ -23,7 +23,7 @@ func TestNothingIsWrittenWithoutTheLock(t *testing.T) {
 	t.Parallel()
 	key := testKey("stolen")
 	r := gatewaytest.StartRedis(t)
-	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
+	sim := startSim(t, []fields{licensed(key)}, "--latency", "1s")
 	g := startGateway(t, sim, "--redis-url", r.URL())
 	asked := make(chan answer, 1)
 	go func() { a, _ := g.tryValidate(key, machine(1)); asked <- a }()
@@ -43,7 +43,7 @@ func TestBindingGoesOnWithItsLockWhenItsCallerLeaves(t *testing.T) {
 	t.Parallel()
 	key := testKey("lockleaver")
 	r := gatewaytest.StartRedis(t)
-	sim := startSim(t, []fields{licensed(key)}, "--latency", "300ms")
+	sim := startSim(t, []fields{licensed(key)}, "--latency", "1s")
 	g := startGateway(t, sim, "--redis-url", r.URL())
 	ctx, leave := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url+validatePath(key), strings.NewReader(`{"metadata":{"HWID":"`+machine(1)+`"}}`))
@@ -79,7 +79,7 @@ func TestLateWriteLetsNobodyElseIn(t *testing.T) {
 			t.Parallel()
 			key := testKey("late")
 			sim := startSim(t, []fields{licensed(key, fields{"fault": c.fault, "fault_delay": "3s", "fault_times": c.times})})
-			args := []string{"--upstream-timeout", "300ms", "--license-limit", "0", "--client-limit", "0"}
+			args := []string{"--upstream-timeout", "1s", "--license-limit", "0", "--client-limit", "0"}
 			if c.redis {
 				args = append(args, "--redis-url", gatewaytest.StartRedis(t).URL())
 			}
@@ -87,7 +87,10 @@ func TestLateWriteLetsNobodyElseIn(t *testing.T) {
 			if !c.redis {
 				second = first
 			}
-			assert.Contains(t, []int{201, 503}, first.validate(key, machine(1)).status)
+			eventually(t, "machine 1's write has begun", func() bool {
+				assert.Contains(t, []int{201, 503}, first.validate(key, machine(1)).status)
+				return sim.calls("v1.patch") > 0
+			})
 			var a answer
 			eventually(t, "an answer", func() bool { a = second.validate(key, machine(2)); return a.status != 503 })
 			assertRefused(t, a, 400, "metadata_mismatch")
@@ -112,7 +115,7 @@ func TestUnansweredWriteKeepsTheLock(t *testing.T) {
 		key := testKey("keeps")
 		sim := startSim(t, []fields{licensed(key, fields{"fault": fault, "fault_on": []string{"v1.patch"}})})
 		h := &holding{}
-		g := newTestGateway(t, func(with *shared) { with.exclusion = h }, "--upstream-url", sim.url, "--upstream-timeout", "300ms")
+		g := newTestGateway(t, func(with *shared) { with.exclusion = h }, append(patience(fault), "--upstream-url", sim.url)...)
 		_, err := g.checker.Check(t.Context(), &check.Query{Key: key, Sent: binding.Metadata{"HWID": {Text: machine(1), IsString: true}}, Arrived: time.Now()})
 		require.Error(t, err, fault)
 		if kept {

@@ -38,7 +38,7 @@ func TestWebhookOvertakesALookUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			key := testKey("overtaken")
-			sim := startSim(t, []fields{licensed(key, fields{"status": c.before, "metadata": fields{"HWID": machine(1)}, "fault": "slow", "fault_delay": "700ms", "fault_times": 1})})
+			sim := startSim(t, []fields{licensed(key, fields{"status": c.before, "metadata": fields{"HWID": machine(1)}, "fault": "slow", "fault_delay": "2s", "fault_times": 1})})
 			g := startGateway(t, sim)
 			early := make(chan answer, 1)
 			go func() { a, _ := g.tryValidate(key, machine(1)); early <- a }()

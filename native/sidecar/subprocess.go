@@ -20,8 +20,9 @@ func output(timeout time.Duration, program string, args ...string) machine.Readi
 	var out limited
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout = &out
-	// The program may leave a child behind that keeps the output open.
-	cmd.WaitDelay = 100 * time.Millisecond
+	// The program may leave a child behind that keeps the output open. On a busy
+	// machine, reading to the end takes a moment in any case.
+	cmd.WaitDelay = time.Second
 
 	err := cmd.Run()
 	r := machine.Reading{Bytes: out.kept}

@@ -262,7 +262,11 @@ func TestEveryFault(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			list := fmt.Sprintf(`[{"license_key":"F","id":"mem_f","fault":%q,"fault_probability":1,"fault_delay":"40ms","fault_retry_after":"7"}]`, name)
+			delay := "40ms"
+			if faults[name].later {
+				delay = "1m" // longer than it takes to see that nothing is stored yet
+			}
+			list := fmt.Sprintf(`[{"license_key":"F","id":"mem_f","fault":%q,"fault_probability":1,"fault_delay":%q,"fault_retry_after":"7"}]`, name, delay)
 			sim := start(t, list)
 			for op, call := range map[operation]func() observation{
 				opValidate: func() observation { return sim.validate("F", `{"metadata":{"HWID":"1"}}`) },

@@ -212,6 +212,6 @@ func newTestCall(t testing.TB, idempotencyKey string) *exchange {
 
 // How long a test polls for what must come, and how often.
 const (
-	waitFor = 10 * time.Second
+	waitFor = 30 * time.Second
 	tick    = time.Millisecond
 )

@@ -178,7 +178,7 @@ func assertPrivate(t *testing.T, folder string) {
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	on, name := listen(t), nameOf(t)
-	ca := gatewaytest.StartCA(t, port(on.http), port(on.tls), 6*time.Second)
+	ca := gatewaytest.StartCA(t, port(on.http), port(on.tls), 15*time.Second) // renewed after 10
 	s := serve(t, on, ca, nil)
 	s.ready(t)
 	first := s.certificate(t, ca)

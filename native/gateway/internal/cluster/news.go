@@ -40,7 +40,22 @@ type echoes struct {
 	again   chan struct{} // asks for a new connection
 	mu      sync.Mutex
 	waiting map[tag.Tag]chan struct{}
-	flight  singleflight.Group
+	flight  flight
+}
+
+// flight shares calls among those who ask at the same time.
+type flight struct{ group singleflight.Group }
+
+// do makes a call, or waits for one of another that began after do did: what a
+// call in flight shows may be older than the question.
+func (f *flight) do(call func() error) error {
+	var mine bool
+	once := func() (any, error) { mine = true; return nil, call() }
+	_, err, _ := f.group.Do("", once)
+	if !mine && err == nil { // a second one can only have begun after the first had ended
+		_, err, _ = f.group.Do("", once)
+	}
+	return err
 }
 
 func (s *Store) tell(ctx context.Context, kind newsKind, t tag.Tag) error {
@@ -122,13 +137,13 @@ func (s *Store) heard(message string, to Listener) {
 // the order in which they were sent, so it sends one and waits for it to come
 // back.
 func (s *Store) CatchUp(ctx context.Context) error {
-	_, err, _ := s.echoes.flight.Do("", func() (any, error) {
+	return s.echoes.flight.do(func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 		defer cancel()
 		select {
 		case <-s.echoes.begun:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		var t tag.Tag
 		_, _ = rand.Read(t[:])
@@ -142,16 +157,15 @@ func (s *Store) CatchUp(ctx context.Context) error {
 			delete(s.echoes.waiting, t)
 		}()
 		if err := s.tell(ctx, newsEcho, t); err != nil {
-			return nil, err
+			return err
 		}
 		select {
 		case <-back:
-			return nil, nil
+			return nil
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 	})
-	return err
 }
 
 // listenAgain makes [Store.Follow] subscribe again.
