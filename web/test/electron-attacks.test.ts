@@ -1,7 +1,7 @@
 // Who else may ask the main process of an Electron app for the machine's id,
 // its module and its leases, and with what: nobody, and nothing.
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -326,6 +326,8 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     await served(page);
     const killed = Number(readFileSync(pidFile, "utf8"));
     process.kill(killed, "SIGSTOP");
+    // The signal alone may take effect after the next answer.
+    while (!statesOf(killed).every((state) => state === "T")) await turn();
     const waiting = raw(page, "whop-license:machine-id");
     // The main process takes one call after the other: once it has answered this, the first is under way.
     await raw(page, "whop-license:store", "get", "whop-license:x");
@@ -336,11 +338,25 @@ describe(`attacks on an Electron app ${runsIn}`, () => {
     assert.notEqual(next, killed);
     await app.quit();
     // It ends with its input.
-    while (
-      existsSync(`/proc/${next}/stat`) &&
-      !/ Z /.test(readFileSync(`/proc/${next}/stat`, "utf8"))
-    ) {
-      await new Promise((done) => setImmediate(done));
-    }
+    while (statesOf(next).some((state) => state !== "Z")) await turn();
   });
 });
+
+const turn = (): Promise<void> => new Promise((done) => setImmediate(done));
+
+/** The states of a process's threads, as Linux tells them: none if it has ended, or elsewhere. */
+function statesOf(pid: number): string[] {
+  const read = <Text>(get: () => Text): Text | undefined => {
+    try {
+      return get();
+    } catch {
+      return undefined; // ended meanwhile
+    }
+  };
+  const tasks = `/proc/${pid}/task`;
+  return (read(() => readdirSync(tasks)) ?? []).map((thread) => {
+    const stat = read(() => readFileSync(`${tasks}/${thread}/stat`, "utf8")) ?? "";
+    // The state stands behind the program's name, which is in parentheses.
+    return stat.charAt(stat.lastIndexOf(")") + 2);
+  });
+}

@@ -98,7 +98,11 @@ describe(`the Electron example ${runsIn}`, () => {
     await page.getByRole("textbox", { name: "License key" }).waitFor();
     const address = page.url();
     await page.evaluate(() => location.assign("https://elsewhere.example/"));
-    await page.evaluate(() => void open("http://127.0.0.1:9/"));
+    // The stand-in opens even a window that is denied, and then closes it.
+    await page.evaluate(async () => {
+      const opened = open("http://127.0.0.1:9/");
+      while (opened && !opened.closed) await new Promise((done) => setTimeout(done, 10));
+    });
     await page.getByRole("textbox", { name: "License key" }).fill("ELECTRON-UNKNOWN");
     await page.keyboard.press("Enter");
     await page.getByText("License key not found").waitFor();

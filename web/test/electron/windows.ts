@@ -144,10 +144,9 @@ export class StandInWindow {
       frameId: frameTree.frame.id,
       worldName: PRELOAD_WORLD,
     });
-    await cdp.send("Runtime.evaluate", {
-      expression: preload,
-      ...(world && { contextId: executionContextId }),
-    });
+    const here = world && { contextId: executionContextId };
+    // A document that has come meanwhile got it by the scripts above.
+    await cdp.send("Runtime.evaluate", { expression: preload, ...here }).catch(unlessGone);
   }
 
   #know({ id, parentId, url }: { id: string; parentId?: string | undefined; url: string }): void {
@@ -184,9 +183,11 @@ export class StandInWindow {
 
   async #deliver(contextId: number, message: object): Promise<void> {
     const expression = `${BINDING}Deliver(${JSON.stringify(encode(message))})`;
-    await this.#cdp.send("Runtime.evaluate", { contextId, expression }).catch((error: Error) => {
-      // The page may be gone before the answer.
-      if (!/context|closed/i.test(error.message)) throw error;
-    });
+    // The page may be gone before the answer.
+    await this.#cdp.send("Runtime.evaluate", { contextId, expression }).catch(unlessGone);
   }
+}
+
+function unlessGone(error: Error): void {
+  if (!/context|closed/i.test(error.message)) throw error;
 }

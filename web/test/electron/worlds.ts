@@ -78,7 +78,9 @@ function preloadWorld(
 ): void {
   const isMainFrame = window === top;
   if (!isMainFrame && !settings.subFrames) return;
-  const toHarness = Reflect.get(globalThis, binding) as (text: string) => void;
+  const toHarness = Reflect.get(globalThis, binding) as ((text: string) => void) | undefined;
+  // It has run in this document, which came just when the window was equipped.
+  if (!toHarness) return;
   Reflect.deleteProperty(globalThis, binding);
   const exposed = new Map<string, Record<string, unknown>>();
   const calls = new Map<number, { resolve(value: unknown): void; reject(reason: unknown): void }>();

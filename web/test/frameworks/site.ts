@@ -103,7 +103,8 @@ function urlOf(child: ChildProcess, ended: Promise<unknown>): Promise<string> {
     for (const pipe of [child.stdout, child.stderr]) {
       pipe?.setEncoding("utf8").on("data", (part: string) => {
         text += part;
-        const [url] = /http:\/\/(?:localhost|127\.0\.0\.1):\d+/.exec(text) ?? [];
+        // Something comes after the port's last digit.
+        const [url] = /http:\/\/(?:localhost|127\.0\.0\.1):\d+(?=\D)/.exec(text) ?? [];
         if (url) found(url);
       });
     }
