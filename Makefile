@@ -252,7 +252,7 @@ bin/pebble: .ci/pebble/go.mod .ci/pebble/go.sum
 test-desktop: build pack ## Test what depends on the system: the sidecar, the packages, Electron apps
 	go test ./native/sidecar/... ./shared/...
 	cd js && npm test
-	cd web && node --test --test-timeout=300000 dist/test/electron*.test.js
+	cd web && node --test --test-timeout=600000 dist/test/electron*.test.js
 
 # The platforms of customers, as far as this machine has them: .ci/platforms/README.md.
 .PHONY: test-platforms

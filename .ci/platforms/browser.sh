@@ -23,7 +23,7 @@ esac
 
 temporary_folder
 code=0
-"${screen[@]}" "$node" --test-timeout=300000 --test-reporter=spec --test-reporter-destination=stdout \
+"${screen[@]}" "$node" --test-timeout=600000 --test-reporter=spec --test-reporter-destination=stdout \
 	--test-reporter=tap --test-reporter-destination="$folder/tap" \
 	"$root/web/dist/test/engines/all.js" || code=$?
 summary "$folder/tap"

@@ -31,7 +31,7 @@ node-*)
 	tests=$(ls build/*.test.js | grep -vE '/(asar|pack|package|package-managers|sidecar-(digest|package|strip))\.test')
 	[ "$runtime" = node-24 ] || tests=$(files load validate leases lease-file sidecar sidecar-start electron-renderer electron-host)
 	PATH=$(dirname "$program"):$PATH
-	node --test --test-timeout=120000 --test-reporter=spec --test-reporter-destination=stdout \
+	node --test --test-timeout=600000 --test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=tap --test-reporter-destination="$folder/tap" \
 		$tests || code=$?
 	summary "$folder/tap"

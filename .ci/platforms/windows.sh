@@ -83,7 +83,7 @@ export HOLDER STAND_IN UNC
 file() {
 	local name=${1%%.*} file=$1
 	shift
-	(cd "$stage" && NODE_OPTIONS=${node_options:-} timeout 200 "${wine[@]}" "$node" "$@" \
+	(cd "$stage" && NODE_OPTIONS=${node_options:-} timeout 600 "${wine[@]}" "$node" "$@" \
 		--test-reporter=spec --test-reporter-destination="$name.spec" \
 		--test-reporter=tap --test-reporter-destination="../$name.tap" \
 		"build/$file" >"$name.out" 2>&1) || {
