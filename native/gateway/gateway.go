@@ -176,7 +176,7 @@ func (g *gateway) run(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	server := g.server(g.api)
-	server.ConnState = listener.StateChanged
+	server.ConnState, server.ConnContext = listener.StateChanged, conns.Context
 	scheme, reload, stopTLS, err := g.secure(server, listener)
 	if err != nil {
 		return err

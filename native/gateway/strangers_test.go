@@ -108,6 +108,27 @@ func TestIdleConnectionsThatTakeTooMuchMemory(t *testing.T) {
 	assert.Equal(t, 201, status)
 }
 
+// Requests that never arrive whole keep no customer away, whatever they ask for, and
+// one that did arrive is answered however many come after it.
+func TestRequestsOfAllThatNeverArriveWhole(t *testing.T) {
+	t.Parallel()
+	early, late := testKey("early"), testKey("late")
+	sim := startSim(t, []fields{licensed(early), licensed(late)}, "--latency", "1s")
+	g := startSmallGateway(t, sim, 400, "--trusted-proxies", "127.0.0.1")
+	first := make(chan int, 1)
+	go func() { status, _ := g.alone(early, machine(1)); first <- status }()
+	eventually(t, "the write is under way", func() bool { return sim.inFlight("v1.patch") == 1 })
+	for range 100 {
+		for _, path := range []string{validatePath(late), "/webhooks/whop", "/elsewhere"} {
+			g.connect("POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+		}
+	}
+	status, err := g.alone(late, machine(1))
+	require.NoError(t, err)
+	assert.Equal(t, 201, status)
+	assert.Equal(t, 201, <-first)
+}
+
 // Large bodies that don't arrive take a bounded share of memory, and small ones
 // are read all the same.
 func TestStalledBodies(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/whop-license/whop-license/native/gateway/internal/binding"
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/conns"
 )
 
 const (
@@ -112,7 +113,7 @@ func New(c Config) *API {
 	a := &API{
 		checker:  c.Checker,
 		bodies:   shared,
-		inFlight: newInFlight(),
+		inFlight: newInFlight(shared),
 		rules:    c.Rules,
 		proofs:   c.Proofs,
 		trusted:  c.TrustedProxies,
@@ -155,6 +156,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			writeError(w, errorAnswer{Status: http.StatusInternalServerError, Code: "internal", Message: "The license server failed"})
 		}
 	}()
+	if r.Body == http.NoBody {
+		defer conns.Busy(r.Context())()
+	}
 	if a.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}

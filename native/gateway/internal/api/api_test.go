@@ -37,6 +37,14 @@ func (noMetrics) ProxyProblem(string)                                       {}
 func (noMetrics) WebhookTaken(string)                                       {}
 func (noMetrics) Limited(string)                                            {}
 
+// stalled answers a request whose body never arrives.
+type stalled struct {
+	http.ResponseWriter
+	ends chan struct{}
+}
+
+func (s *stalled) SetReadDeadline(time.Time) error { close(s.ends); return nil }
+
 // While validations wait, one client has its share of them, and the others all else.
 func TestTooManyAtOnce(t *testing.T) {
 	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, WebhookSecret: "hook-secret", ReadEvent: whop.ReadEvent, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
@@ -68,6 +76,12 @@ func TestTooManyAtOnce(t *testing.T) {
 		assert.Equal(t, maxInFlight/16, begin(fmt.Sprintf("198.51.100.%d", i)))
 	}
 	assert.Equal(t, 503, ask("203.0.113.2"))
+	slow := &stalled{ends: make(chan struct{})}
+	stops := api.bodies.begin(slow)
+	assert.Equal(t, 400, ask("203.0.113.2"), "in place of a request whose body is still arriving")
+	<-slow.ends
+	assert.Equal(t, 503, ask("203.0.113.2"), "no other is arriving")
+	stops()
 	for _, end := range ends {
 		end()
 	}

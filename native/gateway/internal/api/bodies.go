@@ -1,12 +1,16 @@
 package api
 
 import (
+	"container/list"
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/conns"
 )
 
 // errNoRoom says that large bodies have used up their memory.
@@ -14,19 +18,55 @@ var errNoRoom = errors.New("body: too many large bodies are being received")
 
 // bodies bounds the memory for request bodies, whoever sends them and however
 // slowly.
-type bodies struct{ room *semaphore.Weighted }
+type bodies struct {
+	room *semaphore.Weighted
 
-func newBodies() *bodies { return &bodies{semaphore.NewWeighted(bodiesAtOnce)} }
+	mu       sync.Mutex
+	arriving list.List // of *http.ResponseController, the longest arriving first
+}
+
+func newBodies() *bodies { return &bodies{room: semaphore.NewWeighted(bodiesAtOnce)} }
+
+// begin notes that a body is arriving. It is given up if others need its place.
+func (b *bodies) begin(w http.ResponseWriter) (end func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.arriving.PushBack(http.NewResponseController(w))
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.arriving.Remove(e)
+	}
+}
+
+// giveUp ends the reading of the body that has been arriving longest, or reports
+// that there is none.
+func (b *bodies) giveUp() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.arriving.Front()
+	if e == nil {
+		return false
+	}
+	b.arriving.Remove(e)
+	_ = e.Value.(*http.ResponseController).SetReadDeadline(time.Now())
+	return true
+}
 
 // read returns a request's body, of at most limit bytes. The caller must call
-// done, which is never nil, to release its memory. After an error, the
-// connection is closed.
+// done, which is never nil, once the request is answered: until then, the body's
+// memory is taken, and its connection is kept. After an error, the connection is
+// closed.
 func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, done func(), err error) {
+	defer b.begin(w)()
 	done = func() {}
 	limited := http.MaxBytesReader(w, r.Body, limit)
 	body, err = io.ReadAll(io.LimitReader(limited, smallBody+1))
-	if err != nil || len(body) <= smallBody {
-		return body, done, err
+	if err != nil {
+		return nil, done, err
+	}
+	if len(body) <= smallBody {
+		return body, conns.Busy(r.Context()), nil
 	}
 	if !b.room.TryAcquire(limit) {
 		// The server would wait for the rest of the body before it closes the connection.
@@ -34,7 +74,10 @@ func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64) (body
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 		return nil, done, errNoRoom
 	}
-	done = func() { b.room.Release(limit) }
 	rest, err := io.ReadAll(limited)
-	return append(body, rest...), done, err
+	if err != nil {
+		return nil, func() { b.room.Release(limit) }, err
+	}
+	answered := conns.Busy(r.Context())
+	return append(body, rest...), func() { answered(); b.room.Release(limit) }, nil
 }

@@ -18,25 +18,29 @@ const (
 
 // inFlight counts the requests that were begun and are not answered.
 type inFlight struct {
+	bodies *bodies // of which those still arriving are given up if there is no room
+
 	mu      sync.Mutex
 	all     int
 	clients map[netip.Prefix]int
 }
 
-func newInFlight() *inFlight { return &inFlight{clients: map[netip.Prefix]int{}} }
+func newInFlight(b *bodies) *inFlight {
+	return &inFlight{bodies: b, clients: map[netip.Prefix]int{}}
+}
 
 // begin counts one more of a client, or reports that there is no room for it.
 func (f *inFlight) begin(client netip.Addr) (end func(), ok bool) {
 	networks := network.Of(client)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.all >= maxInFlight {
-		return nil, false
-	}
 	for _, n := range networks {
 		if f.clients[n.Prefix] >= n.Share*maxInFlight/inFlightShare {
 			return nil, false
 		}
+	}
+	if f.all >= maxInFlight && !f.bodies.giveUp() {
+		return nil, false
 	}
 	f.all++
 	for _, n := range networks {

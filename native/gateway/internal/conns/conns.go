@@ -55,7 +55,8 @@ type Config struct {
 }
 
 // Listener accepts connections as long as there is room. If there is none, it
-// closes the connection that has been idle longest, with no request in flight.
+// closes the connection that has waited longest: for a request, or for the rest of
+// one.
 type Listener struct {
 	net.Listener
 	config  Config
@@ -65,13 +66,13 @@ type Listener struct {
 	mu      sync.Mutex
 	open    int
 	clients map[netip.Prefix]*client
-	waiting list.List // of *conn without a request in flight, the longest idle first
+	waiting list.List // of *conn, the longest waiting first
 }
 
 // client counts the connections from one network.
 type client struct {
 	open    int
-	waiting list.List // of *conn without a request in flight, the longest idle first; only of narrowest networks
+	waiting list.List // of *conn, the longest waiting first; only of narrowest networks
 }
 
 // conn is a connection that is counted until it is closed.
@@ -82,11 +83,13 @@ type conn struct {
 
 	// Guarded by the listener's mutex.
 	closed                   bool
-	waitingAll, waitingThere *list.Element // nil while a request is in flight
+	busy                     int           // requests that arrived whole and are not answered
+	waitingAll, waitingThere *list.Element // nil while busy
 }
 
 // Limit returns a listener that keeps at most the configured number of
-// connections open. Its server must use [Listener.StateChanged] as ConnState.
+// connections open. Its server must use [Listener.StateChanged] as ConnState and
+// [Context] as ConnContext, and its handler [Busy].
 func Limit(l net.Listener, c Config) *Listener {
 	return &Listener{Listener: l, config: c, sleep: time.Sleep, clients: map[netip.Prefix]*client{}}
 }
@@ -168,7 +171,7 @@ func (l *Listener) report(limit string) {
 	case "memory":
 		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the gateway uses more memory than it should, so many connections without a request are closed; if they are customers', give it more (GOMEMLIMIT)")
 	default:
-		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the limit of connections is reached, so those that have been idle longest are closed; a higher limit of open files (LimitNOFILE) allows more", "connections", l.config.Max)
+		l.config.Notices.General(slog.LevelWarn, time.Minute, limit, "the limit of connections is reached, so those that have waited longest for a request, or for the rest of one, are closed; a higher limit of open files (LimitNOFILE) allows more", "connections", l.config.Max)
 	}
 }
 
@@ -207,19 +210,49 @@ func (l *Listener) closeWaiting(part float64) {
 	}
 }
 
-// StateChanged tracks whether a request is in flight on a connection.
-func (l *Listener) StateChanged(of net.Conn, state http.ConnState) {
+// StateChanged tracks since when a connection waits.
+func (l *Listener) StateChanged(of net.Conn, _ http.ConnState) {
+	if c := limited(of); c != nil {
+		l.changed(c, 0)
+	}
+}
+
+// connKey is the key of a connection in a context.
+type connKey struct{}
+
+// Context returns the context for the requests of a connection.
+func Context(ctx context.Context, of net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, limited(of))
+}
+
+// limited returns the connection that a listener accepted, or nil.
+func limited(of net.Conn) *conn {
 	if encrypted, ok := of.(*tls.Conn); ok {
 		of = encrypted.NetConn()
 	}
-	c, ok := of.(*conn)
-	if !ok {
-		return
+	c, _ := of.(*conn)
+	return c
+}
+
+// Busy notes that a request has arrived whole. Until the caller calls done, the
+// connection that the request's context has is not closed to make room.
+func Busy(ctx context.Context) (done func()) {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	if c == nil {
+		return func() {}
 	}
+	c.from.changed(c, 1)
+	return func() { c.from.changed(c, -1) }
+}
+
+// changed notes that a connection has this many more requests in flight. If it has
+// none, it waits from now on.
+func (l *Listener) changed(c *conn, more int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unlist(c)
-	if c.closed || state != http.StateNew && state != http.StateIdle {
+	c.busy += more
+	if c.closed || c.busy > 0 {
 		return
 	}
 	c.waitingAll = l.waiting.PushBack(c)
@@ -228,7 +261,7 @@ func (l *Listener) StateChanged(of net.Conn, state http.ConnState) {
 	}
 }
 
-// unlist removes a connection from the lists of idle ones.
+// unlist removes a connection from the lists of waiting ones.
 func (l *Listener) unlist(c *conn) {
 	if c.waitingAll != nil {
 		l.waiting.Remove(c.waitingAll)

@@ -2,6 +2,7 @@ package conns
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -62,7 +63,7 @@ func newDoor(trusted ...netip.Prefix) *door {
 }
 
 // knock connects from an address. The connection is nil if it was not accepted.
-func (d *door) knock(t *testing.T, addr string, states ...http.ConnState) (net.Conn, *from) {
+func (d *door) knock(t *testing.T, addr string) (net.Conn, *from) {
 	t.Helper()
 	f := &from{addr: addr}
 	d.Listener.Listener = &arrived{[]net.Conn{f}}
@@ -72,17 +73,28 @@ func (d *door) knock(t *testing.T, addr string, states ...http.ConnState) (net.C
 		assert.True(t, f.closed, "what is not taken is closed")
 		return nil, f
 	}
-	for _, state := range append([]http.ConnState{http.StateNew}, states...) {
-		d.StateChanged(c, state)
-	}
+	d.StateChanged(c, http.StateNew)
 	return c, f
+}
+
+// ask connects from an address, and sends a whole request.
+func (d *door) ask(t *testing.T, addr string) (c net.Conn, f *from, answered func()) {
+	t.Helper()
+	answered = func() {}
+	if c, f = d.knock(t, addr); c != nil {
+		d.StateChanged(c, http.StateActive)
+		answered = Busy(Context(t.Context(), c))
+	}
+	return c, f, answered
 }
 
 func TestOneClientHoldsItsShare(t *testing.T) {
 	d := newDoor()
-	idle, there := d.knock(t, "203.0.113.1", http.StateActive, http.StateIdle)
-	_, busy := d.knock(t, "203.0.113.1", http.StateActive)
-	_, third := d.knock(t, "203.0.113.1", http.StateActive)
+	idle, there, answered := d.ask(t, "203.0.113.1")
+	answered()
+	d.StateChanged(idle, http.StateIdle)
+	_, busy, _ := d.ask(t, "203.0.113.1")
+	_, third, _ := d.ask(t, "203.0.113.1")
 	assert.True(t, there.closed, "the one that waits makes room")
 	assert.False(t, busy.closed)
 	assert.False(t, third.closed)
@@ -105,7 +117,7 @@ func TestOneClientHoldsItsShare(t *testing.T) {
 func TestClosedConnectionsMakeRoom(t *testing.T) {
 	d := newDoor()
 	for range 100 {
-		c, _ := d.knock(t, "2001:db8::1", http.StateActive)
+		c, _, _ := d.ask(t, "2001:db8::1")
 		require.NotNil(t, c)
 		require.NoError(t, c.Close())
 	}
@@ -118,7 +130,7 @@ func TestOneSiteOfManyNetworksHoldsItsShare(t *testing.T) {
 	d := newDoor()
 	taken := func(addr string) (n int) {
 		for range 3 {
-			if c, _ := d.knock(t, addr, http.StateActive); c != nil {
+			if c, _, _ := d.ask(t, addr); c != nil {
 				n++
 			}
 		}
@@ -135,13 +147,14 @@ func TestTrustedProxiesMayUseAllAndTheLongestIdleIsClosedFirst(t *testing.T) {
 	d := newDoor(netip.MustParsePrefix("10.0.0.0/8"))
 	var list []*from
 	for range 32 {
-		c, f := d.knock(t, "::ffff:10.0.0.1", http.StateActive, http.StateIdle)
+		c, f, answered := d.ask(t, "::ffff:10.0.0.1")
 		require.NotNil(t, c)
+		answered()
 		list = append(list, f)
 	}
 	assert.Empty(t, d.closed)
 	for range 2 {
-		c, _ := d.knock(t, "203.0.113.1", http.StateActive)
+		c, _, _ := d.ask(t, "203.0.113.1")
 		require.NotNil(t, c)
 	}
 	assert.True(t, list[0].closed)
@@ -151,11 +164,47 @@ func TestTrustedProxiesMayUseAllAndTheLongestIdleIsClosedFirst(t *testing.T) {
 	assert.Equal(t, map[string]int{"all": 2}, d.closed)
 	assert.Equal(t, map[string]int{"all 1m0s": 2}, d.said)
 	for i := range 30 {
-		c, _ := d.knock(t, fmt.Sprintf("198.51.100.%d", i), http.StateActive)
+		c, _, _ := d.ask(t, fmt.Sprintf("198.51.100.%d", i))
 		require.NotNil(t, c)
 	}
 	c, _ := d.knock(t, "198.51.100.99")
 	assert.Nil(t, c, "a request is under way on each")
+}
+
+// A request that is arriving keeps nobody away: its connection is closed like an idle
+// one, until all of its requests have arrived.
+func TestARequestThatIsArrivingMakesRoom(t *testing.T) {
+	d := newDoor()
+	slow, first := d.knock(t, "203.0.113.1")
+	d.StateChanged(slow, http.StateActive)
+	_, second, answered := d.ask(t, "203.0.113.1")
+	c, _, _ := d.ask(t, "203.0.113.1")
+	assert.NotNil(t, c)
+	assert.True(t, first.closed)
+	c, _ = d.knock(t, "203.0.113.1")
+	assert.Nil(t, c, "the others are at work")
+	answered()
+	c, _ = d.knock(t, "203.0.113.1")
+	assert.NotNil(t, c)
+	assert.True(t, second.closed)
+	Busy(Context(t.Context(), slow))() // it may have arrived as it was closed
+	assert.Equal(t, 2, d.open)
+	assert.Equal(t, 1, d.waiting.Len())
+	Busy(t.Context())() // not a connection of ours
+}
+
+// Requests on one connection, as by HTTP/2.
+func TestAConnectionIsKeptForItsLastRequest(t *testing.T) {
+	d := newDoor()
+	c, f, first := d.ask(t, "203.0.113.1")
+	second := Busy(Context(t.Context(), tls.Server(c, &tls.Config{})))
+	first()
+	d.ask(t, "203.0.113.1")
+	refused, _ := d.knock(t, "203.0.113.1")
+	assert.Nil(t, refused)
+	second()
+	d.knock(t, "203.0.113.1")
+	assert.True(t, f.closed)
 }
 
 // While too much memory is in use, the connections that have waited longest are
@@ -164,7 +213,7 @@ func TestMemoryIsTakenBack(t *testing.T) {
 	d := newDoor(netip.MustParsePrefix("10.0.0.0/8"))
 	d.config.Max = 10 * keptWaiting
 	var waiting []*from
-	_, busy := d.knock(t, "10.0.0.1", http.StateActive)
+	_, busy, _ := d.ask(t, "10.0.0.1")
 	for range 2 * keptWaiting {
 		_, f := d.knock(t, "10.0.0.1")
 		waiting = append(waiting, f)
