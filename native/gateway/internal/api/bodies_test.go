@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/whop-license/whop-license/native/gateway/internal/check"
+	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+)
+
+// heedful knows no license, and answers nobody who is gone.
+type heedful struct{ noChecker }
+
+func (heedful) Check(ctx context.Context, q *check.Query) (check.Verdict, error) {
+	if err := ctx.Err(); err != nil {
+		return check.Verdict{}, err
+	}
+	return noChecker{}.Check(ctx, q)
+}
+
+// ending is a body that tells of its end.
+type ending struct {
+	io.ReadCloser
+	ends func()
+}
+
+func (e *ending) Read(p []byte) (n int, err error) {
+	if n, err = e.ReadCloser.Read(p); err == io.EOF {
+		e.ends()
+	}
+	return n, err
+}
+
+// A body may be given up just as its last byte arrives. The server then takes the
+// connection for closed, so later requests must come on another one.
+func TestABodyThatIsGivenUpAsItEnds(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		api := New(Config{Checker: heedful{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
+		late := true
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if late {
+				r.Body = &ending{r.Body, func() { late = !api.bodies.giveUp() }}
+			}
+			api.ServeHTTP(w, r)
+		}))
+		s.EnableHTTP2 = protocol == "HTTP/2.0"
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		for _, want := range []int{408, 404, 404} {
+			resp, err := s.Client().Post(s.URL+"/api/v2/memberships/x/validate_license", "application/json", strings.NewReader(`{"metadata":{}}`))
+			require.NoError(t, err)
+			body, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			_ = resp.Body.Close()
+			assert.Equal(t, protocol, resp.Proto)
+			assert.Equal(t, want, resp.StatusCode, string(body))
+		}
+		assert.False(t, late)
+		assert.Zero(t, api.bodies.arriving.Len())
+	}
+}
