@@ -25,6 +25,11 @@ func (heedful) Check(ctx context.Context, q *check.Query) (check.Verdict, error)
 	return noChecker{}.Check(ctx, q)
 }
 
+// broken is metrics with a bug.
+type broken struct{ noMetrics }
+
+func (broken) ProxyProblem(string) { panic("a bug") }
+
 // ending is a body that tells of its end.
 type ending struct {
 	io.ReadCloser
@@ -65,4 +70,16 @@ func TestABodyThatIsGivenUpAsItEnds(t *testing.T) {
 		assert.False(t, late)
 		assert.Zero(t, api.bodies.arriving.Len())
 	}
+}
+
+// A bug costs its own request, and not the place of its body for ever.
+func TestABodysPlaceIsFreeAfterAPanic(t *testing.T) {
+	api := New(Config{Checker: noChecker{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: broken{}, Log: gatewaytest.DiscardLog()})
+	r := httptest.NewRequest(http.MethodPost, "/api/v2/memberships/x/validate_license", strings.NewReader(`{"metadata":{}}`+strings.Repeat(" ", smallBody)))
+	r.Header.Set("X-Forwarded-For", "203.0.113.1")
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, r)
+	assert.Equal(t, 500, w.Code)
+	assert.True(t, api.bodies.room.TryAcquire(bodiesAtOnce))
+	assert.Zero(t, api.inFlight.all)
 }

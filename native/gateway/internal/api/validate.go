@@ -24,8 +24,8 @@ func (a *API) serveValidate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer end()
-	err := a.read(w, r, q)
 	defer func() { q.done() }()
+	err := a.read(w, r, q)
 	if errors.Is(err, errNoRoom) {
 		a.fail(w, q, unavailable(time.Second), nil)
 		return
