@@ -13,6 +13,7 @@ import (
 
 	"github.com/whop-license/whop-license/native/gateway/internal/check"
 	"github.com/whop-license/whop-license/native/gateway/internal/gatewaytest"
+	"github.com/whop-license/whop-license/native/gateway/internal/whop"
 )
 
 // heedful knows no license, and answers nobody who is gone.
@@ -46,8 +47,8 @@ func (e *ending) Read(p []byte) (n int, err error) {
 // A body may be given up just as its last byte arrives. The server then takes the
 // connection for closed, so later requests must come on another one.
 func TestABodyThatIsGivenUpAsItEnds(t *testing.T) {
-	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
-		api := New(Config{Checker: heedful{}, Proofs: Unsigned{}, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
+	test := func(protocol, path string, otherwise int) {
+		api := New(Config{Checker: heedful{}, Proofs: Unsigned{}, WebhookSecret: "hook-secret", ReadEvent: whop.ReadEvent, Notices: noNotices{}, Metrics: noMetrics{}, Log: gatewaytest.DiscardLog()})
 		late := true
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if late {
@@ -58,8 +59,8 @@ func TestABodyThatIsGivenUpAsItEnds(t *testing.T) {
 		s.EnableHTTP2 = protocol == "HTTP/2.0"
 		s.StartTLS()
 		t.Cleanup(s.Close)
-		for _, want := range []int{408, 404, 404} {
-			resp, err := s.Client().Post(s.URL+"/api/v2/memberships/x/validate_license", "application/json", strings.NewReader(`{"metadata":{}}`))
+		for _, want := range []int{408, otherwise, otherwise} {
+			resp, err := s.Client().Post(s.URL+path, "application/json", strings.NewReader(`{"metadata":{}}`))
 			require.NoError(t, err)
 			body, err := io.ReadAll(resp.Body)
 			require.NoError(t, err)
@@ -69,6 +70,10 @@ func TestABodyThatIsGivenUpAsItEnds(t *testing.T) {
 		}
 		assert.False(t, late)
 		assert.Zero(t, api.bodies.arriving.Len())
+	}
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		test(protocol, "/api/v2/memberships/x/validate_license", 404)
+		test(protocol, "/webhooks/whop", 401)
 	}
 }
 
