@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -22,20 +23,29 @@ type bodies struct {
 	room *semaphore.Weighted
 
 	mu       sync.Mutex
-	arriving list.List // of *http.ResponseController, the longest arriving first
+	arriving list.List // of *arrival, the longest arriving first
+}
+
+// arrival is a body that is arriving.
+type arrival struct {
+	by      *http.ResponseController
+	givenUp bool
 }
 
 func newBodies() *bodies { return &bodies{room: semaphore.NewWeighted(bodiesAtOnce)} }
 
-// begin notes that a body is arriving. It is given up if others need its place.
-func (b *bodies) begin(w http.ResponseWriter) (end func()) {
+// begin notes that a body is arriving. It is given up if others need its place; end
+// reports whether it was.
+func (b *bodies) begin(w http.ResponseWriter) (end func() (givenUp bool)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.arriving.PushBack(http.NewResponseController(w))
-	return func() {
+	a := &arrival{by: http.NewResponseController(w)}
+	e := b.arriving.PushBack(a)
+	return func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.arriving.Remove(e)
+		return a.givenUp
 	}
 }
 
@@ -48,8 +58,9 @@ func (b *bodies) giveUp() bool {
 	if e == nil {
 		return false
 	}
-	b.arriving.Remove(e)
-	_ = e.Value.(*http.ResponseController).SetReadDeadline(time.Now())
+	a := b.arriving.Remove(e).(*arrival)
+	a.givenUp = true
+	_ = a.by.SetReadDeadline(time.Now())
 	return true
 }
 
@@ -58,7 +69,18 @@ func (b *bodies) giveUp() bool {
 // memory is taken, and its connection is kept. After an error, the connection is
 // closed.
 func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, done func(), err error) {
-	defer b.begin(w)()
+	end := b.begin(w)
+	body, done, err = b.receive(w, r, limit)
+	if end() && err == nil {
+		// It had just arrived. The server took the deadline for the connection's end, and
+		// would cancel each further request on it, too.
+		w.Header().Set("Connection", "close")
+		return nil, done, os.ErrDeadlineExceeded
+	}
+	return body, done, err
+}
+
+func (b *bodies) receive(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, done func(), err error) {
 	done = func() {}
 	limited := http.MaxBytesReader(w, r.Body, limit)
 	body, err = io.ReadAll(io.LimitReader(limited, smallBody+1))

@@ -24,13 +24,13 @@ func (a *API) serveValidate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer end()
-	err := a.read(w, r, q)
 	defer func() { q.done() }()
+	err := a.read(w, r, q)
 	if errors.Is(err, errNoRoom) {
 		a.fail(w, q, unavailable(time.Second), nil)
 		return
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
-		a.fail(w, q, errorAnswer{Status: http.StatusRequestTimeout, Code: "request_timeout", Message: "The request did not arrive in time; send it again"}, nil)
+		a.fail(w, q, requestTimeout(), nil)
 		return
 	} else if err != nil {
 		a.fail(w, q, invalidRequest(err.Error()), nil)
@@ -162,4 +162,8 @@ func answerTo(err error) errorAnswer {
 
 func unavailable(retryAfter time.Duration) errorAnswer {
 	return errorAnswer{Status: http.StatusServiceUnavailable, Code: "unavailable", Message: "Licenses can't be checked at the moment; try again later", retryAfter: retryAfter}
+}
+
+func requestTimeout() errorAnswer {
+	return errorAnswer{Status: http.StatusRequestTimeout, Code: "request_timeout", Message: "The request did not arrive in time; send it again"}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -113,6 +114,9 @@ func (h *webhooks) take(w http.ResponseWriter, r *http.Request) (result string, 
 	if errors.Is(err, errNoRoom) {
 		noRoom := unavailable(time.Second)
 		return "failed", &noRoom
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		late := requestTimeout()
+		return "refused", &late
 	} else if err != nil {
 		return "refused", &errorAnswer{Status: http.StatusRequestEntityTooLarge, Code: "too_large", Message: "The body could not be read or is too long"}
 	}
