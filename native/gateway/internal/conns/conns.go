@@ -88,8 +88,9 @@ type conn struct {
 }
 
 // Limit returns a listener that keeps at most the configured number of
-// connections open. Its server must use [Listener.StateChanged] as ConnState and
-// [Context] as ConnContext, and its handler [Busy].
+// connections open. Its server must use [Listener.StateChanged] as ConnState. If
+// requests take time, it must also use [Context] as ConnContext, and its handler
+// [Busy], or their connections could be closed.
 func Limit(l net.Listener, c Config) *Listener {
 	return &Listener{Listener: l, config: c, sleep: time.Sleep, clients: map[netip.Prefix]*client{}}
 }
