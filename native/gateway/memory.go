@@ -19,8 +19,8 @@ const (
 func setMemory() {
 	if os.Getenv("GOGC") == "" {
 		// The gateway holds little, so the default would collect all the time. This
-		// costs some 20 MB and saves a good part of the work under load.
-		debug.SetGCPercent(400)
+		// costs some 15 MB and saves a good part of the work under load.
+		debug.SetGCPercent(300)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryGoal)

@@ -251,9 +251,16 @@ func Busy(ctx context.Context) (done func()) {
 func (l *Listener) changed(c *conn, more int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unlist(c)
 	c.busy += more
 	if c.closed || c.busy > 0 {
+		l.unlist(c)
+		return
+	}
+	if c.waitingAll != nil {
+		l.waiting.MoveToBack(c.waitingAll)
+		if c.waitingThere != nil {
+			l.clients[c.networks[0].Prefix].waiting.MoveToBack(c.waitingThere)
+		}
 		return
 	}
 	c.waitingAll = l.waiting.PushBack(c)
