@@ -18,7 +18,7 @@ import (
 // Only the main program imports all of them.
 var directions = map[string][]string{
 	"acme":    {},
-	"api":     {"binding", "check", "logtext", "network"},
+	"api":     {"binding", "check", "conns", "logtext", "network"},
 	"binding": {"logtext"},
 	"check":   {"binding", "logtext", "network", "tag"},
 	"cluster": {"check", "tag"},
